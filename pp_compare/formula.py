@@ -232,7 +232,7 @@ def _split_intercept(parsed: Iterable[ParsedTerm]) -> tuple[bool, tuple[Term, ..
             intercept = True
         else:
             terms.append(_term(term))
-    return intercept, tuple(sorted(terms, key=len))
+    return intercept, tuple(sorted(dict.fromkeys(terms), key=len))
 
 
 def _term(parsed: ParsedTerm) -> Term:
@@ -247,7 +247,7 @@ def _term(parsed: ParsedTerm) -> Term:
 def _written(factor: Factor) -> str:
     """A factor as its variable is known by: a column's bare name, or the call in one spelling."""
     if factor.eval_method.value == "lookup":
-        return factor.expr
+        return str(factor.expr)
     function, column, power = parse_factor(factor.expr)
     column = column if column.isidentifier() else f"`{column}`"
     return f"I({column}^{power})" if function == "I" else f"{function}({column})"

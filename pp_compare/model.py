@@ -25,7 +25,6 @@ nlme and statsmodels agree on it.
 from __future__ import annotations
 
 import hashlib
-import types
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -200,6 +199,9 @@ class Fit:
         Of the packages that did the work.
     seconds : float
         Wall time inside the engine's own public functions.
+    design_error : float or None
+        Largest difference between the engine's own response and model matrix, aligned by label,
+        and ours; nan where their labels differ; None where the engine has none of its own.
     extra : mapping
         What only this engine knows (certified: the local optima and what is proved).
     """
@@ -213,14 +215,12 @@ class Fit:
     settings: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    design_error: float | None = None
     extra: Mapping[str, object] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> np.ndarray:
         """Values of the quantity `name`; KeyError where the engine did not give it."""
         return self.quantities[name].values
-
-    def __getstate__(self) -> dict[str, object]:
-        return dict(self.__dict__)
 
     @classmethod
     def failed(cls, engine: str, reason: str, **fields: object) -> Fit:
@@ -231,8 +231,3 @@ class Fit:
     def unsupported(cls, engine: str, reason: str) -> Fit:
         """A Fit for an engine that cannot express the model, with the reason."""
         return cls(engine, "unsupported", messages=(reason,))
-
-
-def frozen(mapping: Mapping[str, object]) -> Mapping[str, object]:
-    """A read-only view of a copy of `mapping`."""
-    return types.MappingProxyType(dict(mapping))

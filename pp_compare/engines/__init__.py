@@ -1,0 +1,73 @@
+"""The Engine protocol, and the engines by name.
+
+An engine id is a name and, after a colon, a setting other than the engine's own default:
+``lme4``, ``lme4:tight``, ``statsmodels:lbfgs``. Names come from the entry point group
+``pp_compare.engines``; each entry point is a callable that takes the setting (None for the
+default) and gives an Engine, or raises `UnavailableError` (not on this machine) or `InputError`
+(no such setting).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Protocol
+
+from pp_compare.design import Design
+from pp_compare.errors import InputError, UnavailableError
+from pp_compare.model import Fit
+
+GROUP = "pp_compare.engines"
+
+
+class Engine(Protocol):
+    """Something that fits a linear mixed model."""
+
+    @property
+    def name(self) -> str:
+        """Engine id with its setting, as in ``statsmodels:lbfgs``."""
+
+    def unsupported(self, design: Design) -> str | None:
+        """Why this engine cannot express the model; None where it can."""
+
+    def fit(self, design: Design) -> Fit:
+        """Fit the model.
+
+        Whatever the engine says or raises becomes part of the Fit (`Fit.failed`); nothing but
+        KeyboardInterrupt leaves this function.
+        """
+
+
+EngineFactory = Callable[[str | None], Engine]
+
+
+@cache
+def _registered() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def engine_names() -> tuple[str, ...]:
+    """Names of the engines that are installed, sorted."""
+    return tuple(sorted(_registered()))
+
+
+def make_engine(engine_id: str) -> Engine:
+    """Make an engine from its id.
+
+    Raises
+    ------
+    InputError
+        For a name or a setting that no engine has.
+    UnavailableError
+        For an engine that this machine cannot run, with what to install.
+    """
+    name, _, setting = engine_id.partition(":")
+    point = _registered().get(name)
+    if point is None:
+        raise InputError(f"no engine '{name}'; there are: {', '.join(engine_names())}")
+    try:
+        factory: EngineFactory = point.load()
+    except ImportError as error:
+        raise UnavailableError(f"engine '{name}' cannot be loaded: {error}") from error
+    return factory(setting or None)
