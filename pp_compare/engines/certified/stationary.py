@@ -1,0 +1,191 @@
+"""Every stationary point of the criterion on [0, infinity): isolated, then refined.
+
+Between break points, two proofs are tried: that one side of the score is above the other (no
+stationary point), or that their difference is monotone (at most one, and exactly one if the signs
+at the ends differ). Where both fail the interval is halved, on a logarithmic scale.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import Enum
+from itertools import pairwise
+from typing import NamedTuple
+
+from flint import arb
+
+from pp_compare.engines.certified.criterion import Criterion, ScorePoint, certainly_above
+from pp_compare.engines.certified.precision import PrecisionError
+
+
+class Kind(Enum):
+    """What the criterion (minus twice the log-likelihood) does at a stationary point."""
+
+    MINIMUM = "minimum"
+    MAXIMUM = "maximum"
+
+
+@dataclass(frozen=True)
+class Root:
+    """An enclosure of ``rho`` that holds exactly one stationary point."""
+
+    rho: arb
+    kind: Kind
+
+
+class _Bracket(NamedTuple):
+    """An interval on which the sides of the score cross exactly once."""
+
+    left: ScorePoint
+    right: ScorePoint
+    kind: Kind
+
+
+def stationary_points(criterion: Criterion, within_residual: arb) -> list[Root]:
+    """Enclose every stationary point in (0, infinity), and 0 if the criterion rises from it.
+
+    Parameters
+    ----------
+    criterion : Criterion
+        With a response outside the span of ``X`` and, under REML, clusters outside it.
+    within_residual : arb
+        ``q`` at infinity, certainly positive.
+
+    Returns
+    -------
+    list of Root
+        In increasing order; minima and maxima alternate and the last is a minimum.
+
+    Raises
+    ------
+    PrecisionError
+        If the precision is too low to tell stationary points apart.
+    """
+    zero = Root(arb(0), Kind.MINIMUM)
+    evidence, penalty = criterion.exact_at_zero
+    if evidence == 0:  # b is a sum of non-negative terms: zero once, zero everywhere
+        return [zero]
+    sign_at_zero = int(penalty > evidence) - int(penalty < evidence)
+    points = _break_points(criterion, within_residual)
+    roots = [_refine(criterion, b) for b in _isolate(criterion, points, sign_at_zero)]
+    rises_from_zero = not roots or roots[0].kind is Kind.MAXIMUM
+    return [zero] * rises_from_zero + roots
+
+
+def _break_points(criterion: Criterion, within_residual: arb) -> list[ScorePoint]:
+    """Points from 0 to beyond the last stationary point, four times apart.
+
+    ``rho a`` increases in ``rho`` and ``rho b <= q - q(infinity)``, since ``rho d / (1 + rho d)``
+    stays below 1. So ``rho f' > 0`` from ``R`` on as soon as ``R a > df (1 - q(infinity) / q)``
+    holds at ``R``.
+    """
+    points = [criterion.score(arb(0), 3)]
+    rho = 1 / max(criterion.sizes)
+    while True:
+        points.append(_decided(criterion, rho))
+        last = points[-1]
+        if last.rho * last.penalty[0] > criterion.df * (last.q - within_residual):
+            return points
+        rho *= 4
+
+
+def _decided(criterion: Criterion, rho: float) -> ScorePoint:
+    """Evaluate at ``rho``, or a little further on where that may be a stationary point itself."""
+    for nudge in (0, 2**-7, 2**-6, 2**-5):
+        point = criterion.score(arb(rho * (1 + nudge)), 3)
+        if point.sign:
+            return point
+    raise PrecisionError
+
+
+def _isolate(criterion: Criterion, points: list[ScorePoint], sign_at_zero: int) -> list[_Bracket]:
+    brackets = []
+    stack = list(pairwise(points))[::-1]
+    while stack:
+        left, right = stack.pop()
+        if _apart(left, right):
+            continue
+        kind = _monotone(left, right)
+        if kind is None:
+            middle = _decided(criterion, _between(criterion, left, right))
+            stack += [(middle, right), (left, middle)]
+        elif (left.sign if left.rho > 0 else sign_at_zero) * right.sign < 0:
+            brackets.append(_Bracket(left, right, kind))
+    return brackets
+
+
+def _apart(left: ScorePoint, right: ScorePoint) -> bool:
+    """Prove that the score has no zero between two points."""
+    width = right.rho - left.rho
+    evidence = [(x.evidence[0], x.evidence[1]) for x in (left, right)]
+    penalty = [(x.penalty[0], x.penalty[1]) for x in (left, right)]
+    return certainly_above(evidence, penalty, width) or certainly_above(penalty, evidence, width)
+
+
+def _monotone(left: ScorePoint, right: ScorePoint) -> Kind | None:
+    """Prove that the sides of the score cross at most once, and say which way.
+
+    The derivative of a completely monotone function, negated, is completely monotone again.
+    """
+    width = right.rho - left.rho
+    evidence = [(-x.evidence[1], -2 * x.evidence[2]) for x in (left, right)]
+    penalty = [(-x.penalty[1], -2 * x.penalty[2]) for x in (left, right)]
+    if certainly_above(evidence, penalty, width):
+        return Kind.MINIMUM  # the evidence falls faster: the score goes from below 0 to above
+    if certainly_above(penalty, evidence, width):
+        return Kind.MAXIMUM
+    return None
+
+
+def _between(criterion: Criterion, left: ScorePoint, right: ScorePoint) -> float:
+    """Where to halve an interval; gives up once it is narrower than an eighth of the bits."""
+    low, high = float(left.rho), float(right.rho)
+    narrow = 2.0 ** -(min(criterion.bits, 400) // 8)
+    if high - low < narrow * (low or 1 / max(criterion.sizes)):
+        raise PrecisionError
+    return math.sqrt(low) * math.sqrt(high) if low else high / 8
+
+
+def _refine(criterion: Criterion, bracket: _Bracket) -> Root:
+    """Close in by Newton's method on ``log(evidence / penalty)`` as a function of ``log rho``.
+
+    Both sides are near to powers of ``rho``, so this function is near to a line. The last step
+    leaves an error near the square of the one before; two signs then prove the enclosure.
+    """
+    low, high = bracket.left.rho, bracket.right.rho
+    rho = (low * high).sqrt() if low > 0 else high / 2
+    small = arb(2) ** -(criterion.bits * 3 // 10)
+    for _ in range(criterion.bits):
+        rho = rho.mid()
+        point = criterion.score(rho, 2)
+        step = _newton_step(point)
+        following = rho * step.exp()
+        if abs(step) < small:
+            return Root(_proved(criterion, following.mid(), bracket), bracket.kind)
+        if point.sign == bracket.right.sign:
+            high = rho
+        else:
+            low = rho
+        inside = following > low and following < high
+        rho = following if inside else (low + high) / 2
+    raise PrecisionError
+
+
+def _newton_step(point: ScorePoint) -> arb:
+    (evidence, d_evidence), (penalty, d_penalty) = point.evidence, point.penalty
+    slope = point.rho * (d_evidence / evidence - d_penalty / penalty)
+    return -(evidence / penalty).log() / slope
+
+
+def _proved(criterion: Criterion, rho: arb, bracket: _Bracket) -> arb:
+    """Enclose the one zero of the score in the bracket by its signs on either side of ``rho``."""
+    for tenths in (6, 5, 4):
+        radius = (rho * arb(2) ** -(criterion.bits * tenths // 10)).mid()
+        low, high = rho - radius, rho + radius
+        if not (low > bracket.left.rho and high < bracket.right.rho):
+            continue
+        left, right = (criterion.score(end.mid(), 1) for end in (low, high))
+        if left.sign * right.sign < 0:
+            return low.mid().union(high.mid())
+    raise PrecisionError
