@@ -1,0 +1,184 @@
+"""Proof that a smooth function has exactly one stationary point in a box, and that it is a minimum.
+
+Existence and uniqueness follow from Krawczyk's operator (Krawczyk 1969; Neumaier 1990, Interval
+Methods for Systems of Equations, theorem 5.1.8): with x the midpoint of a box X, Y any matrix,
+
+    K(X) = x - Y g(x) + (I - Y H(X)) (X - x)
+
+and K(X) inside the interior of X, the gradient g has one and only one zero in X and it lies in
+K(X). That the zero is a minimum follows from a Hessian H(X) which is positive definite for every
+symmetric matrix it encloses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flint import arb, arb_mat, ctx
+
+from pp_compare.errors import PPCompareError
+
+Derivatives = Callable[[arb_mat], tuple[arb_mat, arb_mat]]
+"""Maps a (t, 1) argument, exact or a box, to enclosures of gradient (t, 1) and Hessian (t, t)."""
+
+NEWTON_STEPS = 40
+"""From eight digits Newton needs four or five steps; forty means that it is going nowhere."""
+
+BOX_PRECISION = 128
+"""Bits for the Hessian over a wide box, whose width exceeds any rounding at 128 bits."""
+
+BOX_RADII = (3, 5, 7, 10, 14, 20, 30)
+"""The uniqueness box is tried with radii 2^-k times the curvature scale, the widest first."""
+
+
+class NotProvedError(PPCompareError):
+    """A certificate was sought and not reached; the message says which step failed."""
+
+
+@dataclass(frozen=True)
+class Minimum:
+    """A proved local minimum.
+
+    Attributes
+    ----------
+    point : (t, 1) arb_mat
+        Encloses the minimiser.
+    box : (t, 1) arb_mat
+        A box around it that holds no other stationary point, and on which the function is
+        strictly convex.
+    scale : tuple of float
+        Square roots of the diagonal of the inverse Hessian: the length of a coordinate that
+        raises the function by one half.
+    """
+
+    point: arb_mat
+    box: arb_mat
+    scale: tuple[float, ...]
+
+
+def cholesky(a: arb_mat) -> arb_mat:
+    """Return the lower Cholesky factor of a ball matrix, which proves it positive definite.
+
+    The lower triangle is read. Raises NotProvedError unless every pivot is certainly positive.
+    """
+    n = a.nrows()
+    factor = arb_mat(n, n)
+    for j in range(n):
+        pivot = a[j, j] - sum((factor[j, k] ** 2 for k in range(j)), arb(0))
+        if not pivot > 0:
+            raise NotProvedError(f"pivot {j + 1} of {n} is {pivot.str(6)}, not certainly positive")
+        factor[j, j] = pivot.sqrt()
+        for i in range(j + 1, n):
+            dot = sum((factor[i, k] * factor[j, k] for k in range(j)), arb(0))
+            factor[i, j] = (a[i, j] - dot) / factor[j, j]
+    return factor
+
+
+def prove_positive_definite(a: arb_mat) -> None:
+    """Raise NotProvedError unless every symmetric matrix enclosed by ``a`` is positive definite."""
+    whitener = _whitener(a.mid())
+    cholesky(whitener.transpose() * a * whitener)
+
+
+def certified_minimum(derivatives: Derivatives, start: arb_mat, *, digits: int) -> Minimum:
+    """Enclose the minimum near ``start`` and prove that it is one.
+
+    Parameters
+    ----------
+    derivatives : callable
+        Enclosures of gradient and Hessian; evaluated at ``ctx.prec`` bits.
+    start : (t, 1) arb_mat
+        Some eight digits of the minimiser.
+    digits : int
+        The enclosure's radius is at most 10^-digits times the curvature scale.
+
+    Raises
+    ------
+    NotProvedError
+        If Newton's method does not converge, the Hessian is not positive definite, the operator
+        does not map a box into itself, or the precision is too low for ``digits``.
+    """
+    x, whitener = _newton(derivatives, start)
+    gradient, _ = derivatives(x)
+    step = whitener * (whitener.transpose() * gradient)
+    scale = [_norm(row) for row in whitener.tolist()]
+    point = _tight(derivatives, x, step, whitener, scale)
+    limit = arb(10) ** -digits
+    if not all(point[i, 0].rad() < limit * s for i, s in enumerate(scale)):
+        raise NotProvedError(f"{ctx.prec} bits are too few for {digits} digits")
+    box = _uniqueness_box(derivatives, x, step, whitener, scale)
+    return Minimum(
+        point=point,
+        box=point if box is None else box,
+        scale=tuple(float(s) for s in scale),
+    )
+
+
+def _newton(derivatives: Derivatives, start: arb_mat) -> tuple[arb_mat, arb_mat]:
+    """Iterate to convergence in plain arithmetic; nothing here has to be rigorous."""
+    x = start.mid()
+    for _ in range(NEWTON_STEPS):
+        gradient, hessian = derivatives(x)
+        whitener = _whitener(hessian.mid())
+        white = (whitener.transpose() * gradient).mid()
+        x = (x - whitener * white).mid()
+        if _norm(white.entries()) < arb(2) ** -(ctx.prec * 2 // 5):
+            return x, whitener
+    raise NotProvedError(f"Newton's method has not converged in {NEWTON_STEPS} steps")
+
+
+def _whitener(hessian: arb_mat) -> arb_mat:
+    """C with C' H C near I, so that C C' is near the inverse of H."""
+    return cholesky(hessian).inv().transpose().mid()
+
+
+def _tight(
+    derivatives: Derivatives, x: arb_mat, step: arb_mat, whitener: arb_mat, scale: list[arb]
+) -> arb_mat:
+    """Enclose the zero, the box inflated until the operator maps it into itself."""
+    floor = arb(2) ** -(ctx.prec * 3 // 4)
+    for inflation in (4, 1 << 12, 1 << 24):
+        radii = [inflation * step[i, 0].abs_upper() + floor * s for i, s in enumerate(scale)]
+        image = _krawczyk(derivatives, _box(x, radii), x, step, whitener)
+        if image is not None:
+            return image
+    raise NotProvedError(f"the Krawczyk operator maps no small box into itself at {ctx.prec} bits")
+
+
+def _uniqueness_box(
+    derivatives: Derivatives, x: arb_mat, step: arb_mat, whitener: arb_mat, scale: list[arb]
+) -> arb_mat | None:
+    with ctx.workprec(BOX_PRECISION):
+        for k in BOX_RADII:
+            box = _box(x, [s * arb(2) ** -k for s in scale])
+            if _krawczyk(derivatives, box, x, step, whitener) is not None:
+                return box
+    return None
+
+
+def _krawczyk(
+    derivatives: Derivatives, box: arb_mat, x: arb_mat, step: arb_mat, whitener: arb_mat
+) -> arb_mat | None:
+    """Return the operator's image, or None where it proves nothing."""
+    _, hessian = derivatives(box)
+    white = whitener.transpose() * hessian * whitener
+    try:
+        cholesky(white)
+    except NotProvedError:
+        return None
+    move = (_identity(box.nrows()) - whitener * (whitener.transpose() * hessian)) * (box - x) - step
+    inside = all(move[i, 0].abs_upper() < box[i, 0].rad() for i in range(box.nrows()))
+    return x + move if inside else None
+
+
+def _box(x: arb_mat, radii: list[arb]) -> arb_mat:
+    return arb_mat([[arb(x[i, 0], r)] for i, r in enumerate(radii)])
+
+
+def _identity(n: int) -> arb_mat:
+    return arb_mat([[int(i == j) for j in range(n)] for i in range(n)])
+
+
+def _norm(entries: list[arb]) -> arb:
+    return sum((e**2 for e in entries), arb(0)).mid().sqrt().mid()
