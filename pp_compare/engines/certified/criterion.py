@@ -29,10 +29,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from flint import arb, arb_mat, arb_series, fmpq, fmpq_series, fmpz_mat
+from flint import arb, arb_mat, arb_series, fmpq, fmpq_series, fmpz, fmpz_mat
 
 from pp_compare.engines.certified.precision import PrecisionError, ball_precision
-from pp_compare.engines.certified.statistics import InterceptStatistics
+from pp_compare.engines.certified.statistics import InterceptStatistics, SizeClass
 
 Series = Any  # arb_series or fmpq_series
 
@@ -143,21 +143,47 @@ class Criterion:
                 a = a + pivot.derivative() / pivot
         return -self.df * q.derivative(), a * q, q
 
-    @cached_property
-    def exact_at_zero(self) -> tuple[fmpq, fmpq]:
-        """``df b`` and ``a q`` at ``rho = 0`` as rationals, in units: decides what balls cannot."""
-        slope = fmpz_mat(*[self.n_fixed + 1] * 2)
-        trace = 0
-        for c in self.statistics.by_size:
-            slope -= c.crossproduct
-            trace += c.count * c.size
-        with ball_precision(self.bits, 2):
+    def exact_at_zero(self, terms: int) -> tuple[tuple[fmpq, ...], tuple[fmpq, ...]]:
+        """Taylor coefficients at ``rho = 0`` of ``df b`` and ``a q``, as rationals, in units.
+
+        They decide what balls can't: whether the score at 0 is exactly 0.
+        """
+        classes = self.statistics.by_size
+        coefficients = [self.statistics.crossproduct]
+        for k in range(1, terms + 1):
+            coefficients.append(_weighted((-1) ** k, k - 1, classes))
+        trace = [
+            (-1) ** k * sum(c.count * c.size ** (k + 1) for c in classes) for k in range(terms)
+        ]
+        with ball_precision(self.bits, terms + 1):
             triangle = {
-                cell: fmpq_series([self.statistics.crossproduct[cell], slope[cell]])
-                for cell in self._cells
+                cell: fmpq_series([matrix[cell] for matrix in coefficients]) for cell in self._cells
             }
-            evidence, penalty, _ = self._sides(triangle, fmpq_series([trace]))
-            return evidence[0], penalty[0]
+            evidence, penalty, _ = self._sides(triangle, fmpq_series(trace))
+            return _first(evidence, terms), _first(penalty, terms)
+
+    @cached_property
+    def evidence_is_zero(self) -> bool:
+        """Whether ``b`` is 0: a sum of non-negative terms, it is so everywhere if at ``rho = 0``."""
+        (evidence,), _ = self.exact_at_zero(1)
+        return bool(evidence == 0)
+
+    @cached_property
+    def zero_order_at_zero(self) -> int:
+        """How many derivatives of ``df b - a q`` vanish at ``rho = 0``, itself included."""
+        terms = 1
+        while True:
+            evidence, penalty = self.exact_at_zero(terms)
+            for k, (x, y) in enumerate(zip(evidence, penalty, strict=True)):
+                if x != y:
+                    return k
+            terms *= 2
+
+
+def _weighted(sign: int, power: int, classes: tuple[SizeClass, ...]) -> fmpz_mat:
+    """``sign * sum_n n**power S_n``."""
+    first, *others = (c.crossproduct * fmpz(sign * c.size**power) for c in classes)
+    return sum(others, first)
 
 
 def _pivots(triangle: dict[tuple[int, int], Series], order: int) -> list[Series]:
@@ -171,7 +197,7 @@ def _pivots(triangle: dict[tuple[int, int], Series], order: int) -> list[Series]
     return [a[k, k] for k in range(order)]
 
 
-def _first(series: Series, terms: int) -> tuple[arb, ...]:
+def _first(series: Series, terms: int) -> tuple[Any, ...]:
     return tuple(series[k] for k in range(terms))
 
 

@@ -196,9 +196,8 @@ def _proved(
     best = _lowest(stationary)
     gls = profiles[best].gls()
     deviance = stationary[best].deviance
-    evidence, penalty = criterion.exact_at_zero
     remarks = {Remark.SINGLE_CLUSTER: statistics.n_clusters == 1}
-    remarks[Remark.ZERO_SCORE_AT_ZERO] = evidence == penalty
+    remarks[Remark.ZERO_SCORE_AT_ZERO] = criterion.zero_order_at_zero > 0
     optimum = InterceptOptimum(
         rho=roots[best].rho,
         sigma=gls.sigma2.sqrt(),

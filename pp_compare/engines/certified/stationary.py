@@ -8,6 +8,7 @@ at the ends differ). Where both fail the interval is halved, on a logarithmic sc
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
@@ -32,6 +33,13 @@ class Root:
 
     rho: arb
     kind: Kind
+
+
+class Side(Enum):
+    """The two sides of the score."""
+
+    EVIDENCE = "evidence"
+    PENALTY = "penalty"
 
 
 class _Bracket(NamedTuple):
@@ -63,12 +71,10 @@ def stationary_points(criterion: Criterion, within_residual: arb) -> list[Root]:
         If the precision is too low to tell stationary points apart.
     """
     zero = Root(arb(0), Kind.MINIMUM)
-    evidence, penalty = criterion.exact_at_zero
-    if evidence == 0:  # b is a sum of non-negative terms: zero once, zero everywhere
+    if criterion.evidence_is_zero:
         return [zero]
-    sign_at_zero = int(penalty > evidence) - int(penalty < evidence)
     points = _break_points(criterion, within_residual)
-    roots = [_refine(criterion, b) for b in _isolate(criterion, points, sign_at_zero)]
+    roots = [_refine(criterion, b) for b in _isolate(criterion, points)]
     rises_from_zero = not roots or roots[0].kind is Kind.MAXIMUM
     return [zero] * rises_from_zero + roots
 
@@ -80,14 +86,39 @@ def _break_points(criterion: Criterion, within_residual: arb) -> list[ScorePoint
     stays below 1. So ``rho f' > 0`` from ``R`` on as soon as ``R a > df (1 - q(infinity) / q)``
     holds at ``R``.
     """
-    points = [criterion.score(arb(0), 3)]
-    rho = 1 / max(criterion.sizes)
+    points = [_first_point(criterion)]
+    rho = 4 * float(points[0].rho) or 1 / max(criterion.sizes)
     while True:
         points.append(_decided(criterion, rho))
         last = points[-1]
         if last.rho * last.penalty[0] > criterion.df * (last.q - within_residual):
             return points
         rho *= 4
+
+
+def _first_point(criterion: Criterion) -> ScorePoint:
+    """Where to begin: 0, or beyond it if the score is exactly 0 there.
+
+    If the derivatives of ``evidence - penalty`` below the ``k``-th vanish at 0 and the ``k``-th
+    has one sign on ``[0, rho]``, then by Taylor's theorem so has the difference on ``(0, rho]``.
+    """
+    order = criterion.zero_order_at_zero
+    zero = criterion.score(arb(0), order + 3)
+    if order == 0:
+        return _signed(zero)
+    rho = 1 / max(criterion.sizes)
+    while rho > 2.0**-900:
+        point = criterion.score(arb(rho), order + 3)
+        if _larger(zero, point, order):
+            return _signed(point)
+        rho /= 4
+    raise PrecisionError
+
+
+def _signed(point: ScorePoint) -> ScorePoint:
+    if not point.sign:
+        raise PrecisionError
+    return point
 
 
 def _decided(criterion: Criterion, rho: float) -> ScorePoint:
@@ -99,43 +130,42 @@ def _decided(criterion: Criterion, rho: float) -> ScorePoint:
     raise PrecisionError
 
 
-def _isolate(criterion: Criterion, points: list[ScorePoint], sign_at_zero: int) -> list[_Bracket]:
+def _isolate(criterion: Criterion, points: list[ScorePoint]) -> list[_Bracket]:
     brackets = []
     stack = list(pairwise(points))[::-1]
     while stack:
         left, right = stack.pop()
-        if _apart(left, right):
+        if _larger(left, right, 0):
             continue
-        kind = _monotone(left, right)
-        if kind is None:
+        if not (falls_faster := _larger(left, right, 1)):
             middle = _decided(criterion, _between(criterion, left, right))
             stack += [(middle, right), (left, middle)]
-        elif (left.sign if left.rho > 0 else sign_at_zero) * right.sign < 0:
+        elif left.sign != right.sign:
+            kind = Kind.MINIMUM if falls_faster is Side.EVIDENCE else Kind.MAXIMUM
             brackets.append(_Bracket(left, right, kind))
     return brackets
 
 
-def _apart(left: ScorePoint, right: ScorePoint) -> bool:
-    """Prove that the score has no zero between two points."""
-    width = right.rho - left.rho
-    evidence = [(x.evidence[0], x.evidence[1]) for x in (left, right)]
-    penalty = [(x.penalty[0], x.penalty[1]) for x in (left, right)]
-    return certainly_above(evidence, penalty, width) or certainly_above(penalty, evidence, width)
+def _larger(left: ScorePoint, right: ScorePoint, order: int) -> Side | None:
+    """Prove that one side of the score has the larger ``order``-th derivative between two points.
 
-
-def _monotone(left: ScorePoint, right: ScorePoint) -> Kind | None:
-    """Prove that the sides of the score cross at most once, and say which way.
-
-    The derivative of a completely monotone function, negated, is completely monotone again.
+    Of a completely monotone function, the derivatives with signs alternating are completely
+    monotone again; larger means larger in size. Order 0 excludes a stationary point, and order 1
+    leaves room for one at most.
     """
+    sign = (-1) ** order
+
+    def ends(series: Callable[[ScorePoint], tuple[arb, ...]]) -> list[tuple[arb, arb]]:
+        return [
+            (sign * c[order], sign * (order + 1) * c[order + 1])
+            for c in (series(left), series(right))
+        ]
+
     width = right.rho - left.rho
-    evidence = [(-x.evidence[1], -2 * x.evidence[2]) for x in (left, right)]
-    penalty = [(-x.penalty[1], -2 * x.penalty[2]) for x in (left, right)]
+    evidence, penalty = ends(lambda x: x.evidence), ends(lambda x: x.penalty)
     if certainly_above(evidence, penalty, width):
-        return Kind.MINIMUM  # the evidence falls faster: the score goes from below 0 to above
-    if certainly_above(penalty, evidence, width):
-        return Kind.MAXIMUM
-    return None
+        return Side.EVIDENCE
+    return Side.PENALTY if certainly_above(penalty, evidence, width) else None
 
 
 def _between(criterion: Criterion, left: ScorePoint, right: ScorePoint) -> float:
