@@ -24,7 +24,7 @@ from pp_compare.engines.certified.krawczyk import (
     certified_minimum,
     prove_positive_definite,
 )
-from pp_compare.engines.certified.mixed_equations import Solution, derivatives, slopes, solve
+from pp_compare.engines.certified.mixed_equations import Solution, derivatives, perturb, slopes, solve
 from pp_compare.engines.certified.search import (
     DIVERGED,
     FloatCriterion,
@@ -246,6 +246,18 @@ def gls_at(
         return _estimates(solution, arb(float(sigma2)), X, blocks)
 
 
+def estimates_at_theta(
+    y: Floats, X: Floats, blocks: Sequence[RandomBlock], theta: Floats, *, reml: bool, bits: int = 256
+) -> Estimates:
+    """All estimates at given theta (lme4's parametrisation), the residual variance profiled."""
+    products = cross_products(y, X, blocks, bits=2 * bits)
+    with ctx.workprec(bits):
+        factors = _exact_factors(products.sizes, theta)
+        G = [_scale_up(products, b, t * t.transpose()) for b, t in enumerate(factors)]
+        solution = solve(products, G)
+        return _estimates(solution, solution.residual() / solution.df(reml), X, blocks)
+
+
 def profiled_float(
     y: Floats, X: Floats, blocks: Sequence[RandomBlock], theta: Floats, *, reml: bool
 ) -> tuple[float, Floats, Floats]:
@@ -293,9 +305,15 @@ def _prove(products: CrossProducts, face: Face, start: arb_mat, reml: bool, digi
     """Prove a strict local minimum over all positive semidefinite covariances (see ``face``)."""
     parameters = face.parameters
 
+    solved: dict[str, Solution] = {}
+
     def differentiate(x: arb_mat) -> tuple[arb_mat, arb_mat]:
         factors = face.factors(x)
-        solution = solve(products, [t * t.transpose() for t in factors])
+        G = [t * t.transpose() for t in factors]
+        if x.mid() == x:
+            solution = solved["centre"] = solve(products, G)
+        else:
+            solution = perturb(solved["centre"], G)
         return derivatives(solution, factors, parameters, reml)
 
     face.require_lower_triangular()

@@ -1,0 +1,340 @@
+"""One face for both certified cores: the optimum of a Design and the likelihood about it.
+
+`certified_model(design)` picks the core: a single random intercept has a global proof, every other
+model a local one. All answers are the project's own records; balls are rounded to the nearest
+double at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, Protocol
+
+import numpy as np
+from flint import arb, arb_mat
+
+from pp_compare.design import Block, Design
+from pp_compare.engines.certified.degenerate import DegenerateModelError
+from pp_compare.engines.certified.general import (
+    Estimates,
+    GeneralOptimum,
+    RandomBlock,
+    deviance_at_variances,
+    estimates_at_theta,
+    general_optimum,
+)
+from pp_compare.engines.certified.general import gls_at as general_gls_at
+from pp_compare.engines.certified.intercept import InterceptOptimum, intercept_optimum, rho_within
+from pp_compare.engines.certified.likelihood import GLS, gls_at, loglik_at
+from pp_compare.engines.certified.statistics import InterceptStatistics
+from pp_compare.model import Quantity
+
+Quantities = dict[str, Quantity]
+Covariances = Mapping[str, np.ndarray]
+"""Covariance of the random effects of each grouping factor, over all its terms, (q, q)."""
+
+
+@dataclass(frozen=True)
+class LocalOptimum:
+    """One optimum of the criterion: where, how deep, and whether on the boundary.
+
+    `position` is ``tau2 / sigma2`` for one random intercept, else lme4's theta; decimal strings.
+    """
+
+    position: tuple[str, ...]
+    deviance: str
+    boundary: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Optimum:
+    """The best optimum, with what is proved of it.
+
+    Parameters
+    ----------
+    claim : {"global", "local", "none"}
+    reason : str
+        Why no more is claimed; empty for a global optimum.
+    deviance : float
+        ``-2 loglik``.
+    quantities : dict of Quantity
+        Each number the double nearest to the enclosure's midpoint.
+    digits : mapping of str to str
+        The main numbers to 30 digits: deviance, sigma, variances, fixed effects.
+    optima : tuple of LocalOptimum
+        Every local optimum (global claim) or those that the search found, the best first.
+    singular : bool
+        Whether the optimum lies on the boundary.
+    """
+
+    claim: Literal["global", "local", "none"]
+    reason: str
+    deviance: float
+    quantities: Quantities
+    digits: Mapping[str, str]
+    optima: tuple[LocalOptimum, ...]
+    singular: bool
+
+
+class CertifiedModel(Protocol):
+    """The criterion of one Design: its optimum, its values, and what given variances imply."""
+
+    optimum: Optimum
+
+    def deviance(self, sigma: float, covariances: Covariances) -> float:
+        """``-2 loglik`` at given variances, with the fixed effects that are best for them."""
+
+    def implied(self, sigma: float, covariances: Covariances) -> Quantities:
+        """Fixed effects, their covariance and predictions that given variances imply."""
+
+    def near(self, delta: float) -> list[tuple[Quantities, Quantities]]:
+        """Estimates at both ends of each principal axis of {deviance <= minimum + delta}."""
+
+
+def certified_model(design: Design, starts: Sequence[np.ndarray] = ()) -> CertifiedModel:
+    """Certify the optimum of a model.
+
+    Raises
+    ------
+    DegenerateModelError
+        Where the criterion has no optimum.
+    DataError
+        Where the general core cannot take the model.
+    """
+    if design.spec.is_random_intercept:
+        return InterceptModel(design)
+    return GeneralModel(design, starts)
+
+
+class InterceptModel:
+    """A single random intercept: the global optimum, proved."""
+
+    def __init__(self, design: Design, statistics: InterceptStatistics | None = None) -> None:
+        self.design = design
+        self.reml = design.spec.method == "REML"
+        self.group = design.blocks[0].group
+        self._statistics = statistics or InterceptStatistics.from_arrays(
+            design.y, design.X, design.blocks[0].codes
+        )
+        self._found: InterceptOptimum = intercept_optimum(self._statistics, reml=self.reml)
+
+    @cached_property
+    def optimum(self) -> Optimum:
+        """The global optimum."""
+        found = self._found
+        optima = sorted(found.optima, key=lambda point: float(point.deviance))
+        return Optimum(
+            claim="global",
+            reason="",
+            deviance=float(found.deviance),
+            quantities=self._quantities(found, found.sigma, found.tau2)
+            | {"loglik": Quantity("loglik", np.array(float(found.loglik)))},
+            digits=self._digits(found),
+            optima=tuple(
+                LocalOptimum((_text(point.rho),), _text(point.deviance), point.boundary)
+                for point in optima
+            ),
+            singular=bool(found.rho == 0),
+        )
+
+    def deviance(self, sigma: float, covariances: Covariances) -> float:
+        """``-2 loglik`` at given variances."""
+        tau2 = float(covariances[self.group][0, 0])
+        return -2.0 * float(
+            loglik_at(self._statistics, None, arb(sigma) ** 2, tau2, reml=self.reml)
+        )
+
+    def implied(self, sigma: float, covariances: Covariances) -> Quantities:
+        """What given variances imply."""
+        sigma2 = arb(sigma) ** 2
+        rho = arb(float(covariances[self.group][0, 0])) / sigma2
+        gls = gls_at(self._statistics, rho, reml=self.reml, sigma2=sigma2)
+        return self._quantities(gls, arb(sigma), gls.tau2)
+
+    def near(self, delta: float) -> list[tuple[Quantities, Quantities]]:
+        """Estimates at both ends of the interval of tau2/sigma2 within `delta`."""
+        ends = rho_within(self._statistics, self._found, reml=self.reml, delta=delta)
+        first, last = (gls_at(self._statistics, rho, reml=self.reml) for rho in ends)
+        return [tuple(self._quantities(g, g.sigma2.sqrt(), g.tau2) for g in (first, last))]  # type: ignore[list-item]  # two ends
+
+    def _quantities(self, gls: GLS | InterceptOptimum, sigma: arb, tau2: arb) -> Quantities:
+        design, group = self.design, self.group
+        levels, labels = design.group_levels[group], design.random_labels(group)
+        beta = arb_mat(len(gls.beta), 1, list(gls.beta))
+        fitted = _fixed_part(design.X, beta) + _floats(gls.blup)[design.blocks[0].codes]
+        found = [
+            *_fixed_effects(design, beta, gls.beta_cov),
+            Quantity("sigma", np.array(float(sigma))),
+            Quantity(f"random_cov[{group}]", np.array([[float(tau2)]]), labels, labels),
+            Quantity(f"blup[{group}]", _floats(gls.blup)[:, None], levels, labels),
+            Quantity(f"cluster_mean[{group}]", _floats(gls.cluster_mean), levels),
+            Quantity("fitted", fitted, _row_labels(design)),
+        ]
+        return {quantity.name: quantity for quantity in found}
+
+    def _digits(self, found: InterceptOptimum) -> dict[str, str]:
+        main = {"deviance": found.deviance, "sigma": found.sigma, "tau2": found.tau2}
+        main |= {"tau2 / sigma2": found.rho}
+        main |= {f"beta {k}": b for k, b in zip(self.design.labels, found.beta, strict=True)}
+        return {name: _text(ball) for name, ball in main.items()}
+
+
+class GeneralModel:
+    """Every other model: the best optimum that a search finds, and a local proof of it."""
+
+    def __init__(self, design: Design, starts: Sequence[np.ndarray] = ()) -> None:
+        self.design = design
+        self.reml = design.spec.method == "REML"
+        self._blocks = [RandomBlock(block.codes, block.Z) for block in design.blocks]
+        self._found: GeneralOptimum = general_optimum(
+            design.y, design.X, self._blocks, reml=self.reml, starts=starts
+        )
+
+    @cached_property
+    def optimum(self) -> Optimum:
+        """The best known optimum."""
+        found = self._found
+        theta = tuple(_text(x) for x in found.theta.entries())
+        best = LocalOptimum(theta, _text(found.deviance), found.singular)
+        others = tuple(
+            LocalOptimum(tuple(repr(float(x)) for x in o.theta), repr(o.deviance), False)
+            for o in found.others
+        )
+        return Optimum(
+            claim=found.claim,
+            reason=found.reason or "a local optimum, the best of a search; not proved global",
+            deviance=float(found.deviance),
+            quantities=self._quantities(found.estimates)
+            | {"loglik": Quantity("loglik", np.array(float(found.loglik)))},
+            digits=self._digits(found),
+            optima=(best, *others),
+            singular=found.singular,
+        )
+
+    def deviance(self, sigma: float, covariances: Covariances) -> float:
+        """``-2 loglik`` at given variances."""
+        return float(
+            deviance_at_variances(
+                *self._data, sigma**2, self._by_block(covariances), reml=self.reml
+            )
+        )
+
+    def implied(self, sigma: float, covariances: Covariances) -> Quantities:
+        """What given variances imply."""
+        blocks = self._by_block(covariances)
+        return self._quantities(general_gls_at(*self._data, sigma**2, blocks))
+
+    def near(self, delta: float) -> list[tuple[Quantities, Quantities]]:
+        """Estimates at both ends of each axis of the ellipsoid ``d'Hd / 2 = delta`` in theta.
+
+        The deviance is even in the diagonal of theta, so the second-order term leads at a boundary
+        too. Directions without curvature are those that change no estimate.
+        """
+        theta = np.array([float(x) for x in self._found.theta.entries()])
+        values, vectors = np.linalg.eigh(self._found.hessian)
+        curved = values > 1e-10 * values.max()
+        steps = vectors[:, curved] * np.sqrt(2 * delta / values[curved])
+        return [(self._at(theta + step), self._at(theta - step)) for step in steps.T]
+
+    @property
+    def _data(self) -> tuple[np.ndarray, np.ndarray, list[RandomBlock]]:
+        return self.design.y, self.design.X, self._blocks
+
+    def _at(self, theta: np.ndarray) -> Quantities:
+        return self._quantities(estimates_at_theta(*self._data, theta, reml=self.reml))
+
+    def _by_block(self, covariances: Covariances) -> list[np.ndarray]:
+        """Each block's part of the block-diagonal covariance of its grouping factor."""
+        parts, used = [], dict.fromkeys(covariances, 0)
+        for block in self.design.blocks:
+            at, q = used[block.group], len(block.columns)
+            parts.append(covariances[block.group][at : at + q, at : at + q])
+            used[block.group] += q
+        return parts
+
+    def _quantities(self, estimates: Estimates) -> Quantities:
+        design = self.design
+        fitted = _floats(estimates.fitted.entries())
+        found = [
+            *_fixed_effects(design, estimates.beta, estimates.beta_cov),
+            Quantity("sigma", np.array(float(estimates.sigma))),
+            Quantity("fitted", fitted, _row_labels(design)),
+        ]
+        for group, levels in design.group_levels.items():
+            labels = design.random_labels(group)
+            of_group = [i for i, block in enumerate(design.blocks) if block.group == group]
+            cov = _block_diagonal([_matrix(estimates.random_cov[i]) for i in of_group])
+            blup = np.hstack([_matrix(estimates.blup[i]) for i in of_group])
+            codes = design.group_codes[group]
+            means = np.bincount(codes, fitted) / np.bincount(codes)
+            found += [
+                Quantity(f"random_cov[{group}]", cov, labels, labels),
+                Quantity(f"blup[{group}]", blup, levels, labels),
+                Quantity(f"cluster_mean[{group}]", means, levels),
+            ]
+        return {quantity.name: quantity for quantity in found}
+
+    def _digits(self, found: GeneralOptimum) -> dict[str, str]:
+        main = {"deviance": found.deviance, "sigma": found.estimates.sigma}
+        for block, cov in zip(self.design.blocks, found.estimates.random_cov, strict=True):
+            main |= {_variance_name(block, i): cov[i, i] for i in range(cov.nrows())}
+        beta = found.estimates.beta.entries()
+        main |= {f"beta {label}": b for label, b in zip(self.design.labels, beta, strict=True)}
+        return {name: _text(ball) for name, ball in main.items()}
+
+
+def _variance_name(block: Block, i: int) -> str:
+    return f"var {block.labels[i]} | {block.group}"
+
+
+def _fixed_effects(design: Design, beta: arb_mat, beta_cov: arb_mat) -> list[Quantity]:
+    variances = [beta_cov[k, k].sqrt() for k in range(len(design.labels))]
+    return [
+        Quantity("beta", _floats(beta.entries()), design.labels),
+        Quantity("beta_cov", _matrix(beta_cov), design.labels, design.labels),
+        Quantity("beta_se", _floats(variances), design.labels),
+    ]
+
+
+def _fixed_part(X: np.ndarray, beta: arb_mat) -> np.ndarray:
+    """X beta, rounded once; rows that stand more than once are computed once."""
+    rows, inverse = np.unique(X, axis=0, return_inverse=True)
+    values = arb_mat(*rows.shape, rows.ravel().tolist()) * beta
+    return _floats(values.entries())[inverse.ravel()]
+
+
+def _row_labels(design: Design) -> tuple[str, ...]:
+    return tuple(str(i + 1) for i in range(design.n_obs))
+
+
+def _block_diagonal(parts: Sequence[np.ndarray]) -> np.ndarray:
+    size = sum(len(part) for part in parts)
+    whole, at = np.zeros((size, size)), 0
+    for part in parts:
+        whole[at : at + len(part), at : at + len(part)] = part
+        at += len(part)
+    return whole
+
+
+def _floats(balls: Sequence[arb]) -> np.ndarray:
+    return np.array([float(ball) for ball in balls])
+
+
+def _matrix(balls: arb_mat) -> np.ndarray:
+    return _floats(balls.entries()).reshape(balls.nrows(), balls.ncols())
+
+
+def _text(ball: arb) -> str:
+    """Decimal digits that are all proved, at most 30."""
+    return str(ball.str(30, radius=False))
+
+
+__all__ = [
+    "CertifiedModel",
+    "DegenerateModelError",
+    "LocalOptimum",
+    "Optimum",
+    "certified_model",
+]

@@ -1,0 +1,294 @@
+"""statsmodels' MixedLM, called as its users call it: ``MixedLM.from_formula(...).fit(reml=...)``.
+
+MixedLM has one grouping factor with one correlated block of random effects (``re_formula``) and any
+number of independent ones (``vc_formula``). Nested factors become variance components within the
+outermost factor; crossed factors become variance components within one group that holds all rows.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import statsmodels
+from statsmodels.regression.mixed_linear_model import MixedLM
+
+from pp_compare.design import Block, Column, Design
+from pp_compare.engines import Engine
+from pp_compare.errors import InputError
+from pp_compare.model import Fit, Quantity
+from pp_compare.numerics import design_error
+
+METHODS = ("bfgs", "lbfgs", "cg", "powell", "nm")
+TIGHT: Mapping[str, Any] = {"method": ["bfgs", "nm", "bfgs"], "gtol": 1e-12, "maxiter": 5000}
+"""The closest that MixedLM was found to get to its optimum; see docs/settings."""
+
+_WHOLE = "all_rows"
+
+
+def make(setting: str | None) -> Engine:
+    """Engine factory: the default, ``tight``, or one optimiser of `METHODS`."""
+    if setting is None:
+        return StatsmodelsEngine("statsmodels", {})
+    if setting == "tight":
+        return StatsmodelsEngine("statsmodels:tight", TIGHT)
+    if setting in METHODS:
+        return StatsmodelsEngine(f"statsmodels:{setting}", {"method": setting})
+    raise InputError(f"statsmodels has no setting '{setting}'; there are: tight, {', '.join(METHODS)}")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How MixedLM is asked for a model.
+
+    Parameters
+    ----------
+    group : str
+        Alias of the grouping column, or `_WHOLE` for one group that holds all rows.
+    correlated : Block or None
+        The block that ``re_formula`` describes.
+    independent : tuple of Block
+        Blocks with one random effect each, in the order of their names in ``vc_formula``.
+    """
+
+    group: str
+    correlated: Block | None
+    independent: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class StatsmodelsEngine:
+    """MixedLM with the options `options` of its ``fit``."""
+
+    name: str
+    options: Mapping[str, Any]
+
+    def unsupported(self, design: Design) -> str | None:
+        """Why MixedLM cannot express the model; None where it can."""
+        plan = layout(design)
+        return plan if isinstance(plan, str) else None
+
+    def fit(self, design: Design) -> Fit:
+        """Fit by ``MixedLM.from_formula`` and ``fit``; warnings become messages of the Fit."""
+        plan = layout(design)
+        if isinstance(plan, str):
+            return Fit.unsupported(self.name, plan)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                fields = self._answer(design, plan)
+            except Exception as error:  # noqa: BLE001  # whatever the engine raises is its answer
+                fields = {"status": "error", "messages": (f"{type(error).__name__}: {error}",)}
+        said = tuple(dict.fromkeys(f"{w.category.__name__}: {w.message}" for w in caught))
+        return Fit(
+            engine=self.name,
+            **{
+                **fields,
+                "messages": (*fields.get("messages", ()), *said),
+                "singular": any("boundary" in text or "singular" in text for text in said),
+                "settings": {key: str(value) for key, value in self.options.items()},
+                "versions": _versions(),
+            },
+        )
+
+    def _answer(self, design: Design, plan: Layout) -> dict[str, Any]:
+        frame = _frame(design, plan)
+        start = time.perf_counter()
+        model = MixedLM.from_formula(
+            _fixed_formula(design),
+            frame,
+            groups=plan.group,
+            re_formula=_random_formula(design, plan.correlated),
+            vc_formula=_component_formulas(design, plan),
+        )
+        result = model.fit(reml=design.spec.method == "REML", **self.options)
+        quantities, problem = _quantities(design, plan, result)
+        return {
+            "seconds": time.perf_counter() - start,
+            "status": "ok",
+            "quantities": quantities,
+            "converged": bool(result.converged),
+            "messages": problem,
+            "design_error": design_error(design, _our_labels(design, model), model.exog, model.endog),
+        }
+
+
+def layout(design: Design) -> Layout | str:
+    """Choose ``groups``, ``re_formula`` and ``vc_formula``, or say why there is no such choice."""
+    names = list(design.group_levels)
+    outer = [name for name in names if all(_nested(design, other, name) for other in names)]
+    wide = [block for block in design.blocks if len(block.columns) > 1]
+    if not outer:
+        if wide:
+            return f"correlated random effects of '{wide[0].group}' beside a crossed factor"
+        return Layout(_WHOLE, None, design.blocks)
+    if any(block.group != outer[0] for block in wide):
+        return f"correlated random effects of '{wide[0].group}' within '{outer[0]}'"
+    if len(wide) > 1:
+        return f"two blocks of correlated random effects of '{outer[0]}'"
+    of_outer = [block for block in design.blocks if block.group == outer[0]]
+    correlated = (wide or of_outer)[0]
+    independent = tuple(block for block in design.blocks if block is not correlated)
+    return Layout(_group_alias(design, correlated), correlated, independent)
+
+
+def _nested(design: Design, inner: str, outer: str) -> bool:
+    """Whether each level of `inner` lies within one level of `outer`."""
+    pairs = np.unique(np.column_stack([design.group_codes[inner], design.group_codes[outer]]), axis=0)
+    return len(pairs) == len(design.group_levels[inner])
+
+
+def _group_alias(design: Design, block: Block) -> str:
+    return f"group_{design.spec.groups.index(block.group)}"
+
+
+def _frame(design: Design, plan: Layout) -> pd.DataFrame:
+    """The design's frame with one column for every grouping factor, interactions included.
+
+    Levels go in as strings, not as categories: within a group only those that occur there count.
+    """
+    factors = {
+        _group_alias(design, block): np.array(block.levels, dtype=object)[block.codes]
+        for block in design.blocks
+    }
+    whole = {_WHOLE: np.ones(design.n_obs)} if plan.group == _WHOLE else {}
+    return design.frame.assign(**factors, **whole)
+
+
+def _terms(design: Design, intercept: bool, terms: tuple[tuple[str, ...], ...]) -> str:
+    products = [":".join(design.alias(name) for name in term) for term in terms]
+    return " + ".join(["1" if intercept else "0", *products])
+
+
+def _fixed_formula(design: Design) -> str:
+    spec = design.spec
+    return f"{design.alias(spec.response)} ~ {_terms(design, spec.intercept, spec.fixed)}"
+
+
+def _random_formula(design: Design, block: Block | None) -> str | None:
+    return None if block is None else _terms(design, block.term.intercept, block.term.terms)
+
+
+def _component_formulas(design: Design, plan: Layout) -> dict[str, str] | None:
+    """One formula a variance component; names sort in our order, which is how MixedLM keeps them."""
+    formulas = {}
+    for i, block in enumerate(plan.independent):
+        effect = [design.alias(name) for term in block.term.terms for name in term]
+        group = _group_alias(design, block)
+        parts = effect if group == plan.group else [group, *effect]
+        formulas[f"vc{i:03d}"] = "0 + " + ":".join(parts) if parts else "1"
+    return formulas or None
+
+
+def _our_labels(design: Design, model: Any) -> list[str]:
+    ours = {_their_label(design, column): column.label for column in design.columns}
+    return [ours.get(label, label) for label in model.exog_names]
+
+
+def _their_label(design: Design, column: Column) -> str:
+    """The name that patsy and formulaic give to a column."""
+    parts = []
+    for factor in column.factors:
+        level = "" if factor.level is None else f"[{'T.' * factor.reduced}{factor.level}]"
+        parts.append(design.alias(factor.variable) + level)
+    return ":".join(parts) or "Intercept"
+
+
+def _quantities(
+    design: Design, plan: Layout, result: Any
+) -> tuple[dict[str, Quantity], tuple[str, ...]]:
+    """Everything MixedLM answers; predictions are left out, with its words, where it refuses them."""
+    labels = _our_labels(design, result.model)
+    order = [labels.index(label) for label in design.labels]
+    p = len(order)
+    cov = np.asarray(result.cov_params())[:p, :p][np.ix_(order, order)]
+    found = [
+        Quantity("beta", np.asarray(result.fe_params)[order], design.labels),
+        Quantity("beta_cov", cov, design.labels, design.labels),
+        Quantity("beta_se", np.asarray(result.bse_fe)[order], design.labels),
+        Quantity("sigma", np.sqrt(result.scale)),
+        Quantity("loglik", result.llf),
+        *_random_cov(design, plan, result),
+    ]
+    try:
+        predictions, problem = _predictions(design, plan, result), ()
+    except (ValueError, np.linalg.LinAlgError) as error:
+        predictions, problem = [], (f"no predictions: {type(error).__name__}: {error}",)
+    return {quantity.name: quantity for quantity in found + predictions}, problem
+
+
+def _random_cov(design: Design, plan: Layout, result: Any) -> list[Quantity]:
+    """Covariances of the random effects, one block-diagonal matrix a grouping factor."""
+    found = []
+    for group in design.group_levels:
+        labels = design.random_labels(group)
+        matrix = np.zeros((len(labels), len(labels)))
+        at = 0
+        for block in (block for block in design.blocks if block.group == group):
+            q = len(block.columns)
+            matrix[at : at + q, at : at + q] = _block_cov(design, plan, result, block)
+            at += q
+        found.append(Quantity(f"random_cov[{group}]", matrix, labels, labels))
+    return found
+
+
+def _block_cov(design: Design, plan: Layout, result: Any, block: Block) -> np.ndarray:
+    if block is plan.correlated:
+        order = _random_order(design, block, result.model)
+        return np.asarray(result.cov_re)[np.ix_(order, order)]
+    return np.asarray(result.vcomp[plan.independent.index(block)])
+
+
+def _random_order(design: Design, block: Block, model: Any) -> list[int]:
+    """Where MixedLM keeps each of our random effects; it calls the intercept by the group's name."""
+    theirs = [str(name) for name in model.data.exog_re_names]
+    group = _group_alias(design, block)
+    wanted = [_their_label(design, c).replace("Intercept", group) for c in block.columns]
+    return [theirs.index(label) for label in wanted]
+
+
+def _predictions(design: Design, plan: Layout, result: Any) -> list[Quantity]:
+    fitted = np.asarray(result.fittedvalues)
+    found = [Quantity("fitted", fitted, tuple(str(i + 1) for i in range(design.n_obs)))]
+    effects = _effects(design, plan, result)
+    for group, levels in design.group_levels.items():
+        codes = design.group_codes[group]
+        labels = design.random_labels(group)
+        blups = [effects[id(block)] for block in design.blocks if block.group == group]
+        found.append(Quantity(f"blup[{group}]", np.hstack(blups), levels, labels))
+        means = np.bincount(codes, fitted) / np.bincount(codes)
+        found.append(Quantity(f"cluster_mean[{group}]", means, levels))
+    return found
+
+
+def _effects(design: Design, plan: Layout, result: Any) -> dict[int, np.ndarray]:
+    """BLUPs of each block, (m, q), by the block's id.
+
+    MixedLM lists a group's effects as those of ``re_formula`` and then component by component; a
+    component's columns are told apart by the rows in which they are not zero.
+    """
+    found = {id(b): np.zeros((len(b.levels), len(b.columns))) for b in design.blocks}
+    model = result.model
+    order = _random_order(design, plan.correlated, model) if plan.correlated else []
+    for g, label in enumerate(model.group_labels):
+        rows, values = model.row_indices[label], np.asarray(result.random_effects[label])
+        if plan.correlated:
+            found[id(plan.correlated)][plan.correlated.codes[rows[0]]] = values[order]
+        at = len(order)
+        for j, block in enumerate(plan.independent):
+            columns = model.exog_vc.mats[j][g]
+            for k in range(columns.shape[1]):
+                used = np.flatnonzero(columns[:, k])
+                if len(used):
+                    found[id(block)][block.codes[rows[used[0]]], 0] = values[at + k]
+            at += columns.shape[1]
+    return found
+
+
+def _versions() -> dict[str, str]:
+    return {"statsmodels": statsmodels.__version__, "numpy": np.__version__}

@@ -1,0 +1,73 @@
+"""Aligning by label, and measures of error that have a value for every pair of numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from pp_compare.design import Design
+
+MAX_DIGITS = 15.0
+"""A double has 15 to 17 significant digits; NIST caps its measure at 15."""
+
+
+def lre(value: float, truth: float, scale: float | None = None) -> float:
+    """Number of correct significant digits: the log relative error of NIST's StRD.
+
+    ``-log10(|x - t| / |t|)``, between 0 and 15 (McCullough 1998, *Am. Stat.* 52(4), 358-366).
+
+    Parameters
+    ----------
+    value, truth : float
+        Any doubles. Equal values, equal infinities included, have 15 digits; NaN and an infinity
+        against a number have none.
+    scale : float, optional
+        Used for ``|t|`` where the truth is 0 or smaller than `scale`; without it, an error against
+        a truth of 0 has no digits.
+    """
+    if value == truth:
+        return MAX_DIGITS
+    unit = max(abs(truth), scale or 0.0)
+    error = abs(value - truth)
+    if not math.isfinite(error) or not math.isfinite(unit) or unit == 0.0:
+        return 0.0
+    # Two logarithms, because the quotient of two doubles may overflow.
+    return min(MAX_DIGITS, max(0.0, math.log10(unit) - math.log10(error)))
+
+
+def align(labels: Sequence[str], values: np.ndarray, wanted: Sequence[str]) -> np.ndarray:
+    """Columns (last axis) of `values` in the order `wanted`.
+
+    Raises
+    ------
+    KeyError
+        With the first wanted label that is not among `labels`.
+    """
+    position = {label: i for i, label in enumerate(labels)}
+    return np.asarray(values)[..., [position[label] for label in wanted]]
+
+
+def design_error(design: Design, labels: Sequence[str], X: np.ndarray, y: np.ndarray) -> float:
+    """Largest difference between an engine's own response and model matrix and ours.
+
+    Parameters
+    ----------
+    design : Design
+    labels : sequence of str, length p
+        Our labels of the engine's columns.
+    X : ndarray, shape (n, p)
+    y : ndarray, shape (n,)
+
+    Returns
+    -------
+    float
+        0 where they are the same; nan where labels or shapes differ.
+    """
+    if sorted(labels) != sorted(design.labels) or np.shape(X) != design.X.shape:
+        return math.nan
+    if np.shape(y) != design.y.shape:
+        return math.nan
+    aligned = align(labels, X, design.labels)
+    return float(max(np.abs(aligned - design.X).max(), np.abs(np.asarray(y) - design.y).max()))

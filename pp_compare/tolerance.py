@@ -1,0 +1,83 @@
+"""How far a sound engine may be from the optimum of this case: from curvature and rounding.
+
+The one number chosen by hand is `NEGLIGIBLE`, in units of the deviance; every tolerance on a
+quantity follows from it, case by case, through the shape of the criterion at the optimum.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pp_compare.design import Design
+from pp_compare.engines.certified.models import CertifiedModel
+from pp_compare.rounding import rounding_at
+
+NEGLIGIBLE = 1e-8
+"""Deviance above the optimum that is let pass. Near an optimum, a rise of d moves an estimate by
+at most sqrt(d) of its standard error (Wald's and the likelihood ratio's statistic agree to second
+order), so 1e-8 is a ten-thousandth of a standard error; it is also lme4's own ``ftol_abs``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tolerance:
+    """Tolerance on each number of one quantity, and why.
+
+    Parameters
+    ----------
+    values : ndarray
+        In the shape of the quantity.
+    reason : str
+    """
+
+    values: np.ndarray
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Tolerances:
+    """All tolerances of a case.
+
+    Parameters
+    ----------
+    criterion : float
+        On -2 loglik above the optimum: `NEGLIGIBLE` and the rounding of the criterion.
+    quantities : dict of str to Tolerance
+    """
+
+    criterion: float
+    quantities: dict[str, Tolerance]
+
+    @property
+    def criterion_reason(self) -> str:
+        """Why the criterion's tolerance is what it is."""
+        rounding = self.criterion - NEGLIGIBLE
+        return f"{NEGLIGIBLE:g} = (1e-4 standard errors)^2, plus {rounding:.1g} rounding"
+
+
+def derive_tolerances(design: Design, model: CertifiedModel) -> Tolerances:
+    """Tolerances of a case from the curvature at its optimum.
+
+    A quantity may be off by what it changes over {deviance <= minimum + criterion}, axis by axis
+    and combined as an ellipsoid's half width, plus what rounding does at the optimum itself.
+    """
+    best = model.optimum.quantities
+    covariances = {g: best[f"random_cov[{g}]"].values for g in design.group_levels}
+    rounding = rounding_at(design, float(best["sigma"].values), covariances)
+    criterion = NEGLIGIBLE + rounding.criterion
+    axes = model.near(criterion)
+    found = {}
+    for name, quantity in best.items():
+        floor = rounding.of(quantity)
+        if name == "loglik":
+            found[name] = Tolerance(floor + criterion / 2, "half the criterion's tolerance")
+            continue
+        reach = np.zeros(quantity.values.shape)
+        for first, last in axes:
+            ends = [np.abs(end[name].values - quantity.values) for end in (first, last)]
+            reach = np.hypot(reach, np.maximum(*ends))
+        found[name] = Tolerance(
+            reach + floor, f"what it moves while the deviance rises by {criterion:.1g}, and rounding"
+        )
+    return Tolerances(criterion, found)
