@@ -128,7 +128,10 @@ class Criterion:
             table = self._taylor(rho, terms + 1)
             columns = [arb_series(list(column)) for column in zip(*table, strict=True)]
             triangle = dict(zip(self._cells, columns[:-1], strict=True))
-            evidence, penalty, q = self._sides(triangle, columns[-1])
+            try:
+                evidence, penalty, q = self._sides(triangle, columns[-1])
+            except ValueError:  # division by a series whose leading ball holds 0
+                raise PrecisionError from None
             point = ScorePoint(rho, _first(evidence, terms), _first(penalty, terms), q[0])
         if not point.evidence[0].is_finite() or not point.penalty[0].is_finite():
             raise PrecisionError
@@ -164,7 +167,7 @@ class Criterion:
 
     @cached_property
     def evidence_is_zero(self) -> bool:
-        """Whether ``b`` is 0: a sum of non-negative terms, it is so everywhere if at ``rho = 0``."""
+        """Whether ``b`` is 0; as a sum of non-negative terms it is so everywhere if at 0."""
         (evidence,), _ = self.exact_at_zero(1)
         return bool(evidence == 0)
 

@@ -70,10 +70,13 @@ class StationaryPoint:
 class InterceptOptimum:
     """The global optimum, every number an enclosure (``flint.arb``).
 
+    ``float(x)`` rounds an enclosure; arithmetic with it rounds to flint's global precision, so
+    wrap it in ``ball_precision(optimum.bits)``.
+
     Attributes
     ----------
-    rho, sigma, tau2 : arb
-        Variance ratio ``tau2 / sigma**2``, residual standard deviation, variance between clusters.
+    rho, sigma2, sigma, tau2 : arb
+        Variance ratio ``tau2 / sigma2``, residual variance and its root, variance between clusters.
     beta : tuple of arb, (p,)
         Fixed effects.
     beta_cov : arb_mat, (p, p)
@@ -94,6 +97,7 @@ class InterceptOptimum:
     """
 
     rho: arb
+    sigma2: arb
     sigma: arb
     tau2: arb
     beta: tuple[arb, ...]
@@ -200,6 +204,7 @@ def _proved(
     remarks[Remark.ZERO_SCORE_AT_ZERO] = criterion.zero_order_at_zero > 0
     optimum = InterceptOptimum(
         rho=roots[best].rho,
+        sigma2=gls.sigma2,
         sigma=gls.sigma2.sqrt(),
         tau2=gls.tau2,
         beta=gls.beta,
