@@ -133,13 +133,14 @@ def _case(name: str, data: str, formula: str, why: str, **rest: list[Any]) -> Ca
 
 
 def _read_csv(path: Path, columns: list[Mapping[str, Any]]) -> pd.DataFrame:
-    factors = [column["name"] for column in columns if column["kind"] == "factor"]
-    # round_trip: pandas' default parser can be wrong in the last bit.
-    frame = pd.read_csv(
-        path, dtype=dict.fromkeys(factors, str), keep_default_na=False, float_precision="round_trip"
-    )
-    for column in columns:
-        if column["kind"] == "factor":
-            dtype = pd.CategoricalDtype(column["levels"])
-            frame[column["name"]] = frame[column["name"]].astype(dtype)
-    return frame
+    """Text first, then numbers: pandas' own parser can be wrong in the last bit of a double."""
+    text = pd.read_csv(path, dtype=str, keep_default_na=False)
+    return pd.DataFrame({column["name"]: _column(text, column) for column in columns})
+
+
+def _column(text: pd.DataFrame, column: Mapping[str, Any]) -> pd.Series | pd.Categorical:
+    values = text[column["name"]].tolist()
+    if column["kind"] == "factor":
+        return pd.Categorical(values, categories=column["levels"])
+    whole = all(value.lstrip("-").isdigit() for value in values)
+    return pd.Series([int(value) if whole else float(value) for value in values])
