@@ -1,0 +1,273 @@
+"""What R is asked and what it answers, whichever way the two travel.
+
+`r/fit.R` says what is in a request and an answer. A `Session` carries them (rpy2 in this process,
+or an Rscript command); a `Dialect` writes the request of one R package and reads its names back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from pp_compare.design import Block, Column, Design, Variable
+from pp_compare.errors import EngineError
+from pp_compare.model import Fit, Quantity, Term
+from pp_compare.numerics import align, design_error
+
+Request = dict[str, Any]
+"""Plain values: bool, float, str, arrays of float64 and int32, lists and mappings of these."""
+Answer = dict[str, Any]
+"""What R returned: arrays of float64, lists of str or of bool and None, mappings of these."""
+
+
+class Session(Protocol):
+    """Something that calls a function of ``r/fit.R``."""
+
+    def call(self, function: str, request: Request) -> Answer:
+        """Call the R function.
+
+        Raises
+        ------
+        EngineError
+            Where R did not answer, in R's words.
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class Effects:
+    """Numbers of some random effects of one grouping factor, under our labels.
+
+    `rows` are levels for predicted effects, and `columns` again for covariances.
+    """
+
+    group: str
+    rows: Sequence[str]
+    columns: Sequence[str]
+    values: np.ndarray
+
+
+class Dialect(Protocol):
+    """How one R package is asked for a model, and how it names what it found."""
+
+    @property
+    def function(self) -> str:
+        """The function of ``r/fit.R``."""
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """What is asked beyond the package's defaults."""
+
+    def unsupported(self, design: Design) -> str | None:
+        """Why the package cannot express the model; None where it can."""
+
+    def request(self, design: Design) -> Request:
+        """Everything R needs for the fit."""
+
+    def covariances(self, design: Design, answer: Answer) -> list[Effects]:
+        """Covariance of each random term."""
+
+    def predictions(self, design: Design, answer: Answer) -> list[Effects]:
+        """Predicted random effects of each grouping factor."""
+
+
+@dataclass(frozen=True)
+class REngine:
+    """An R package as an Engine.
+
+    Parameters
+    ----------
+    name : str
+        Engine id.
+    dialect : Dialect
+    session : Session
+    seconds : float
+        Elapsed time after which R stops its own code; compiled code runs on to its end.
+    """
+
+    name: str
+    dialect: Dialect
+    session: Session
+    seconds: float = float("inf")
+
+    def unsupported(self, design: Design) -> str | None:
+        """Why the package cannot express the model; None where it can."""
+        return self.dialect.unsupported(design)
+
+    def fit(self, design: Design) -> Fit:
+        """Fit the model in R; an R error becomes a Fit with status ``"error"`` in R's words."""
+        reason = self.unsupported(design)
+        if reason is not None:
+            return Fit.unsupported(self.name, reason)
+        try:
+            request = self.dialect.request(design) | {"limit": self.seconds}
+            answer = self.session.call(self.dialect.function, request)
+        except EngineError as error:
+            return Fit.failed(self.name, str(error), settings=self.dialect.settings)
+        return read_fit(self.name, self.dialect, design, answer)
+
+
+def base_request(design: Design) -> Request:
+    """Data, fixed part and criterion: what both dialects ask alike."""
+    spec = design.spec
+    refuse_ambiguous(design)
+    columns = {variable.alias: variable for variable in design.variables.values()}
+    columns |= {group_column(design, block): _group_variable(block) for block in design.blocks}
+    return {
+        "data": {name: _vector(variable) for name, variable in columns.items()},
+        "levels": {n: list(v.levels) for n, v in columns.items() if v.levels is not None},
+        "response": design.alias(spec.response),
+        "intercept": spec.intercept,
+        "fixed": terms_of(design, spec.fixed),
+        "REML": spec.method == "REML",
+        "limit": float("inf"),
+    }
+
+
+def _group_variable(block: Block) -> Variable:
+    return Variable(block.group, block.group, block.codes, block.levels)
+
+
+def _vector(variable: Variable) -> np.ndarray:
+    if variable.levels is None:
+        return np.ascontiguousarray(variable.values, dtype=np.float64)
+    return np.ascontiguousarray(variable.values + 1, dtype=np.int32)
+
+
+def group_column(design: Design, block: Block) -> str:
+    """Name of a grouping factor's column in R; aliases hold no dot, so ``a.b`` is nobody else's."""
+    return ".".join(design.groups[name].alias for name in block.term.group)
+
+
+def terms_of(design: Design, terms: Sequence[Term]) -> list[list[str]]:
+    """Terms by the aliases of their variables."""
+    return [[design.alias(name) for name in term] for term in terms]
+
+
+def r_name(design: Design, column: Column, terms: Sequence[Term]) -> str:
+    """The name that R's model.matrix() gives to a column of the model with these terms.
+
+    Within an interaction R orders variables by their first appearance (terms.formula).
+    """
+    order = list(dict.fromkeys(name for term in terms for name in term))
+    factors = sorted(column.factors, key=lambda factor: order.index(factor.variable))
+    return ":".join(design.alias(f.variable) + (f.level or "") for f in factors) or "(Intercept)"
+
+
+def fixed_names(design: Design) -> list[str]:
+    """R's name of each column of the fixed part."""
+    return [r_name(design, column, design.spec.fixed) for column in design.columns]
+
+
+def effect_names(design: Design, block: Block) -> list[str]:
+    """R's name of each random effect of a block."""
+    return [r_name(design, column, block.term.terms) for column in block.columns]
+
+
+def refuse_ambiguous(design: Design) -> None:
+    """Refuse two columns or two levels that R would call alike.
+
+    Raises
+    ------
+    EngineError
+        With the name: level "1" of factor x and column x1 are both ``x1`` to R.
+    """
+    groups = dict.fromkeys(design.group_levels)
+    of_group = [
+        [n for b in design.blocks if b.group == g for n in effect_names(design, b)] for g in groups
+    ]
+    for names in [fixed_names(design), *of_group, *map(list, design.group_levels.values())]:
+        repeated = next((name for name in names if names.count(name) > 1), None)
+        if repeated is not None:
+            raise EngineError(
+                f"R would call two columns or two levels '{repeated}'; rename a column or a level"
+            )
+
+
+def read_fit(name: str, dialect: Dialect, design: Design, answer: Answer) -> Fit:
+    """Make the Fit of an answer, every number aligned by label."""
+    messages = tuple(dict.fromkeys(answer["messages"]))
+    versions = dict(zip(answer["versions"]["names"], answer["versions"]["values"], strict=True))
+    if "error" in answer:
+        said = (*answer["error"], *messages)
+        return Fit(name, "error", messages=said, settings=dialect.settings, versions=versions)
+    try:
+        quantities = _quantities(dialect, design, answer)
+    except KeyError as error:
+        reason = f"R names {error} differently, or has dropped it"
+        return Fit.failed(name, reason, settings=dialect.settings, versions=versions)
+    return Fit(
+        name,
+        "ok",
+        {quantity.name: quantity for quantity in quantities},
+        converged=answer["converged"][0],
+        singular=answer["singular"][0],
+        messages=messages,
+        settings=dialect.settings,
+        versions=versions,
+        seconds=float(answer["seconds"][0]),
+        design_error=_design_error(design, answer),
+    )
+
+
+def _design_error(design: Design, answer: Answer) -> float:
+    theirs = answer["X"]["columns"]
+    ours = dict(zip(fixed_names(design), design.labels, strict=True))
+    X = answer["X"]["values"].reshape(-1, len(theirs), order="F")
+    return design_error(design, [ours.get(name, name) for name in theirs], X, answer["y"])
+
+
+def _quantities(dialect: Dialect, design: Design, answer: Answer) -> list[Quantity]:
+    labels, names, wanted = design.labels, answer["beta"]["names"], fixed_names(design)
+    p = len(names)
+    cov = align(names, align(names, answer["beta_cov"].reshape(p, p), wanted).T, wanted)
+    fitted = answer["fitted"]
+    return [
+        Quantity("beta", align(names, answer["beta"]["values"], wanted), labels),
+        Quantity("beta_cov", cov, labels, labels),
+        Quantity("beta_se", align(names, answer["beta_se"], wanted), labels),
+        Quantity("sigma", answer["sigma"][0]),
+        Quantity("loglik", answer["loglik"][0]),
+        *_random_cov(design, dialect.covariances(design, answer)),
+        *_blup(design, dialect.predictions(design, answer)),
+        Quantity("fitted", fitted, tuple(str(i + 1) for i in range(design.n_obs))),
+        *_cluster_mean(design, fitted),
+    ]
+
+
+def _random_cov(design: Design, pieces: Sequence[Effects]) -> list[Quantity]:
+    """One block-diagonal matrix a grouping factor; nan where R gave no variance."""
+    found = []
+    for group in design.group_levels:
+        labels = design.random_labels(group)
+        matrix = np.diag(np.full(len(labels), np.nan))
+        for piece in (piece for piece in pieces if piece.group == group):
+            at = [labels.index(label) for label in piece.columns]
+            matrix[np.ix_(at, at)] = piece.values
+        found.append(Quantity(f"random_cov[{group}]", matrix, labels, labels))
+    return found
+
+
+def _blup(design: Design, pieces: Sequence[Effects]) -> list[Quantity]:
+    found = []
+    for group, levels in design.group_levels.items():
+        labels = design.random_labels(group)
+        values = np.full((len(levels), len(labels)), np.nan)
+        for piece in (piece for piece in pieces if piece.group == group):
+            rows = align(piece.rows, piece.values.T, levels).T
+            values[:, [labels.index(label) for label in piece.columns]] = rows
+        found.append(Quantity(f"blup[{group}]", values, levels, labels))
+    return found
+
+
+def _cluster_mean(design: Design, fitted: np.ndarray) -> list[Quantity]:
+    return [
+        Quantity(
+            f"cluster_mean[{g}]",
+            np.bincount(codes, fitted) / np.bincount(codes),
+            design.group_levels[g],
+        )
+        for g, codes in design.group_codes.items()
+    ]

@@ -1,0 +1,177 @@
+"""R in this process, through rpy2: the only module that imports it.
+
+R is started when the first R engine is made. All of a fit crosses in one call, vectors as blocks of
+memory. R is not reentrant: every call holds rpy2's lock.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+import shutil
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from pp_compare.engines._r import Answer, Request
+from pp_compare.errors import EngineError, UnavailableError
+from pp_compare.resources import resource
+
+RObject = Any
+"""Something of rpy2, which has no types."""
+
+_SET_UP = "'sh r/setup.sh' installs R, lme4 and nlme, or prints the commands"
+_WRITERS = ("consolewrite_print", "consolewrite_warnerror", "showmessage")
+# A user's .RData and .Rprofile have no part in a comparison; .Renviron may say where packages are.
+_OPTIONS = ("rpy2", "--quiet", "--no-save", "--no-restore", "--no-init-file")
+
+
+@cache
+def session(package: str) -> Rpy2Session:
+    """The R of this process, with an R package loaded.
+
+    Raises
+    ------
+    UnavailableError
+        Without rpy2, without R, with an R that this rpy2 cannot drive, or without the package;
+        with what to do.
+    """
+    started = _started()
+    started.require(package)
+    return started
+
+
+@cache
+def _started() -> Rpy2Session:
+    return Rpy2Session(_interface())
+
+
+class Rpy2Session:
+    """The functions of ``r/fit.R`` in the R of this process.
+
+    Parameters
+    ----------
+    interface : module
+        rpy2.rinterface, with R started.
+    """
+
+    def __init__(self, interface: RObject) -> None:
+        self._r = interface
+        self._lock = importlib.import_module("rpy2.rinterface_lib.openrlib").rlock
+        self._callbacks = importlib.import_module("rpy2.rinterface_lib.callbacks")
+        code = resource("r", "fit.R").read_text(encoding="utf-8")
+        with self._console():
+            self._functions = interface.baseenv["new.env"](parent=interface.globalenv)
+            interface.evalr(code, envir=self._functions)
+
+    def require(self, package: str) -> None:
+        """Load an R package.
+
+        Raises
+        ------
+        UnavailableError
+            With R's words, where it is not installed or does not load.
+        """
+        with self._console():
+            load = "function(p) tryCatch({ loadNamespace(p); '' }, error = conditionMessage)"
+            found = self._r.evalr(load)(package)[0]
+        if found:
+            raise UnavailableError(f"R does not load its package {package}: {found}; {_SET_UP}")
+
+    def call(self, function: str, request: Request) -> Answer:
+        """Call a function of ``r/fit.R``; what R prints becomes part of the answer's messages."""
+        with self._console() as printed:
+            try:
+                answer: Answer = self._from_r(self._functions[function](self._to_r(request)))
+            except self._r.embedded.RRuntimeError as error:
+                raise EngineError(f"R: {str(error).strip()}") from None
+        answer["messages"] = [*answer["messages"], *"".join(printed).splitlines()]
+        return answer
+
+    @contextmanager
+    def _console(self) -> Iterator[list[str]]:
+        """Hold R, keep what it prints, and answer no prompt: there may be no terminal."""
+        printed: list[str] = []
+        ours = dict.fromkeys(_WRITERS, printed.append) | {"consoleread": lambda prompt: ""}
+        with self._lock:
+            before = {name: getattr(self._callbacks, name) for name in ours}
+            vars(self._callbacks).update(ours)
+            try:
+                yield printed
+            finally:
+                vars(self._callbacks).update(before)
+
+    def _to_r(self, value: object) -> RObject:
+        r = self._r
+        match value:
+            case np.ndarray():
+                kind = r.FloatSexpVector if value.dtype == np.float64 else r.IntSexpVector
+                return kind.from_memoryview(value.data)
+            case bool():
+                return r.BoolSexpVector([value])
+            case str():
+                return r.StrSexpVector([value])
+            case int() | float():
+                return r.FloatSexpVector([float(value)])
+            case Mapping():
+                found = r.ListSexpVector([self._to_r(item) for item in value.values()])
+                found.names = r.StrSexpVector(list(value))
+                return found
+            case [str(), *_]:
+                return r.StrSexpVector(value)
+            case [*items]:
+                return r.ListSexpVector([self._to_r(item) for item in items])
+        raise TypeError(f"a {type(value).__name__} has no form in R here")
+
+    def _from_r(self, value: RObject) -> RObject:
+        r = self._r
+        match value:
+            case r.FloatSexpVector():
+                return np.array(value.memoryview())
+            case r.BoolSexpVector():
+                return [None if item is r.NA_Logical else bool(item) for item in value]
+            case r.StrSexpVector():
+                return list(value)
+            case r.ListSexpVector() if value.names is not r.NULL:
+                return {
+                    name: self._from_r(item) for name, item in zip(value.names, value, strict=True)
+                }
+            case r.ListSexpVector():
+                return [self._from_r(item) for item in value]
+        raise EngineError(f"R answered with a {type(value).__name__}, which is not expected")
+
+
+def _interface() -> RObject:
+    """Start R and return rpy2.rinterface."""
+    if importlib.util.find_spec("rpy2") is None:
+        raise UnavailableError("rpy2 is not installed; run: pip install 'pp-compare[r]'")
+    if "R_HOME" not in os.environ and shutil.which("R") is None:
+        raise UnavailableError(f"R is not installed, or not on the PATH; {_SET_UP}")
+    try:
+        with warnings.catch_warnings():
+            # rpy2 warns where R starts outside the main thread; Ctrl-C is then left to Python.
+            warnings.simplefilter("ignore")
+            interface = importlib.import_module("rpy2.rinterface")
+            interface.embedded.set_initoptions(_OPTIONS)
+            interface.initr()
+    except Exception as error:
+        raise UnavailableError(_why_not(error)) from error
+    return interface
+
+
+def _why_not(error: Exception) -> str:
+    """What a failed start of R means, and what to do."""
+    words = f"{type(error).__name__}: {error}"
+    if "symbol" in str(error):
+        return (
+            f"this rpy2 does not fit this R ({words}); R before 4.5 needs "
+            "pip install rpy2==3.6.4 'rpy2-rinterface<=3.6.5'"
+        )
+    return (
+        f"R does not start in Python ({words}); 'python -m rpy2.situation' says what it looks for"
+    )

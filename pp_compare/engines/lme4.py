@@ -1,0 +1,117 @@
+"""lme4's lmer(), called as its users call it: ``lmer(y ~ x + (1 | g), data, REML = TRUE)``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pp_compare.design import Design
+from pp_compare.engines import Engine
+from pp_compare.engines._r import (
+    Answer,
+    Effects,
+    REngine,
+    Request,
+    base_request,
+    effect_names,
+    group_column,
+    terms_of,
+)
+from pp_compare.engines._rpy2 import session
+from pp_compare.errors import InputError
+
+Step = Mapping[str, Any]
+"""Arguments of ``lmerControl()``; a step starts at the theta of the one before."""
+
+SETTINGS: Mapping[str, Sequence[Step]] = {
+    "bobyqa": ({"optimizer": "bobyqa"},),
+    "neldermead": ({"optimizer": "Nelder_Mead"},),
+    "tight": (),
+}
+
+
+def make(setting: str | None) -> Engine:
+    """Engine factory: the default, or one of `SETTINGS`."""
+    return REngine(engine_id(setting), dialect(setting), session("lme4"))
+
+
+def engine_id(setting: str | None) -> str:
+    """``lme4`` or ``lme4:setting``."""
+    return f"lme4:{setting}" if setting else "lme4"
+
+
+def dialect(setting: str | None) -> Lme4:
+    """The requests of one setting.
+
+    Raises
+    ------
+    InputError
+        For a setting that there is not.
+    """
+    if setting is None:
+        return Lme4(({},))
+    if setting not in SETTINGS:
+        raise InputError(
+            f"lme4 has no setting '{setting}'; there are: {', '.join(sorted(SETTINGS))}"
+        )
+    return Lme4(SETTINGS[setting])
+
+
+@dataclass(frozen=True)
+class Lme4:
+    """Requests to ``pp_fit_lme4``, and its names read back."""
+
+    steps: Sequence[Step]
+    function: str = "pp_fit_lme4"
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """Arguments of ``lmerControl()``, step by step."""
+        asked = [", ".join(f"{key}={value}" for key, value in step.items()) for step in self.steps]
+        return {"control": " then ".join(asked)} if any(asked) else {}
+
+    def unsupported(self, design: Design) -> str | None:
+        """None: the grammar of the models is lme4's own."""
+        return None
+
+    def request(self, design: Design) -> Request:
+        """The random part is a list of terms, each with its grouping factor."""
+        random = [
+            {
+                "group": group_column(design, block),
+                "intercept": block.term.intercept,
+                "terms": terms_of(design, block.term.terms),
+            }
+            for block in design.blocks
+        ]
+        return base_request(design) | {"random": random, "control": list(self.steps)}
+
+    def covariances(self, design: Design, answer: Answer) -> list[Effects]:
+        """One matrix a random term."""
+        return [self._covariance(design, term) for term in answer["random"]]
+
+    def _covariance(self, design: Design, term: Answer) -> Effects:
+        group, labels = _names(design, term["group"][0])
+        ours = [labels[name] for name in term["effects"]]
+        return Effects(group, ours, ours, term["values"].reshape(len(ours), len(ours)))
+
+    def predictions(self, design: Design, answer: Answer) -> list[Effects]:
+        """One table a grouping factor, over all its terms."""
+        return [self._prediction(design, table) for table in answer["blup"]]
+
+    def _prediction(self, design: Design, table: Answer) -> Effects:
+        group, labels = _names(design, table["group"][0])
+        ours = [labels[name] for name in table["columns"]]
+        return Effects(
+            group, table["rows"], ours, table["values"].reshape(-1, len(ours), order="F")
+        )
+
+
+def _names(design: Design, column: str) -> tuple[str, dict[str, str]]:
+    """Our name of the grouping factor in a column, and our labels of its effects by R's names."""
+    blocks = [block for block in design.blocks if group_column(design, block) == column]
+    if not blocks:
+        raise KeyError(column)
+    pairs = [pair for b in blocks for pair in zip(effect_names(design, b), b.labels, strict=True)]
+    return blocks[0].group, dict(pairs)
