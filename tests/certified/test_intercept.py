@@ -166,7 +166,7 @@ def test_likelihood_at_the_optimum_is_the_optimum(reml):
 @pytest.mark.parametrize("reml", [False, True])
 def test_another_beta_costs_its_mahalanobis_distance(reml):
     statistics = InterceptStatistics.from_arrays(*problem(2))
-    gls = gls_at(statistics, fmpq(1, 3), reml=reml, sigma2=9000.0)
+    gls = gls_at(statistics, reml=reml, sigma2=9000.0, tau2=3000.0)
     with ball_precision(256):
         step = [arb(1), arb(-2), arb("0.5")]
         precision = gls.beta_cov.inv()
@@ -232,6 +232,45 @@ def test_impossible_variances_are_refused(arguments):
 def test_a_beta_of_the_wrong_length_is_refused():
     with pytest.raises(DataError, match="2 fixed effects were given, X has 1"):
         loglik_at(one_way(E1), [1.0, 2.0], 1.0, 1.0, reml=False)
+
+
+@pytest.mark.parametrize("given", [{}, {"rho": 1.0, "sigma2": 1.0}, {"tau2": 1.0}])
+def test_gls_needs_the_ratio_or_both_variances(given):
+    with pytest.raises(DataError, match="give rho, or both"):
+        gls_at(one_way(E1), reml=True, **given)
+
+
+def test_gls_at_the_ratio_is_gls_at_the_profiled_variances():
+    statistics = InterceptStatistics.from_arrays(*problem(2))
+    profiled = gls_at(statistics, fmpq(1, 3), reml=True)
+    given = gls_at(statistics, reml=True, sigma2=profiled.sigma2, tau2=profiled.tau2)
+    with ball_precision(256):
+        assert agree(given.beta_cov[1, 1], profiled.beta_cov[1, 1])
+        assert all(agree(a, b) for a, b in zip(given.blup, profiled.blup, strict=True))
+
+
+@pytest.mark.parametrize("reml", [False, True])
+def test_no_fixed_effects(reml):
+    """Without X the two criteria are one."""
+    y, _, group = problem(11)
+    optimum = intercept_optimum(
+        InterceptStatistics.from_arrays(y, np.empty((len(y), 0)), group), reml=reml
+    )
+    assert optimum.beta == ()
+    assert optimum.rho > 0
+    shrunk = zip(optimum.blup, optimum.cluster_mean, strict=True)
+    assert all(u.overlaps(mean) for u, mean in shrunk)
+
+
+@pytest.mark.parametrize("reml", [False, True])
+def test_columns_that_span_the_range_of_doubles(reml):
+    y, X, group = problem(13)
+    rng = np.random.default_rng(13)
+    y = y * 10.0 ** rng.uniform(-290, 290, len(y))
+    optimum = intercept_optimum(
+        InterceptStatistics.from_arrays(y, X * [1e-200, 1, 1e250], group), reml=reml
+    )
+    assert optimum.sigma.rel_accuracy_bits() > 90
 
 
 def test_a_tolerance_of_nothing_is_refused():

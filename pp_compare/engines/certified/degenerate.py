@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum
+from functools import lru_cache
 
 from flint import fmpq, fmpz_mat
 
@@ -42,6 +43,7 @@ class DegenerateModelError(PPCompareError):
         self.reason = reason
 
 
+@lru_cache(maxsize=8)
 def degeneracy(statistics: InterceptStatistics, *, reml: bool) -> Degeneracy | None:
     """Name the first reason for which the criterion has no optimum, or None if it has one."""
     return next(_reasons(statistics, reml=reml), None)

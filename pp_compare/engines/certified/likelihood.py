@@ -168,31 +168,33 @@ def deviance_at(
 
 def gls_at(
     statistics: InterceptStatistics,
-    rho: Number,
+    rho: Number | None = None,
     *,
     reml: bool,
     sigma2: Number | None = None,
+    tau2: Number | None = None,
     bits: int = START_BITS,
 ) -> GLS:
     """Fixed effects, their covariance and the predictions at given variances.
 
     Parameters
     ----------
-    rho : float, fmpq or arb
-        ``tau2 / sigma2``, at least 0.
-    sigma2 : float, fmpq or arb, optional
-        Residual variance; without it, the profiled one (divisor N, or N - p under REML).
+    rho : float, fmpq or arb, optional
+        ``tau2 / sigma2``, at least 0; ``sigma2`` is then profiled (divisor N, or N - p under REML).
+    sigma2, tau2 : float, fmpq or arb, optional
+        The variances instead of ``rho``; their ratio is not rounded.
 
     Raises
     ------
     DegenerateModelError, DataError
-        As `deviance_at`.
+        As `deviance_at`; also unless either ``rho`` or both variances are given.
     """
-
-    def value(profile: Profile) -> GLS:
-        return profile.gls(None if sigma2 is None else _positive(sigma2))
-
-    return _at(statistics, (rho, 1), reml, bits, value)
+    if rho is not None and sigma2 is None and tau2 is None:
+        return _at(statistics, (rho, 1), reml, bits, lambda profile: profile.gls())
+    if rho is not None or sigma2 is None or tau2 is None:
+        raise DataError(f"rho={rho}, sigma2={sigma2}, tau2={tau2}: give rho, or both variances")
+    variances = (tau2, sigma2)
+    return _at(statistics, variances, reml, bits, lambda profile: profile.gls(arb(sigma2)))
 
 
 def loglik_at(

@@ -1,0 +1,262 @@
+"""Time the certified random-intercept optimum against lmer() on the same data, in one run.
+
+    python benchmarks/certified.py [--repeats 7] [--json FILE]
+
+Three claims are measured, and the exit status is 1 if one does not hold:
+
+1. for at most 200 clusters and 25,000 rows, the median over the designs of the ratio
+   (arrays to proved optimum with every quantity) / lmer() is at most 1;
+2. 1,000,000 rows take at most 5 seconds and 1 GB on one core, the interpreter included;
+3. time is linear in the rows and in the number of distinct cluster sizes: four times as many cost
+   at most six times as much, where quadratic growth would cost sixteen times.
+
+Both sides run with one BLAS thread, read the same doubles, and are timed as the median of repeats
+after one call to warm up. lmer() runs inside one R process, so that neither start-up nor reading
+the data is counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+# One thread for both; it must be set before numpy loads its BLAS.
+for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[variable] = "1"
+
+import numpy as np  # noqa: E402
+from numpy.typing import NDArray  # noqa: E402
+
+from pp_compare.engines.certified.intercept import intercept_optimum  # noqa: E402
+from pp_compare.engines.certified.statistics import InterceptStatistics  # noqa: E402
+
+SEED = 20240607
+MOST_RATIO, MOST_SECONDS, MOST_MEGABYTES, MOST_GROWTH = 1.0, 5.0, 1024.0, 6.0
+
+TIME_LMER = """
+suppressPackageStartupMessages(library(lme4))
+arguments <- commandArgs(TRUE)
+repeats <- as.integer(arguments[[2]])
+for (file in list.files(arguments[[1]], "[.]f64$", full.names = TRUE)) {
+  shape <- scan(sub("f64$", "txt", file), quiet = TRUE)
+  values <- readBin(file, "double", prod(shape))
+  d <- as.data.frame(matrix(values, shape[[1]], shape[[2]]))
+  names(d) <- c("y", "g", paste0("x", seq_len(shape[[2]] - 2)))
+  d$g <- factor(d$g)
+  model <- reformulate(c(names(d)[-(1:2)], "(1 | g)"), "y")
+  once <- function() {
+    from <- Sys.time()
+    suppressMessages(suppressWarnings(lmer(model, d)))
+    as.numeric(Sys.time() - from, units = "secs")
+  }
+  once()
+  cat(basename(file), median(replicate(repeats, once())), "\\n")
+}
+"""
+
+
+class Design(NamedTuple):
+    """What one data set is made from."""
+
+    clusters: int
+    rows: int
+    predictors: int  # apart from the intercept; the first is constant within clusters
+    sizes: str  # "equal", "distinct" (an arithmetic series) or "random"
+    spread: float = 0.5  # standard deviation between clusters; within, it is 1
+
+
+class Data(NamedTuple):
+    """Response, design matrix with its intercept, cluster codes."""
+
+    y: NDArray[np.float64]
+    X: NDArray[np.float64]
+    group: NDArray[np.intp]
+
+
+SMALL = [
+    Design(8, 64, 1, "equal"),
+    Design(8, 62, 1, "random", 0.0),
+    Design(30, 300, 2, "equal", 0.3),
+    Design(30, 300, 2, "distinct"),
+    Design(100, 1000, 1, "random"),
+    Design(200, 1000, 2, "random", 0.0),
+    Design(200, 2000, 5, "equal"),
+    Design(20, 5000, 2, "random"),
+    Design(100, 10_000, 3, "distinct"),
+    Design(200, 25_000, 1, "equal"),
+    Design(200, 25_000, 2, "distinct"),
+    Design(200, 25_000, 9, "distinct"),
+]
+
+
+def simulate(design: Design, seed: int) -> Data:
+    """Draw a data set; rows are in random order."""
+    rng = np.random.default_rng([SEED, seed])
+    clusters, rows = design.clusters, design.rows
+    if design.sizes == "random":
+        group = np.concatenate([np.arange(clusters), rng.integers(0, clusters, rows - clusters)])
+    else:
+        shares = np.ones(clusters)
+        if design.sizes == "distinct":
+            shares = np.arange(1.0, clusters + 1) + clusters / 4
+        group = np.searchsorted(np.cumsum(shares) / shares.sum(), (np.arange(rows) + 0.5) / rows)
+    group = rng.permutation(group)
+    columns = [np.ones(rows), (group % 2).astype(float)]
+    columns += [rng.normal(size=rows) for _ in range(design.predictors - 1)]
+    y = 1 + rng.normal(size=rows) + design.spread * rng.normal(size=clusters)[group]
+    return Data(y, np.column_stack(columns), group)
+
+
+def fit(data: Data) -> None:
+    """From arrays to the proved optimum, every quantity of the record included."""
+    intercept_optimum(InterceptStatistics.from_arrays(*data), reml=True)
+
+
+def fit_summed(summed: InterceptStatistics) -> None:
+    """The same from the sums on; a new record holds nothing that an earlier fit left in it."""
+    intercept_optimum(replace(summed), reml=True)
+
+
+def median_seconds(action: Callable[[], None], repeats: int) -> float:
+    """Median wall time of ``repeats`` calls, after one that is not counted."""
+    action()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def lmer_seconds(data: list[Data], repeats: int) -> list[float]:
+    """Median seconds of lmer() for each data set, in one R process."""
+    with tempfile.TemporaryDirectory() as folder:
+        for i, d in enumerate(data):
+            columns = [d.y, d.group.astype(float), *d.X.T[1:]]  # R adds its own intercept
+            np.concatenate(columns).tofile(Path(folder, f"{i:03}.f64"))
+            Path(folder, f"{i:03}.txt").write_text(f"{len(d.y)} {len(columns)}\n")
+        script = Path(folder, "time.R")
+        script.write_text(TIME_LMER)
+        answer = subprocess.run(
+            ["Rscript", "--vanilla", str(script), folder, str(repeats)],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+    return [float(line.split()[1]) for line in answer.stdout.splitlines()]
+
+
+def against_lmer(repeats: int) -> dict[str, object]:
+    """Claim 1: the ratio to lmer() on each design."""
+    data = [simulate(design, i) for i, design in enumerate(SMALL)]
+    ours = [median_seconds(partial(fit, d), repeats) for d in data]
+    theirs = lmer_seconds(data, repeats)
+    ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
+    print("clusters   rows  p  sizes     certified      lmer   ratio")
+    for design, a, b, ratio in zip(SMALL, ours, theirs, ratios, strict=True):
+        label = f"{design.clusters:8} {design.rows:6} {design.predictors + 1:2}  {design.sizes:8}"
+        print(f"{label} {1e3 * a:7.1f} ms {1e3 * b:6.1f} ms  {ratio:6.2f}")
+    median = statistics.median(ratios)
+    print(f"median ratio {median:.2f}, largest {max(ratios):.2f}; at most {MOST_RATIO} claimed\n")
+    return {"ratios": ratios, "median": median, "holds": median <= MOST_RATIO}
+
+
+def a_million_rows() -> dict[str, object]:
+    """Claim 2: seconds and peak memory, each design in a process of its own."""
+    results = []
+    for design in (Design(200, 10**6, 2, "equal"), Design(100_000, 10**6, 2, "random")):
+        answer = subprocess.run(
+            [sys.executable, __file__, "--one", json.dumps(design)],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        result = json.loads(answer.stdout)
+        results.append(result)
+        print(
+            f"1,000,000 rows, {design.clusters} clusters: {result['seconds']:.2f} s, "
+            f"{result['megabytes']:.0f} MB with the data"
+        )
+    print(f"at most {MOST_SECONDS} s and {MOST_MEGABYTES:.0f} MB claimed\n")
+    holds = all(r["seconds"] <= MOST_SECONDS and r["megabytes"] <= MOST_MEGABYTES for r in results)
+    return {"results": results, "holds": holds}
+
+
+def one(design: Design) -> dict[str, float]:
+    """Seconds of a single fit, and the peak memory of this process."""
+    data = simulate(design, 0)
+    start = time.perf_counter()
+    fit(data)
+    seconds = time.perf_counter() - start
+    return {
+        "seconds": seconds,
+        "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def growth(repeats: int) -> dict[str, object]:
+    """Claim 3: how time grows with the rows, and with the distinct cluster sizes."""
+    series = {
+        "rows": [Design(100, n, 2, "equal") for n in (62_500, 250_000, 1_000_000)],
+        "sizes": [Design(k, 200_000, 1, "distinct") for k in (35, 140, 560)],
+    }
+    results: dict[str, list[float]] = {}
+    for name, designs in series.items():
+        seconds = []
+        for design in designs:
+            data = simulate(design, 1)
+            action = partial(fit, data)
+            if name == "sizes":  # the rows are the same: what is left once they are summed up
+                action = partial(fit_summed, InterceptStatistics.from_arrays(*data))
+            seconds.append(median_seconds(action, repeats))
+        results[name] = seconds
+        steps = ", ".join(f"{1e3 * s:.1f} ms" for s in seconds)
+        print(f"four times the {name}, twice: {steps}; factors {list(factors(seconds))}")
+    print(f"factors of at most {MOST_GROWTH} claimed")
+    holds = all(f <= MOST_GROWTH for seconds in results.values() for f in factors(seconds))
+    return {"seconds": results, "holds": holds}
+
+
+def factors(seconds: list[float]) -> Iterator[float]:
+    """Ratio of each time to the one before."""
+    for before, after in pairwise(seconds):
+        yield round(after / before, 2)
+
+
+def main() -> int:
+    """Run all three, print, and return 1 if a claim does not hold."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--one", type=json.loads, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        print(json.dumps(one(Design(*arguments.one))))
+        return 0
+    result = {
+        "lmer": against_lmer(arguments.repeats),
+        "million": a_million_rows(),
+        "growth": growth(arguments.repeats),
+    }
+    if arguments.json:
+        partial = arguments.json.with_suffix(".part")
+        partial.write_text(json.dumps(result, indent=2))
+        partial.rename(arguments.json)
+    return int(not all(part["holds"] for part in result.values()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
