@@ -199,6 +199,17 @@ def test_ols_on_predicted_means_gives_the_fixed_effects(name: str):
     assert np.abs(ols_on_predicted_means(design, moved) - e.beta).max() > tolerance
 
 
+def test_the_identity_stops_at_a_predictor_that_varies_within_clusters():
+    rng = np.random.default_rng(7)
+    cluster = np.repeat(np.arange(6), [2, 3, 4, 5, 6, 7])
+    x = rng.normal(size=27) + cluster
+    y = rng.normal(size=27) + 3 * rng.normal(size=6)[cluster] + x
+    design = small_design("y ~ x + (1|g)", y=y, x=x, g=cluster)
+    e = Estimates(design)
+    found = ols_on_predicted_means(design, at(design, e).partially_pooled)
+    assert np.abs(found - e.beta).max() > 1e-3
+
+
 @pytest.mark.parametrize("name", [*SEEDS, "Gasoline", "Orthodont_sex"])
 def test_equation_12_1_gives_the_predictions_for_any_design(name: str):
     design = design_of(name)
