@@ -94,7 +94,7 @@ def has_cluster_level_design(design: Design) -> bool:
         return False
     block = design.blocks[0]
     first = np.unique(block.codes, return_index=True)[1]
-    return bool((design.X == design.X[first][block.codes]).all())
+    return bool((design.X[first][block.codes] == design.X).all())
 
 
 def cluster_level_design(design: Design) -> np.ndarray:

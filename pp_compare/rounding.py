@@ -46,14 +46,14 @@ class Rounding:
         kind = quantity.name.partition("[")[0]
         size = np.abs(quantity.values)
         if kind == "beta":
-            return self.line / self.columns
+            return np.asarray(self.line / self.columns)
         if kind in {"beta_cov", "beta_se"}:
             scale = size if kind == "beta_se" else _diagonal_product(size)
             return 2 * (self.relative + self.line / self.sigma) * scale
         if kind == "random_cov":
             # A variance is a square: twice the relative error of a standard deviation.
             deviation = np.sqrt(np.diag(size)) + self.line
-            return 2 * self.line * np.add.outer(deviation, deviation) + EPS * size
+            return np.asarray(2 * self.line * np.add.outer(deviation, deviation) + EPS * size)
         if kind == "loglik":
             return np.asarray(self.criterion / 2)
         return np.full(quantity.values.shape, self.line)

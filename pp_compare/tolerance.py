@@ -14,10 +14,12 @@ from pp_compare.design import Design
 from pp_compare.engines.certified.models import CertifiedModel
 from pp_compare.rounding import rounding_at
 
-NEGLIGIBLE = 1e-8
-"""Deviance above the optimum that is let pass. Near an optimum, a rise of d moves an estimate by
-at most sqrt(d) of its standard error (Wald's and the likelihood ratio's statistic agree to second
-order), so 1e-8 is a ten-thousandth of a standard error; it is also lme4's own ``ftol_abs``."""
+NEGLIGIBLE = 2e-6
+"""Deviance above the optimum that is let pass: lme4's own measure of convergence. Its ``checkConv``
+warns where the gradient, scaled by the Cholesky factor of the Hessian, passes 2e-3; the deviance is
+then (2e-3)^2 / 2 above the optimum, and no estimate is off by more than 1.4e-3 of its standard
+error (a rise of d moves an estimate by at most sqrt(d) standard errors: Wald's and the likelihood
+ratio's statistic agree to second order)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +55,7 @@ class Tolerances:
     def criterion_reason(self) -> str:
         """Why the criterion's tolerance is what it is."""
         rounding = self.criterion - NEGLIGIBLE
-        return f"{NEGLIGIBLE:g} = (1e-4 standard errors)^2, plus {rounding:.1g} rounding"
+        return f"{NEGLIGIBLE:g} (lme4's convergence criterion) plus {rounding:.1g} for rounding"
 
 
 def derive_tolerances(design: Design, model: CertifiedModel) -> Tolerances:
@@ -78,6 +80,7 @@ def derive_tolerances(design: Design, model: CertifiedModel) -> Tolerances:
             ends = [np.abs(end[name].values - quantity.values) for end in (first, last)]
             reach = np.hypot(reach, np.maximum(*ends))
         found[name] = Tolerance(
-            reach + floor, f"what it moves while the deviance rises by {criterion:.1g}, and rounding"
+            reach + floor,
+            f"what it moves while the deviance rises by {criterion:.1g}, and rounding",
         )
     return Tolerances(criterion, found)

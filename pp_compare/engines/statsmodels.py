@@ -39,7 +39,9 @@ def make(setting: str | None) -> Engine:
         return StatsmodelsEngine("statsmodels:tight", TIGHT)
     if setting in METHODS:
         return StatsmodelsEngine(f"statsmodels:{setting}", {"method": setting})
-    raise InputError(f"statsmodels has no setting '{setting}'; there are: tight, {', '.join(METHODS)}")
+    raise InputError(
+        f"statsmodels has no setting '{setting}'; there are: tight, {', '.join(METHODS)}"
+    )
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class StatsmodelsEngine:
             warnings.simplefilter("always")
             try:
                 fields = self._answer(design, plan)
-            except Exception as error:  # noqa: BLE001  # whatever the engine raises is its answer
+            except Exception as error:  # whatever the engine raises is its answer
                 fields = {"status": "error", "messages": (f"{type(error).__name__}: {error}",)}
         said = tuple(dict.fromkeys(f"{w.category.__name__}: {w.message}" for w in caught))
         return Fit(
@@ -114,7 +116,9 @@ class StatsmodelsEngine:
             "quantities": quantities,
             "converged": bool(result.converged),
             "messages": problem,
-            "design_error": design_error(design, _our_labels(design, model), model.exog, model.endog),
+            "design_error": design_error(
+                design, _our_labels(design, model), model.exog, model.endog
+            ),
         }
 
 
@@ -139,7 +143,9 @@ def layout(design: Design) -> Layout | str:
 
 def _nested(design: Design, inner: str, outer: str) -> bool:
     """Whether each level of `inner` lies within one level of `outer`."""
-    pairs = np.unique(np.column_stack([design.group_codes[inner], design.group_codes[outer]]), axis=0)
+    pairs = np.unique(
+        np.column_stack([design.group_codes[inner], design.group_codes[outer]]), axis=0
+    )
     return len(pairs) == len(design.group_levels[inner])
 
 
@@ -175,7 +181,7 @@ def _random_formula(design: Design, block: Block | None) -> str | None:
 
 
 def _component_formulas(design: Design, plan: Layout) -> dict[str, str] | None:
-    """One formula a variance component; names sort in our order, which is how MixedLM keeps them."""
+    """One formula a component; names sort in our order, which is how MixedLM keeps them."""
     formulas = {}
     for i, block in enumerate(plan.independent):
         effect = [design.alias(name) for term in block.term.terms for name in term]
@@ -202,7 +208,7 @@ def _their_label(design: Design, column: Column) -> str:
 def _quantities(
     design: Design, plan: Layout, result: Any
 ) -> tuple[dict[str, Quantity], tuple[str, ...]]:
-    """Everything MixedLM answers; predictions are left out, with its words, where it refuses them."""
+    """Everything MixedLM answers; without predictions, but its words, where it refuses them."""
     labels = _our_labels(design, result.model)
     order = [labels.index(label) for label in design.labels]
     p = len(order)
@@ -215,11 +221,12 @@ def _quantities(
         Quantity("loglik", result.llf),
         *_random_cov(design, plan, result),
     ]
+    problem: tuple[str, ...] = ()
     try:
-        predictions, problem = _predictions(design, plan, result), ()
+        found += _predictions(design, plan, result)
     except (ValueError, np.linalg.LinAlgError) as error:
-        predictions, problem = [], (f"no predictions: {type(error).__name__}: {error}",)
-    return {quantity.name: quantity for quantity in found + predictions}, problem
+        problem = (f"no predictions: {type(error).__name__}: {error}",)
+    return {quantity.name: quantity for quantity in found}, problem
 
 
 def _random_cov(design: Design, plan: Layout, result: Any) -> list[Quantity]:
@@ -245,7 +252,7 @@ def _block_cov(design: Design, plan: Layout, result: Any, block: Block) -> np.nd
 
 
 def _random_order(design: Design, block: Block, model: Any) -> list[int]:
-    """Where MixedLM keeps each of our random effects; it calls the intercept by the group's name."""
+    """Where MixedLM keeps our random effects; it calls the intercept by the group's name."""
     theirs = [str(name) for name in model.data.exog_re_names]
     group = _group_alias(design, block)
     wanted = [_their_label(design, c).replace("Intercept", group) for c in block.columns]

@@ -9,14 +9,19 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+from collections.abc import Callable
 from concurrent.futures import TimeoutError as FitTimeoutError
 from types import TracebackType
+from typing import TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
 from pp_compare.design import Design
 from pp_compare.engines import Engine, make_engine
+from pp_compare.errors import UnavailableError
 from pp_compare.model import Fit
+
+T = TypeVar("T")
 
 _engines: dict[str, Engine] = {}
 
@@ -27,8 +32,7 @@ class Workers:
     Parameters
     ----------
     seconds : float
-        Time limit of one fit, wall clock. The start of the process and of R does not count
-        against the first fit more than against any other: `warm` runs before the clock.
+        Time limit of one fit, wall clock; the start of R, once a process, counts too.
     processes : int
         Fits that may run at once.
     """
@@ -45,34 +49,60 @@ class Workers:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close(wait=kind is None)
 
     def close(self, wait: bool = True) -> None:
         """Stop the processes; without `wait`, in the middle of a fit."""
         if wait:
-            self._pool.close()
+            self._pool.close()  # type: ignore[no-untyped-call]  # pebble has no types here
         else:
-            self._pool.stop()
+            self._pool.stop()  # type: ignore[no-untyped-call]  # nor here
         self._pool.join()
 
-    def fit(self, engine_id: str, design: Design) -> Fit:
-        """Fit in the worker process; a Fit with status ``"error"`` where it hangs or crashes.
+    def make(self, engine_id: str) -> None:
+        """Make an engine in a worker, to see whether this machine can.
 
         Raises
         ------
         InputError, UnavailableError
-            From making the engine, as `make_engine` raises them.
+            As `make_engine` raises them; UnavailableError too where making it kills the process.
         """
-        future = self._pool.schedule(_fit, args=(engine_id, design), timeout=self.seconds)
         try:
-            fit: Fit = future.result()
+            self._pool.schedule(_engine, args=(engine_id,), timeout=self.seconds).result()
         except FitTimeoutError:
-            return Fit.failed(engine_id, f"stopped after {self.seconds:g} s: its process was killed")
+            raise UnavailableError(
+                f"'{engine_id}' does not start within {self.seconds:g} s"
+            ) from None
         except ProcessExpired as death:
-            return Fit.failed(engine_id, f"its process died: {_cause(death.exitcode)}")
-        return fit
+            raise UnavailableError(
+                f"'{engine_id}' kills its process: {_cause(death.exitcode)}"
+            ) from None
+
+    def start_fit(self, engine_id: str, design: Design) -> Callable[[], Fit]:
+        """Start a fit; what is returned waits for it. One that hangs or crashes is a failed Fit."""
+        future = self._pool.schedule(_fit, args=(engine_id, design), timeout=self.seconds)
+
+        def answer() -> Fit:
+            try:
+                fit: Fit = future.result()
+            except FitTimeoutError:
+                reason = f"stopped after {self.seconds:g} s: its process was killed"
+                return Fit.failed(engine_id, reason)
+            except ProcessExpired as death:
+                return Fit.failed(engine_id, f"its process died: {_cause(death.exitcode)}")
+            return fit
+
+        return answer
+
+    def start(self, function: Callable[..., T], *args: object) -> Callable[[], T]:
+        """Start any function of a module in a worker, without a time limit."""
+        result: Callable[[], T] = self._pool.schedule(function, args=args).result
+        return result
 
 
 def _begin() -> None:
@@ -80,9 +110,13 @@ def _begin() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _fit(engine_id: str, design: Design) -> Fit:
+def _engine(engine_id: str) -> None:
     if engine_id not in _engines:
         _engines[engine_id] = make_engine(engine_id)
+
+
+def _fit(engine_id: str, design: Design) -> Fit:
+    _engine(engine_id)
     return _engines[engine_id].fit(design)
 
 

@@ -35,6 +35,7 @@ class CertifiedEngine:
     def unsupported(self, design: Design) -> str | None:
         """Nothing is refused beforehand; a model without an optimum is told by the fit."""
         del design
+        return None
 
     def fit(self, design: Design) -> Fit:
         """Certify; a criterion that has no optimum is the answer ``"unsupported"``, with why."""

@@ -13,19 +13,18 @@ from functools import cached_property
 from typing import Literal, Protocol
 
 import numpy as np
-from flint import arb, arb_mat
+from flint import arb, arb_mat, fmpq
 
 from pp_compare.design import Block, Design
+from pp_compare.engines.certified.blocks import RandomBlock
 from pp_compare.engines.certified.degenerate import DegenerateModelError
-from pp_compare.engines.certified.general import (
+from pp_compare.engines.certified.estimates import (
     Estimates,
-    GeneralOptimum,
-    RandomBlock,
     deviance_at_variances,
     estimates_at_theta,
-    general_optimum,
 )
-from pp_compare.engines.certified.general import gls_at as general_gls_at
+from pp_compare.engines.certified.estimates import gls_at as general_gls_at
+from pp_compare.engines.certified.general import GeneralOptimum, general_optimum
 from pp_compare.engines.certified.intercept import InterceptOptimum, intercept_optimum, rho_within
 from pp_compare.engines.certified.likelihood import GLS, gls_at, loglik_at
 from pp_compare.engines.certified.statistics import InterceptStatistics
@@ -81,7 +80,9 @@ class Optimum:
 class CertifiedModel(Protocol):
     """The criterion of one Design: its optimum, its values, and what given variances imply."""
 
-    optimum: Optimum
+    @property
+    def optimum(self) -> Optimum:
+        """The best optimum."""
 
     def deviance(self, sigma: float, covariances: Covariances) -> float:
         """``-2 loglik`` at given variances, with the fixed effects that are best for them."""
@@ -142,15 +143,12 @@ class InterceptModel:
     def deviance(self, sigma: float, covariances: Covariances) -> float:
         """``-2 loglik`` at given variances."""
         tau2 = float(covariances[self.group][0, 0])
-        return -2.0 * float(
-            loglik_at(self._statistics, None, arb(sigma) ** 2, tau2, reml=self.reml)
-        )
+        return -2.0 * float(loglik_at(self._statistics, None, _square(sigma), tau2, reml=self.reml))
 
     def implied(self, sigma: float, covariances: Covariances) -> Quantities:
         """What given variances imply."""
-        sigma2 = arb(sigma) ** 2
-        rho = arb(float(covariances[self.group][0, 0])) / sigma2
-        gls = gls_at(self._statistics, rho, reml=self.reml, sigma2=sigma2)
+        tau2 = float(covariances[self.group][0, 0])
+        gls = gls_at(self._statistics, reml=self.reml, sigma2=_square(sigma), tau2=tau2)
         return self._quantities(gls, arb(sigma), gls.tau2)
 
     def near(self, delta: float) -> list[tuple[Quantities, Quantities]]:
@@ -285,6 +283,12 @@ class GeneralModel:
         return {name: _text(ball) for name, ball in main.items()}
 
 
+def _square(x: float) -> fmpq:
+    """The exact square of the double."""
+    numerator, denominator = x.as_integer_ratio()
+    return fmpq(numerator, denominator) ** 2
+
+
 def _variance_name(block: Block, i: int) -> str:
     return f"var {block.labels[i]} | {block.group}"
 
@@ -301,7 +305,7 @@ def _fixed_effects(design: Design, beta: arb_mat, beta_cov: arb_mat) -> list[Qua
 def _fixed_part(X: np.ndarray, beta: arb_mat) -> np.ndarray:
     """X beta, rounded once; rows that stand more than once are computed once."""
     rows, inverse = np.unique(X, axis=0, return_inverse=True)
-    values = arb_mat(*rows.shape, rows.ravel().tolist()) * beta
+    values = arb_mat(len(rows), rows.shape[1], rows.ravel().tolist()) * beta
     return _floats(values.entries())[inverse.ravel()]
 
 

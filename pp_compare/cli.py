@@ -1,0 +1,209 @@
+"""The command line: ``pp-compare`` and ``python -m pp_compare``.
+
+Exit status: 0 all pass or known; 1 something unexpected; 2 bad usage or bad input; 3 something
+asked for is not available here. Results go to stdout, progress and messages to stderr.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from pp_compare.audit import DEFAULT_ENGINES, Selection, audit
+from pp_compare.corpus import all_cases, case
+from pp_compare.deviations import load_deviations
+from pp_compare.doctor import diagnose
+from pp_compare.errors import InputError, PPCompareError, UnavailableError
+from pp_compare.files import read_dataset, write_text
+from pp_compare.formula import parse_formula
+from pp_compare.model import Method
+from pp_compare.report.json import to_json
+from pp_compare.report.record import Report
+from pp_compare.report.terminal import print_report
+
+app = typer.Typer(
+    help="Verify linear mixed models: lme4, nlme and statsmodels on identical data, against each "
+    "other and against a certified optimum.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Engines = Annotated[
+    list[str] | None,
+    typer.Option("--engine", help="Engine id, as in statsmodels:lbfgs; repeatable."),
+]
+Methods = Annotated[
+    list[str] | None, typer.Option("--method", help="reml or ml; repeatable. Default: both.")
+]
+
+
+@app.callback()
+def _root() -> None:
+    """Keep the commands as commands."""
+
+
+@app.command("audit")
+def audit_command(
+    cases: Annotated[
+        list[str] | None, typer.Argument(help="Named cases; all but the large ones by default.")
+    ] = None,
+    engine: Engines = None,
+    method: Methods = None,
+    data: Annotated[Path | None, typer.Option(help="CSV file with a header line.")] = None,
+    formula: Annotated[str | None, typer.Option(help="As in lme4: 'y ~ x + (1|g)'.")] = None,
+    na: Annotated[str, typer.Option(help="Rows with missing values: raise or drop.")] = "raise",
+    tag: Annotated[
+        list[str] | None, typer.Option(help="Only cases with this tag; repeatable.")
+    ] = None,
+    large: Annotated[bool, typer.Option("--large", help="The large cases too.")] = False,
+    limit: Annotated[float, typer.Option(help="Seconds that one fit may take.")] = 60.0,
+    out: Annotated[Path | None, typer.Option(help="Folder for the reports and the data.")] = None,
+    json: Annotated[str | None, typer.Option(help="File for report.json; - for stdout.")] = None,
+) -> None:
+    """Fit every model with every engine, and say how well they agree, who is right, and why not."""
+    if na not in ("raise", "drop"):
+        raise InputError(f"--na is raise or drop, not '{na}'")
+    policy: Literal["raise", "drop"] = "drop" if na == "drop" else "raise"
+    selections = _selections(cases, _methods(method), data, formula, tag, large)
+    with _progress() as progress:
+        task = progress.add_task("audit", total=len(selections), title="")
+        report = audit(
+            selections,
+            tuple(engine or DEFAULT_ENGINES),
+            na=policy,
+            limit=limit,
+            processes=os.cpu_count() or 1,
+            command=shlex.join(["pp-compare", *sys.argv[1:]]),
+            progress=lambda title: progress.update(task, advance=1, title=title),
+        )
+    _deliver(report, out, json)
+    raise typer.Exit(report.exit_status)
+
+
+@app.command("cases")
+def cases_command() -> None:
+    """List the named cases, each with its model and the reason it exists."""
+    console = Console(highlight=False)
+    for known in all_cases():
+        tags = f" [{', '.join(sorted(known.tags))}]" if known.tags else ""
+        console.print(f"[bold]{known.name}[/]  {_escape(known.formula)}{_escape(tags)}")
+        console.print(f"    {_escape(known.why)}")
+
+
+@app.command("doctor")
+def doctor_command() -> None:
+    """Say which engines run here, in which versions, and what to do about the others."""
+    console = Console(highlight=False)
+    findings = diagnose()
+    for finding in findings:
+        mark = "[green]ok[/]     " if finding.ok else "[red]missing[/]"
+        console.print(f"{mark} {_escape(finding.subject)}: {_escape(finding.text)}")
+    raise typer.Exit(0 if all(finding.ok for finding in findings) else UNAVAILABLE)
+
+
+UNAVAILABLE = 3
+BAD_INPUT = 2
+
+
+def main() -> None:
+    """Entry point: every error of ours becomes one line on stderr and an exit status."""
+    try:
+        app()
+    except InputError as error:
+        _die(error, BAD_INPUT)
+    except UnavailableError as error:
+        _die(error, UNAVAILABLE)
+    except PPCompareError as error:
+        _die(error, 1)
+    except BrokenPipeError:
+        # The reader of our output went away; Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _die(error: PPCompareError, status: int) -> None:
+    sys.stderr.write(f"pp-compare: {error}\n")
+    sys.exit(status)
+
+
+def _methods(names: list[str] | None) -> tuple[Method, ...] | None:
+    if not names:
+        return None
+    known: dict[str, Method] = {"reml": "REML", "ml": "ML"}
+    for name in names:
+        if name.lower() not in known:
+            raise InputError(f"--method is reml or ml, not '{name}'")
+    return tuple(dict.fromkeys(known[name.lower()] for name in names))
+
+
+def _selections(
+    names: list[str] | None,
+    methods: tuple[Method, ...] | None,
+    data: Path | None,
+    formula: str | None,
+    tags: list[str] | None,
+    large: bool,
+) -> list[Selection]:
+    if (data is None) != (formula is None):
+        raise InputError("--data and --formula belong together")
+    if data is not None and formula is not None:
+        if names:
+            raise InputError("give either named cases or --data, not both")
+        parse_formula(formula)
+        dataset = read_dataset(data)
+        return [Selection(dataset.name, dataset, formula, m) for m in methods or ("REML", "ML")]
+    chosen = [case(name) for name in names] if names else list(all_cases())
+    if not names and not large:
+        chosen = [known for known in chosen if "large" not in known.tags]
+    if tags:
+        chosen = [known for known in chosen if set(tags) & known.tags]
+    found = [
+        Selection(known.name, known.dataset, known.formula, method, known.why)
+        for known in chosen
+        for method in known.methods
+        if methods is None or method in methods
+    ]
+    if not found:
+        raise InputError("no case is left to audit; see pp-compare cases")
+    return found
+
+
+def _deliver(report: Report, out: Path | None, json: str | None) -> None:
+    text = to_json(report)
+    if json == "-":
+        sys.stdout.write(text)
+    else:
+        print_report(Console(highlight=False), report, load_deviations())
+    if json and json != "-":
+        write_text(Path(json), text)
+    if out is not None:
+        write_text(out / "report.json", text)
+        for item in report.cases:
+            name = re.sub(r"[^A-Za-z0-9_.-]+", "_", item.case).lstrip(".")
+            write_text(out / "cases" / name / "data.csv", item.data_csv)
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[title]}"),
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+
+def _escape(text: str) -> str:
+    """Square brackets are rich's markup."""
+    return text.replace("[", r"\[")

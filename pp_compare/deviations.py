@@ -1,0 +1,189 @@
+"""Known deviations: differences that are understood, written down and pinned to an example.
+
+An entry lets a failure pass as ``known``; it never widens a tolerance. Its examples are strict: a
+run that includes one, with an engine in the entry's range, fails when the deviation no longer shows
+there, so that a repair upstream is noticed and the entry retired.
+"""
+
+from __future__ import annotations
+
+import operator
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from pp_compare.errors import InputError
+from pp_compare.resources import resource
+
+Fact = str | float | bool
+_OPERATORS = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "<": operator.lt,
+    ">": operator.gt,
+    "==": operator.eq,
+}
+
+
+@dataclass(frozen=True)
+class Condition:
+    """``fact operator value``, as in ``method == ML`` or ``above <= 0.5``."""
+
+    fact: str
+    relation: str
+    value: str
+
+    def holds(self, facts: Mapping[str, Fact]) -> bool:
+        """Whether the facts of a case meet the condition; an unknown fact does not."""
+        if self.fact not in facts:
+            return False
+        fact = facts[self.fact]
+        if isinstance(fact, bool):
+            return (str(fact).lower() == self.value) == (self.relation == "==")
+        if isinstance(fact, str):
+            return (fact == self.value) == (self.relation == "==")
+        return bool(_OPERATORS[self.relation](fact, float(self.value)))
+
+
+@dataclass(frozen=True)
+class Example:
+    """A named case and method in which a deviation must show."""
+
+    case: str
+    method: str
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """One entry of the registry.
+
+    Parameters
+    ----------
+    id : str
+    engine : str
+        Name without setting.
+    settings : tuple of str
+        Patterns of settings it shows under; ``"default"`` is none.
+    versions : SpecifierSet
+        Of the engine's package; R's ``3.1-162`` reads as 3.1.162.
+    quantities : tuple of str
+        Patterns of quantities, and ``identity:ID``.
+    cause : str
+        As attribution gives it.
+    when : tuple of Condition
+        On the facts of a case: ``method``, ``boundary`` (certified optimum), ``optima``, ``rows``,
+        ``groups``, ``above`` (deviance above the optimum), ``random_effects``.
+    summary, seen, true : str
+        What it is, what is seen, what is true.
+    upstream : str
+        Link, or "not reported".
+    checked : str
+        Date of the last look, ISO.
+    examples : tuple of Example
+    """
+
+    id: str
+    engine: str
+    settings: tuple[str, ...]
+    versions: SpecifierSet
+    quantities: tuple[str, ...]
+    cause: str
+    when: tuple[Condition, ...]
+    summary: str
+    seen: str
+    true: str
+    upstream: str
+    checked: str
+    examples: tuple[Example, ...]
+
+    def concerns(self, engine_id: str, version: str | None) -> bool:
+        """Whether the entry is about this engine, setting and version."""
+        name, _, setting = engine_id.partition(":")
+        setting = setting or "default"
+        return (
+            name == self.engine
+            and any(fnmatchcase(setting, pattern) for pattern in self.settings)
+            and version is not None
+            and self.versions.contains(_version(version), prereleases=True)
+        )
+
+    def covers(self, quantity: str, cause: str | None, facts: Mapping[str, Fact]) -> bool:
+        """Whether a failure of this quantity, with this cause, in this case, is the known one."""
+        return (
+            cause == self.cause
+            and any(fnmatchcase(quantity, pattern) for pattern in self.quantities)
+            and all(condition.holds(facts) for condition in self.when)
+        )
+
+
+def load_deviations(folder: Path | None = None) -> tuple[Deviation, ...]:
+    """Read the registry, one TOML file an entry.
+
+    Raises
+    ------
+    InputError
+        For an entry that cannot be read, with the file and the field.
+    """
+    root = folder or resource("fixtures", "deviations")
+    return tuple(_read(path) for path in sorted(root.glob("*.toml")))
+
+
+def find(
+    registry: Iterable[Deviation],
+    engine_id: str,
+    version: str | None,
+    quantity: str,
+    cause: str | None,
+    facts: Mapping[str, Fact],
+) -> Deviation | None:
+    """The first entry that knows this failure."""
+    for entry in registry:
+        if entry.concerns(engine_id, version) and entry.covers(quantity, cause, facts):
+            return entry
+    return None
+
+
+def _read(path: Path) -> Deviation:
+    try:
+        entry = tomllib.loads(path.read_text(encoding="utf-8"))
+        return Deviation(
+            id=path.stem,
+            engine=entry["engine"],
+            settings=tuple(entry.get("settings", ["*"])),
+            versions=SpecifierSet(entry.get("versions", "")),
+            quantities=tuple(entry["quantities"]),
+            cause=entry["cause"],
+            when=_conditions(entry.get("when", [])),
+            summary=entry["summary"],
+            seen=entry["seen"],
+            true=entry["true"],
+            upstream=entry["upstream"],
+            checked=str(entry["checked"]),
+            examples=tuple(Example(e["case"], e["method"]) for e in entry["examples"]),
+        )
+    except (tomllib.TOMLDecodeError, InvalidSpecifier, ValueError) as error:
+        raise InputError(f"{path.name}: {error}") from error
+    except KeyError as field:
+        raise InputError(f"{path.name}: the field {field} is missing") from field
+
+
+def _conditions(lines: Sequence[str]) -> tuple[Condition, ...]:
+    found = []
+    for line in lines:
+        fact, relation, value = line.split()
+        if relation not in _OPERATORS:
+            raise ValueError(f"'{line}': the relation must be one of {', '.join(_OPERATORS)}")
+        found.append(Condition(fact, relation, value))
+    return tuple(found)
+
+
+def _version(text: str) -> Version:
+    try:
+        return Version(text.replace("-", "."))
+    except InvalidVersion:
+        return Version("0")

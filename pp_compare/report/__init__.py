@@ -1,0 +1,1 @@
+"""Everything shown or stored is rendered from one record, `pp_compare.report.record.Report`."""

@@ -1,0 +1,115 @@
+"""The Report: all comparisons of a run with their provenance."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pp_compare.agreement import Comparison
+from pp_compare.identities import IdentityCheck
+from pp_compare.model import Fit
+
+SCHEMA = "pp-compare/report/1"
+VERDICTS = ("pass", "fail", "known", "skip")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where and with what a run was made.
+
+    `r_source` is ``"live"``, ``"recorded:<stack>"`` or None where no R engine took part.
+    """
+
+    python: str
+    platform: str
+    blas: str
+    packages: Mapping[str, str]
+    R: str | None
+    r_packages: Mapping[str, str]
+    r_source: str | None
+    started: str
+    command: str
+
+
+@dataclass(frozen=True, eq=False)
+class CaseReport:
+    """One model on one data set: the fits, and what was found when they were held together.
+
+    Parameters
+    ----------
+    case : str
+    why : str
+        The reason the case exists.
+    formula : str
+    method : str
+    n_obs : int
+    rows_dropped : int
+    n_groups : mapping of str to int
+    data_sha256 : str
+    fits : dict of str to Fit
+        By engine id, in the order asked for.
+    identities : tuple of IdentityCheck
+    comparisons : tuple of Comparison
+    stale : tuple of str
+        Known deviations whose example this is and which do not show.
+    data_csv : str
+        The data as exact CSV.
+    """
+
+    case: str
+    why: str
+    formula: str
+    method: str
+    n_obs: int
+    rows_dropped: int
+    n_groups: Mapping[str, int]
+    data_sha256: str
+    fits: Mapping[str, Fit]
+    identities: tuple[IdentityCheck, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    stale: tuple[str, ...] = ()
+    data_csv: str = field(default="", repr=False)
+
+    @property
+    def title(self) -> str:
+        """Case and method, as in tables."""
+        return f"{self.case} {self.method}"
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """A whole run."""
+
+    provenance: Provenance
+    cases: tuple[CaseReport, ...]
+    seconds: float
+
+    def counts(self) -> dict[str, int]:
+        """Identities and comparisons by verdict."""
+        found: Counter[str] = Counter(
+            line.verdict for case in self.cases for line in case.comparisons
+        )
+        found.update(line.verdict for case in self.cases for line in case.identities)
+        return {verdict: found[verdict] for verdict in VERDICTS}
+
+    @property
+    def compared(self) -> int:
+        """How many comparisons and identities were made, skips left out."""
+        counts = self.counts()
+        return sum(counts.values()) - counts["skip"]
+
+    @property
+    def stale(self) -> tuple[str, ...]:
+        """Known deviations that no longer show where they are pinned."""
+        return tuple(dict.fromkeys(entry for case in self.cases for entry in case.stale))
+
+    @property
+    def engine_seconds(self) -> float:
+        """Time inside the engines' own public functions."""
+        return sum(fit.seconds for case in self.cases for fit in case.fits.values())
+
+    @property
+    def exit_status(self) -> int:
+        """0 where all pass or are known; 1 otherwise, a run that compared nothing included."""
+        return int(bool(self.counts()["fail"]) or bool(self.stale) or self.compared == 0)

@@ -1,0 +1,294 @@
+"""The report in a terminal: estimates, agreement, what differs and why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from statistics import median
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from pp_compare.agreement import Comparison
+from pp_compare.deviations import Deviation
+from pp_compare.report.record import CaseReport, Report
+
+DETAILED = 3
+"""With up to this many models, their estimates are printed; with more, one line each."""
+
+KINDS = ("beta", "beta_se", "sigma", "random_cov", "loglik", "blup", "cluster_mean", "fitted")
+STYLES = {"pass": "green", "known": "yellow", "fail": "bold red", "skip": "dim"}
+
+
+def print_report(console: Console, report: Report, registry: Iterable[Deviation]) -> None:
+    """Print the whole report."""
+    entries = {entry.id: entry for entry in registry}
+    console.print(sources_line(report))
+    if len(report.cases) <= DETAILED:
+        for case in report.cases:
+            console.print(Group("", _heading(case), _estimates(case), *_optima(case)))
+    console.print("", _matrix(report.cases))
+    table = _digits(report.cases)
+    if table.row_count:
+        console.print("", table)
+    for block in _findings(report, entries):
+        console.print("", block)
+    console.print("", _verdict(report))
+
+
+def sources_line(report: Report) -> str:
+    """The first line: where R's numbers come from."""
+    p = report.provenance
+    packages = ", ".join(f"{name} {version}" for name, version in sorted(p.r_packages.items()))
+    sm = f"statsmodels {p.packages['statsmodels']}, Python {p.python}"
+    if p.r_source is None:
+        return f"No R engine took part; {sm}."
+    if p.r_source == "live":
+        return f"R {p.R} runs here ({packages}); {sm}."
+    return (
+        f"R is not available here: lme4 and nlme are played back from {p.r_source} "
+        f"(R {p.R}, {packages}); {sm}."
+    )
+
+
+def _heading(case: CaseReport) -> Text:
+    groups = ", ".join(f"{count} {name}" for name, count in case.n_groups.items())
+    dropped = f", {case.rows_dropped} rows dropped" if case.rows_dropped else ""
+    text = Text(case.title, style="bold")
+    text.append(f"   {case.formula}   {case.n_obs} rows{dropped}, {groups}", style="default")
+    return text
+
+
+def _estimates(case: CaseReport) -> Table:
+    """Fixed effects, standard errors, variance components and criterion, an engine a column."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("")
+    fits = {engine: fit for engine, fit in case.fits.items() if fit.status == "ok"}
+    for engine in fits:
+        table.add_column(engine, justify="right")
+    verdicts = _worst_by_number(case.comparisons)
+    for name, label in _rows(case):
+        cells = []
+        for engine, fit in fits.items():
+            values = dict(fit.quantities[name].entries()) if name in fit.quantities else {}
+            style = STYLES.get(verdicts.get((engine, name, label), ""), "")
+            cells.append(Text(_number(values.get(label, math.nan)), style=style))
+        table.add_row(f"{name} {label}".strip(), *cells)
+    return table
+
+
+def _rows(case: CaseReport) -> list[tuple[str, str]]:
+    """Numbers worth a line: not the predictions, nor a covariance beside its standard errors."""
+    found: dict[tuple[str, str], None] = {}
+    for fit in case.fits.values():
+        for name, quantity in fit.quantities.items():
+            if name.partition("[")[0] in {"beta", "beta_se", "sigma", "random_cov", "loglik"}:
+                found |= dict.fromkeys((name, label) for label, _ in quantity.entries())
+    order = {kind: i for i, kind in enumerate(KINDS)}
+    return sorted(found, key=lambda row: order[row[0].partition("[")[0]])
+
+
+def _worst_by_number(comparisons: Iterable[Comparison]) -> dict[tuple[str, str, str], str]:
+    return {
+        (line.candidate, line.quantity, line.label): line.verdict
+        for line in comparisons
+        if line.kind == "truth" and line.verdict != "pass"
+    }
+
+
+def _optima(case: CaseReport) -> list[RenderableType]:
+    """What is proved, and the other optima where there are any."""
+    extra = case.fits["certified"].extra if "certified" in case.fits else {}
+    optima = extra.get("optima")
+    if not isinstance(optima, list) or not optima:
+        return []
+    lines = [f"certified: {extra['claim']} optimum; deviance {optima[0]['deviance']}"]
+    if len(optima) > 1:
+        lines = [f"certified: {extra['claim']} optimum, the first of {len(optima)}:"]
+        lines += [
+            f"  deviance {point['deviance']} at {', '.join(point['position'])}"
+            f"{' (boundary)' if point['boundary'] else ''}"
+            for point in optima
+        ]
+    return [Text(line, style="dim") for line in lines]
+
+
+def _matrix(cases: Iterable[CaseReport]) -> Table:
+    """One line a model, one column an engine: its verdict against the truth and against others."""
+    cases = list(cases)
+    engines = list(dict.fromkeys(engine for case in cases for engine in case.fits))
+    title = "Agreement: verdict, and digits right of fixed effects / variance components"
+    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    table.add_column("model")
+    for engine in engines:
+        table.add_column(engine)
+    table.add_column("identity")
+    for case in cases:
+        cells = [_cell(case, engine) for engine in engines]
+        table.add_row(case.title, *cells, _identity_cell(case))
+    return table
+
+
+def _cell(case: CaseReport, engine: str) -> Text:
+    fit = case.fits.get(engine)
+    if fit is None:
+        return Text("")
+    if fit.status != "ok":
+        return Text(fit.status, style=STYLES["fail" if fit.status == "error" else "skip"])
+    if engine == "certified":
+        return Text(f"{fit.extra.get('claim')} optimum", style="dim")
+    lines = [line for line in case.comparisons if line.candidate == engine]
+    verdict = _worst(line.verdict for line in lines)
+    truth = [line for line in lines if line.kind == "truth"]
+    beta = _least(truth, "beta")
+    variances = min(_least(truth, "random_cov"), _least(truth, "sigma"))
+    digits = f" {beta:4.1f} /{variances:4.1f}" if truth else ""
+    return Text(f"{verdict:5}{digits}", style=STYLES[verdict])
+
+
+def _identity_cell(case: CaseReport) -> Text:
+    if not case.identities:
+        return Text("-", style="dim")
+    verdict = _worst(check.verdict for check in case.identities)
+    return Text(verdict, style=STYLES[verdict])
+
+
+def _worst(verdicts: Iterable[str]) -> str:
+    found = set(verdicts)
+    return next((v for v in ("fail", "known", "pass", "skip") if v in found), "skip")
+
+
+def _least(lines: Iterable[Comparison], kind: str) -> float:
+    digits = [line.digits for line in lines if line.quantity.partition("[")[0] == kind]
+    return min(digits, default=math.nan)
+
+
+def _digits(cases: Iterable[CaseReport]) -> Table:
+    """Digits right by engine and quantity: median and minimum over the models."""
+    found: dict[tuple[str, str], list[float]] = {}
+    for case in cases:
+        for engine in case.fits:
+            truth = [x for x in case.comparisons if x.candidate == engine and x.kind == "truth"]
+            for kind in (*KINDS, "beta_cov"):
+                least = _least(truth, kind)
+                if not math.isnan(least):
+                    found.setdefault((engine, kind), []).append(least)
+    return _digits_table(found)
+
+
+def _digits_table(found: Mapping[tuple[str, str], list[float]]) -> Table:
+    title = "Digits right against the certified optimum (0 to 15): median / minimum over the models"
+    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    kinds = [kind for kind in (*KINDS, "beta_cov") if any(k == kind for _, k in found)]
+    table.add_column("engine")
+    for kind in kinds:
+        table.add_column(kind, justify="right")
+    for engine in dict.fromkeys(engine for engine, _ in found):
+        cells = [found.get((engine, kind)) for kind in kinds]
+        table.add_row(engine, *(f"{median(c):.1f} / {min(c):.1f}" if c else "" for c in cells))
+    return table
+
+
+def _findings(report: Report, registry: Mapping[str, Deviation]) -> list[RenderableType]:
+    """What differs, each thing once: first the unexpected, then the known deviations."""
+    blocks: list[RenderableType] = []
+    unexpected = _unexpected(report)
+    if unexpected:
+        blocks.append(Group(Text("Unexpected", style="bold red"), *unexpected))
+    known = _known(report, registry)
+    if known:
+        blocks.append(Group(Text("Known deviations", style="bold"), *known))
+    if report.stale:
+        text = "No longer seen where they are pinned; retire them: " + ", ".join(report.stale)
+        blocks.append(Text(text, style="bold red"))
+    skipped = _skipped(report)
+    if skipped:
+        blocks.append(Group(Text("Not compared", style="bold"), *skipped))
+    return blocks
+
+
+def _unexpected(report: Report) -> list[Text]:
+    lines = []
+    for case in report.cases:
+        for check in case.identities:
+            if check.verdict == "fail":
+                lines.append(
+                    f"{case.title}: {check.engine} breaks the identity {check.identity}: "
+                    f"off by {check.error:.2g}, rounding allows {check.tolerance:.2g}"
+                )
+        failed = [line for line in case.comparisons if line.verdict == "fail"]
+        first = [line for line in failed if line.follows is None] or failed
+        lines += [f"{case.title}: {_sentence(line)}" for line in _one_each(first)]
+    return [Text(f"  {line}") for line in lines]
+
+
+def _one_each(lines: Iterable[Comparison]) -> list[Comparison]:
+    """The worst line of each candidate, reference and quantity."""
+    worst: dict[tuple[str, str, str], Comparison] = {}
+    for line in lines:
+        key = (line.candidate, line.reference, line.quantity)
+        if key not in worst or line.digits < worst[key].digits:
+            worst[key] = line
+    return list(worst.values())
+
+
+def _sentence(line: Comparison) -> str:
+    if line.quantity == "fit":
+        return f"{line.candidate} did not answer: {line.reason}"
+    name = f"{line.quantity} {line.label}".strip()
+    cause = f" [{line.cause}]" if line.cause else ""
+    return (
+        f"{line.candidate} {name} = {line.candidate_value:.10g}, {line.reference} has "
+        f"{line.reference_value:.10g} ({line.digits:.1f} digits; off by {line.error:.2g}, "
+        f"tolerance {line.tolerance:.2g}){cause}"
+    )
+
+
+def _known(report: Report, registry: Mapping[str, Deviation]) -> list[Text]:
+    seen: dict[str, set[str]] = {}
+    for case in report.cases:
+        shown = [line.deviation for line in case.comparisons]
+        shown += [check.deviation for check in case.identities]
+        for deviation in filter(None, shown):
+            seen.setdefault(deviation, set()).add(case.title)
+    lines = []
+    for deviation in sorted(seen, key=lambda d: (-len(seen[d]), d)):
+        titles = sorted(seen[deviation])
+        where = f"{len(titles)} of {len(report.cases)} models"
+        summary = registry[deviation].summary if deviation in registry else ""
+        lines.append(Text(f"  {deviation} ({where}): {summary}", style=STYLES["known"]))
+    return lines
+
+
+def _skipped(report: Report) -> list[Text]:
+    found: dict[str, list[str]] = {}
+    for case in report.cases:
+        for line in case.comparisons:
+            if line.verdict == "skip":
+                found.setdefault(f"{line.candidate}: {line.reason}", []).append(case.title)
+    return [
+        Text(f"  {reason} ({', '.join(titles[:3])}{', ...' if len(titles) > 3 else ''})", "dim")
+        for reason, titles in found.items()
+    ]
+
+
+def _verdict(report: Report) -> Text:
+    counts = report.counts()
+    checked = [check for case in report.cases for check in case.identities]
+    held = sum(check.verdict == "pass" for check in checked)
+    if report.compared == 0:
+        return Text("FAIL: nothing was compared.", style="bold red")
+    text = (
+        f"{'FAIL' if report.exit_status else 'PASS'}: {report.compared} comparisons; "
+        f"{counts['pass']} pass, {counts['known']} known, {counts['fail']} fail, "
+        f"{counts['skip']} skipped."
+    )
+    if checked:
+        text += f" Fixed effects = OLS on predicted cluster means: {held} of {len(checked)} fits."
+    text += f" {report.seconds:.1f} s."
+    return Text(text, style="bold red" if report.exit_status else "bold green")
+
+
+def _number(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.10g}"
