@@ -24,7 +24,7 @@ from flint import arb, arb_mat
 from numpy.typing import NDArray
 
 from pp_compare.engines.certified.krawczyk import NotProvedError
-from pp_compare.engines.certified.mixed_equations import Parameter
+from pp_compare.engines.certified.parametrisation import Parameter
 
 Floats = NDArray[np.float64]
 
@@ -75,12 +75,19 @@ class Face:
                 yield arb_mat([[slope[i, j] for j in rows] for i in rows])
 
     def require_lower_triangular(self) -> None:
-        """Raise NotProvedError if T cannot be written in lme4's lower-triangular parametrisation."""
+        """Raise NotProvedError if T has no lower-triangular form, as lme4's theta needs."""
         if any(p.row < p.column for p in self.parameters):
             raise NotProvedError(
                 "the first coefficients of a random term are exactly dependent and later ones are "
                 "not; put the independent coefficients first in that term"
             )
+
+    def require_positive_pivots(self, factors: Sequence[arb_mat]) -> None:
+        """Raise NotProvedError unless the diagonal of each T[K] is certainly positive."""
+        for factor, pivots in zip(factors, self.pivots, strict=True):
+            for column, row in enumerate(pivots):
+                if not factor[row, column] > 0:
+                    raise NotProvedError("a nonzero entry of theta's diagonal is not certain")
 
 
 def candidate_faces(factors: Sequence[Floats]) -> Iterator[tuple[Face, arb_mat]]:
@@ -98,7 +105,8 @@ def candidate_faces(factors: Sequence[Floats]) -> Iterator[tuple[Face, arb_mat]]
 
 def _echelon(G: Floats, threshold: float) -> tuple[tuple[int, ...], Floats]:
     """Cholesky factorisation in the natural order, small pivots skipped."""
-    rest, pivots, factor = G.copy(), [], np.zeros_like(G)
+    rest, factor = G.copy(), np.zeros_like(G)
+    pivots: list[int] = []
     for k in range(len(G)):
         if rest[k, k] > threshold:
             column = rest[:, k] / np.sqrt(rest[k, k])

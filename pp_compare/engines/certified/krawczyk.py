@@ -22,8 +22,8 @@ from pp_compare.errors import PPCompareError
 Derivatives = Callable[[arb_mat], tuple[arb_mat, arb_mat]]
 """Maps a (t, 1) argument, exact or a box, to enclosures of gradient (t, 1) and Hessian (t, t)."""
 
-NEWTON_STEPS = 40
-"""From eight digits Newton needs four or five steps; forty means that it is going nowhere."""
+NEWTON_STEPS = 15
+"""From eight digits Newton needs four or five steps; fifteen means that it is going nowhere."""
 
 BOX_PRECISION = 128
 """Bits for the Hessian over a wide box, whose width exceeds any rounding at 128 bits."""
@@ -34,6 +34,10 @@ BOX_RADII = (3, 5, 7, 10, 14, 20, 30)
 
 class NotProvedError(PPCompareError):
     """A certificate was sought and not reached; the message says which step failed."""
+
+
+class UndecidedError(NotProvedError):
+    """The balls are too wide to tell; more precision may."""
 
 
 @dataclass(frozen=True)
@@ -57,28 +61,27 @@ class Minimum:
     scale: tuple[float, ...]
 
 
-def cholesky(a: arb_mat) -> arb_mat:
+def cholesky(a: arb_mat, name: str = "the matrix") -> arb_mat:
     """Return the lower Cholesky factor of a ball matrix, which proves it positive definite.
 
-    The lower triangle is read. Raises NotProvedError unless every pivot is certainly positive.
+    The lower triangle is read, so what is proved holds for every symmetric matrix that ``a``
+    encloses. Raises NotProvedError, with ``name`` in the message, unless every pivot is certainly
+    positive.
     """
     n = a.nrows()
     factor = arb_mat(n, n)
     for j in range(n):
         pivot = a[j, j] - sum((factor[j, k] ** 2 for k in range(j)), arb(0))
         if not pivot > 0:
-            raise NotProvedError(f"pivot {j + 1} of {n} is {pivot.str(6)}, not certainly positive")
+            kind = NotProvedError if pivot < 0 else UndecidedError
+            raise kind(
+                f"{name} is not certainly positive definite: pivot {j + 1} of {n} is {pivot.str(6)}"
+            )
         factor[j, j] = pivot.sqrt()
         for i in range(j + 1, n):
             dot = sum((factor[i, k] * factor[j, k] for k in range(j)), arb(0))
             factor[i, j] = (a[i, j] - dot) / factor[j, j]
     return factor
-
-
-def prove_positive_definite(a: arb_mat) -> None:
-    """Raise NotProvedError unless every symmetric matrix enclosed by ``a`` is positive definite."""
-    whitener = _whitener(a.mid())
-    cholesky(whitener.transpose() * a * whitener)
 
 
 def certified_minimum(derivatives: Derivatives, start: arb_mat, *, digits: int) -> Minimum:
@@ -106,7 +109,7 @@ def certified_minimum(derivatives: Derivatives, start: arb_mat, *, digits: int) 
     point = _tight(derivatives, x, step, whitener, scale)
     limit = arb(10) ** -digits
     if not all(point[i, 0].rad() < limit * s for i, s in enumerate(scale)):
-        raise NotProvedError(f"{ctx.prec} bits are too few for {digits} digits")
+        raise UndecidedError(f"{ctx.prec} bits are too few for {digits} digits")
     box = _uniqueness_box(derivatives, x, step, whitener, scale)
     return Minimum(
         point=point,
@@ -120,7 +123,7 @@ def _newton(derivatives: Derivatives, start: arb_mat) -> tuple[arb_mat, arb_mat]
     x = start.mid()
     for _ in range(NEWTON_STEPS):
         gradient, hessian = derivatives(x)
-        whitener = _whitener(hessian.mid())
+        whitener = _whitener(hessian, "the Hessian")
         white = (whitener.transpose() * gradient).mid()
         x = (x - whitener * white).mid()
         if _norm(white.entries()) < arb(2) ** -(ctx.prec * 2 // 5):
@@ -128,9 +131,9 @@ def _newton(derivatives: Derivatives, start: arb_mat) -> tuple[arb_mat, arb_mat]
     raise NotProvedError(f"Newton's method has not converged in {NEWTON_STEPS} steps")
 
 
-def _whitener(hessian: arb_mat) -> arb_mat:
+def _whitener(hessian: arb_mat, name: str) -> arb_mat:
     """C with C' H C near I, so that C C' is near the inverse of H."""
-    return cholesky(hessian).inv().transpose().mid()
+    return cholesky(hessian, name).inv().transpose().mid()
 
 
 def _tight(
@@ -143,7 +146,7 @@ def _tight(
         image = _krawczyk(derivatives, _box(x, radii), x, step, whitener)
         if image is not None:
             return image
-    raise NotProvedError(f"the Krawczyk operator maps no small box into itself at {ctx.prec} bits")
+    raise UndecidedError(f"the Krawczyk operator maps no small box into itself at {ctx.prec} bits")
 
 
 def _uniqueness_box(

@@ -1,4 +1,4 @@
-"""The profiled criterion of a linear mixed model, its gradient and Hessian, in ball arithmetic.
+"""A linear mixed model at given relative covariances, and its criterion, in ball arithmetic.
 
 With V = I + Z G Z' the marginal covariance over sigma^2 and P = V^-1 - V^-1 X (X'V^-1 X)^-1 X'V^-1,
 the profiled deviance is (Bates et al. 2015, J. Stat. Softw. 67(1), eqs 34 and 41)
@@ -7,17 +7,12 @@ the profiled deviance is (Bates et al. 2015, J. Stat. Softw. 67(1), eqs 34 and 4
     REML  log|V| + log|X'V^-1 X| + (n-p) (1 + log(2 pi y'Py / (n-p)))
 
 Everything follows from M = Z'V^-1 Z = (I + Z'Z G)^-1 Z'Z, C = Z'V^-1 X and w = Z'P y, which need no
-inverse of G: a singular covariance is a point like any other. With A, B directions of G and
-W = M (ML) or M - C (X'V^-1 X)^-1 C' = Z'P Z (REML), dV = Z A Z' gives (Searle, Casella & McCulloch
-1992, Variance Components, section 6.3 and appendix M.7)
-
-    d (log determinants) = tr(W A),        d^2 = -tr(W A W B)
-    d (y'Py)             = -w'A w,         d^2 = 2 w'A (Z'PZ) B w
+inverse of G: a singular covariance is a point like any other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from flint import arb, arb_mat
@@ -25,25 +20,15 @@ from flint import arb, arb_mat
 from pp_compare.engines.certified.crossproducts import Component, CrossProducts, Stratum
 
 
-@dataclass(frozen=True, order=True)
-class Parameter:
-    """An entry of the relative covariance factor T of one random term, G = T T'."""
-
-    block: int
-    row: int
-    column: int
-
-
 @dataclass(frozen=True)
 class Piece:
-    """One component at a given G: I + Z'Z G, M (r, r), C (r, p) and v = Z'V^-1 y (r, 1)."""
+    """One component at a given G: I + Z'Z G (r, r), M (r, r) and C (r, p)."""
 
     stratum: int
     component: Component
     system: arb_mat
     M: arb_mat
     C: arb_mat
-    v: arb_mat
 
 
 @dataclass(frozen=True)
@@ -83,14 +68,14 @@ class Solution:
         """log|V|, under REML plus log|X'V^-1 X| in the model's own columns of X."""
         value = sum((piece.system.det().log() for piece in self.pieces), arb(0))
         if reml:
-            basis = self.products.basis
+            basis = self.products.coordinates.basis
             value += self.precision.det().log()
             value -= 2 * sum((basis[i, i].log() for i in range(self.products.p)), arb(0))
         return value
 
     def residual(self) -> arb:
-        """y'Py in the units of the model's own y."""
-        return self.q * arb(4) ** self.products.y_exponent
+        """Return y'Py in the units of the model's own y."""
+        return self.q * arb(4) ** self.products.coordinates.y_exponent
 
     def profiled_deviance(self, reml: bool) -> arb:
         """-2 log-likelihood with beta and sigma profiled out, all constants included."""
@@ -119,186 +104,104 @@ def solve(products: CrossProducts, G: Sequence[arb_mat]) -> Solution:
     """Solve the mixed-model equations at relative covariances ``G``, one (q, q) a random term.
 
     Where the balls in ``G`` are too wide for a rigorous solution the result holds NaN, about
-    which no comparison is ever certain.
+    which no comparison is ever certain. For wide balls ``perturb`` encloses more tightly.
     """
-    by_term = dict(enumerate(G))
-    joint = tuple(_block_diagonal(products, stratum, by_term) for stratum in products.strata)
-    pieces = tuple(
-        _piece(k, component, joint[k])
-        for k, stratum in enumerate(products.strata)
-        for component in stratum.components
-    )
+    joint = _joint(products, G)
     precision, xy, yy = products.xx, products.xy, products.yy
-    for piece in pieces:
-        data = piece.component
-        left = joint[piece.stratum] * data.zy
-        precision = precision - data.zx.transpose() * (joint[piece.stratum] * piece.C)
-        xy = xy - piece.C.transpose() * left
-        yy = yy - _dot(left, piece.v)
+    pieces, raw = [], []
+    for k, component in _components(products):
+        system = _shifted(component.zz * joint[k])
+        inverse = system.inv(nonstop=True)
+        C, v = inverse * component.zx, inverse * component.zy
+        left = joint[k] * component.zy
+        precision = precision - component.zx.transpose() * (joint[k] * C)
+        xy = xy - C.transpose() * left
+        yy = yy - dot(left, v)
+        pieces.append(Piece(k, component, system, inverse * component.zz, C))
+        raw.append(v)
     H = precision.inv(nonstop=True)
     beta = H * xy
     return Solution(
         products=products,
         G=tuple(G),
         joint=joint,
-        pieces=pieces,
+        pieces=tuple(pieces),
         precision=precision,
         H=H,
         beta=beta,
-        q=yy - _dot(xy, beta),
-        w=tuple(piece.v - piece.C * beta for piece in pieces),
+        q=yy - dot(xy, beta),
+        w=tuple(v - piece.C * beta for piece, v in zip(pieces, raw, strict=True)),
     )
 
 
-def _piece(stratum: int, component: Component, G: arb_mat) -> Piece:
-    system = component.zz * G
-    for i in range(system.nrows()):
-        system[i, i] += 1
-    inverse = system.inv(nonstop=True)
-    return Piece(
-        stratum=stratum,
-        component=component,
-        system=system,
-        M=inverse * component.zz,
-        C=inverse * component.zx,
-        v=inverse * component.zy,
-    )
+def perturb(centre: Solution, G: Sequence[arb_mat]) -> Solution:
+    """Solve at ``G`` by the change E from the solution at a point inside it.
 
-
-def slopes(solution: Solution, reml: bool) -> list[arb_mat]:
-    """Return D, the gradient of the profiled deviance in G, one symmetric (q, q) a random term.
-
-    A change A of one term's G changes the deviance by tr(D A) to first order.
+    With N = (I + M0 E)^-1, Z'V^-1 = N Z'V0^-1 and P = P0 - P0 Z E Z'P, so that every quantity is
+    its value at the centre plus terms of the order of E. Plain evaluation subtracts balls of the
+    width of G from each other instead, and its enclosures are wider by orders of magnitude.
     """
-    cp = solution.products
-    weight = solution.df(reml) / solution.q
-    result = [arb_mat(q, q) for q in cp.sizes]
-    for piece, w in zip(solution.pieces, solution.w, strict=True):
-        projected = piece.C * solution.H
-        offsets = cp.offsets(cp.strata[piece.stratum])
-        for (block, _), start in zip(piece.component.levels, offsets, strict=True):
-            rows = range(start, start + cp.sizes[block])
-            for j, a in enumerate(rows):
-                for k, b in enumerate(rows):
-                    value = piece.M[a, b] - weight * w[a, 0] * w[b, 0]
-                    if reml:
-                        value -= _row_dot(projected, a, piece.C, b)
-                    result[block][j, k] += value
+    products = centre.products
+    joint = _joint(products, G)
+    moves = [new - old for new, old in zip(joint, centre.joint, strict=True)]
+    p = products.p
+    pieces, spread = [], []
+    bend, pull = arb_mat(p, p), arb_mat(p, 1)
+    for old, w in zip(centre.pieces, centre.w, strict=True):
+        move = moves[old.stratum]
+        N = _near_inverse(old.M * move)
+        system = _shifted(old.component.zz * joint[old.stratum])
+        piece = Piece(old.stratum, old.component, system, N * old.M, N * old.C)
+        bend += old.C.transpose() * (move * piece.C)
+        pull += old.C.transpose() * (move * (N * w))
+        pieces.append(piece)
+        spread.append(N * w)
+    swell = _near_inverse(-(bend * centre.H))
+    shift = centre.H * (swell * pull)
+    new_w = tuple(v + piece.C * shift for piece, v in zip(pieces, spread, strict=True))
+    q = centre.q
+    for piece, old_w, w in zip(pieces, centre.w, new_w, strict=True):
+        q -= dot(old_w, moves[piece.stratum] * w)
+    return Solution(
+        products=products,
+        G=tuple(G),
+        joint=joint,
+        pieces=tuple(pieces),
+        precision=centre.precision - bend,
+        H=centre.H * swell,
+        beta=centre.beta - shift,
+        q=q,
+        w=new_w,
+    )
+
+
+def _near_inverse(a: arb_mat) -> arb_mat:
+    """(I + a)^-1 for small a, as I - a + a^2 (I + a)^-1: the first order without overestimation."""
+    rough = _shifted(a).inv(nonstop=True)
+    return _shifted(a * (a * rough) - a)
+
+
+def _joint(products: CrossProducts, G: Sequence[arb_mat]) -> tuple[arb_mat, ...]:
+    by_term = dict(enumerate(G))
+    return tuple(block_diagonal(products, stratum, by_term) for stratum in products.strata)
+
+
+def _components(products: CrossProducts) -> Iterator[tuple[int, Component]]:
+    """Components with the index of their stratum, in the order of ``Solution.pieces``."""
+    for k, stratum in enumerate(products.strata):
+        for component in stratum.components:
+            yield k, component
+
+
+def _shifted(a: arb_mat) -> arb_mat:
+    """I + a."""
+    result = +a
+    for i in range(a.nrows()):
+        result[i, i] += 1
     return result
 
 
-def derivatives(
-    solution: Solution, factors: Sequence[arb_mat], parameters: Sequence[Parameter], reml: bool
-) -> tuple[arb_mat, arb_mat]:
-    """Return gradient (t, 1) and Hessian (t, t) of the profiled deviance in entries of T.
-
-    Parameters
-    ----------
-    solution : Solution
-        At G = T T'.
-    factors : sequence of (q, q) arb_mat
-        T, one a random term.
-    parameters : sequence of Parameter
-        The entries that vary; all others are constants.
-    """
-    D = slopes(solution, reml)
-    steep = [d * t for d, t in zip(D, factors, strict=True)]
-    gradient = arb_mat([[2 * steep[p.block][p.row, p.column]] for p in parameters])
-    hessian = _curvature(solution, [_direction(p, factors) for p in parameters], reml)
-    for i, a in enumerate(parameters):
-        for j, b in enumerate(parameters):
-            if (a.block, a.column) == (b.block, b.column):
-                hessian[i, j] += 2 * D[a.block][a.row, b.row]
-    return gradient, hessian
-
-
-def _direction(parameter: Parameter, factors: Sequence[arb_mat]) -> tuple[int, arb_mat]:
-    """The derivative E T' + T E' of T T' in one entry of T, with the term it belongs to."""
-    factor = factors[parameter.block]
-    result = arb_mat(factor.nrows(), factor.nrows())
-    for k in range(factor.nrows()):
-        result[parameter.row, k] += factor[k, parameter.column]
-        result[k, parameter.row] += factor[k, parameter.column]
-    return parameter.block, result
-
-
-@dataclass(frozen=True)
-class _Sums:
-    """What the second derivatives need, summed over components.
-
-    For directions A and B: ``trace`` tr(M A M B), ``cross`` tr(H C'A M B C), ``bent`` w'A M B w
-    (lower triangles), ``fixed`` C'A C, ``pull`` C'A w, ``push`` w'A w.
-    """
-
-    trace: arb_mat
-    cross: arb_mat
-    bent: arb_mat
-    fixed: list[arb_mat]
-    pull: list[arb_mat]
-    push: list[arb]
-
-
-def _curvature(
-    solution: Solution, directions: Sequence[tuple[int, arb_mat]], reml: bool
-) -> arb_mat:
-    """Second derivatives of the deviance along directions of G, G taken as linear in them."""
-    s = _curvature_sums(solution, directions)
-    t, df, q, H = len(directions), solution.df(reml), solution.q, solution.H
-    result = arb_mat(t, t)
-    for i in range(t):
-        for j in range(i + 1):
-            value = -s.trace[i, j]
-            if reml:
-                value += 2 * s.cross[i, j] - _dot((H * s.fixed[i]).transpose(), H * s.fixed[j])
-            bent = s.bent[i, j] - _dot(s.pull[i], H * s.pull[j])
-            value += df * (2 * bent / q - s.push[i] * s.push[j] / q**2)
-            result[i, j] = result[j, i] = value
-    return result
-
-
-def _curvature_sums(solution: Solution, directions: Sequence[tuple[int, arb_mat]]) -> _Sums:
-    cp, t, p = solution.products, len(directions), solution.products.p
-    sums = _Sums(
-        trace=arb_mat(t, t),
-        cross=arb_mat(t, t),
-        bent=arb_mat(t, t),
-        fixed=[arb_mat(p, p) for _ in range(t)],
-        pull=[arb_mat(p, 1) for _ in range(t)],
-        push=[arb(0) for _ in range(t)],
-    )
-    spread = [
-        {
-            i: _block_diagonal(cp, stratum, {block: matrix})
-            for i, (block, matrix) in enumerate(directions)
-            if block in stratum.blocks
-        }
-        for stratum in cp.strata
-    ]
-    for piece, w in zip(solution.pieces, solution.w, strict=True):
-        _add_curvature(sums, piece, w, spread[piece.stratum], solution.H)
-    return sums
-
-
-def _add_curvature(
-    sums: _Sums, piece: Piece, w: arb_mat, spread: Mapping[int, arb_mat], H: arb_mat
-) -> None:
-    MG = {i: piece.M * g for i, g in spread.items()}
-    GC = {i: g * piece.C for i, g in spread.items()}
-    Gw = {i: g * w for i, g in spread.items()}
-    C = piece.C.transpose()
-    for j in spread:
-        MGC, MGw, flipped = piece.M * GC[j] * H, piece.M * Gw[j], MG[j].transpose()
-        sums.fixed[j] += C * GC[j]
-        sums.pull[j] += C * Gw[j]
-        sums.push[j] += _dot(w, Gw[j])
-        for i in spread:
-            if i >= j:
-                sums.trace[i, j] += _dot(MG[i], flipped)
-                sums.cross[i, j] += _dot(GC[i], MGC)
-                sums.bent[i, j] += _dot(Gw[i], MGw)
-
-
-def _block_diagonal(
+def block_diagonal(
     products: CrossProducts, stratum: Stratum, matrices: Mapping[int, arb_mat]
 ) -> arb_mat:
     """The (r, r) matrix of a component, one block a level, zero for terms that are not given."""
@@ -312,12 +215,8 @@ def _block_diagonal(
     return result
 
 
-def _dot(a: arb_mat, b: arb_mat) -> arb:
+def dot(a: arb_mat, b: arb_mat) -> arb:
     """Sum of the elementwise products of two matrices of the same shape."""
     size = a.nrows() * a.ncols()
     product = arb_mat(1, size, a.entries()) * arb_mat(size, 1, b.entries())
     return product[0, 0]
-
-
-def _row_dot(a: arb_mat, row: int, b: arb_mat, other: int) -> arb:
-    return sum((a[row, k] * b[other, k] for k in range(a.ncols())), arb(0))

@@ -1,9 +1,9 @@
 """The profiled deviance in float64 with exact derivatives, and a search for its minima.
 
-The formulas are those of ``mixed_equations``, here over whole strata at a time. Nothing in this module
-is a proof: it finds the points that a proof then starts from. The factor T of each random term is
-unconstrained: the deviance depends on T T' and is smooth in T, so a variance of zero is an
-ordinary stationary point and a trust-region Newton method (Nocedal & Wright 2006, algorithm 4.3)
+The formulas are those of ``curvature``, here over whole strata at a time. Nothing here is a
+proof: the search finds the points that a proof then starts from. The factor T of each random term
+is unconstrained: the deviance depends on T T' and is smooth in T, so a variance of zero is an
+ordinary stationary point, and a trust-region Newton method (Nocedal & Wright 2006, algorithm 4.3)
 reaches boundary and interior optima alike.
 """
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from pp_compare.engines.certified.crossproducts import CrossProducts, Stratum
-from pp_compare.engines.certified.mixed_equations import Parameter
+from pp_compare.engines.certified.parametrisation import Parameter, lower_triangle
 
 Floats = NDArray[np.float64]
 
@@ -30,14 +30,14 @@ Newton stops within 1e-6 of an optimum, and two optima of one criterion lie apar
 FLAT = 1e-3
 """Largest slope, in units of the deviance, at which a stop counts as a stationary point."""
 
-DIVERGED = 1e6
-"""Relative standard deviations, in units of each column's size, beyond which there is no optimum
-but a criterion that falls forever: residual variance zero."""
+DIVERGED = 1e4
+"""Relative standard deviations, in units of each column's size, beyond which a failed proof is put
+down to a criterion without an optimum; it words a reason and decides nothing."""
 
 
 @dataclass(frozen=True)
 class Stop:
-    """Where the search came to rest: T of each random term, deviance, and the starts that led there."""
+    """Where the search came to rest: T of each term, deviance, how many starts led there."""
 
     factors: tuple[Floats, ...]
     deviance: float
@@ -63,9 +63,9 @@ class FloatCriterion:
         self._xx, self._xy = _floats(products.xx), _floats(products.xy)[:, 0]
         self._yy = float(products.yy)
         self._strata = [_float_stratum(products, s) for s in products.strata]
-        basis = np.diag(_floats(products.basis))
+        basis = np.diag(_floats(products.coordinates.basis))
         self._constant = self.df * (
-            1 + np.log(2 * np.pi / self.df) + products.y_exponent * np.log(4.0)
+            1 + np.log(2 * np.pi / self.df) + products.coordinates.y_exponent * np.log(4.0)
         ) - (2 * float(np.log(basis).sum()) if reml else 0.0)
 
     def factors(self, x: Floats) -> list[Floats]:
@@ -83,7 +83,7 @@ class FloatCriterion:
         """Return deviance, gradient (t,) and Hessian (t, t) at a vector over ``parameters``."""
         T = self.factors(x)
         solved = [_solve_stratum(s, T) for s in self._strata]
-        H = np.linalg.inv(self._xx - sum(s.xgx for s in solved))
+        H = np.asarray(np.linalg.inv(self._xx - sum(s.xgx for s in solved)), dtype=np.float64)
         xy = self._xy - sum(s.xgy for s in solved)
         beta = H @ xy
         q = self._yy - sum(s.ygy for s in solved) - xy @ beta
@@ -104,20 +104,20 @@ class FloatCriterion:
         for stratum, s, wk in zip(self._strata, solved, w, strict=True):
             W = s.M - s.C @ H @ s.C.transpose(0, 2, 1) if self.reml else s.M
             self._add_slopes(D, stratum, W, wk, self.df / q)
-            A = np.array([_direction(stratum, T, parameter) for parameter in self.parameters])
-            MA = np.einsum("kab,ibc->ikac", s.M, A)
-            AC, Aw = np.einsum("iab,kbp->ikap", A, s.C), np.einsum("iab,kb->ika", A, wk)
-            log_part -= np.einsum("ikab,jkba->ij", MA, MA, optimize=True)
+            A = np.array([_direction(stratum, T, parameter) for parameter in self.parameters])[
+                :, None
+            ]
+            MA, AC, Aw = s.M @ A, A @ s.C, (A @ wk[..., None])[..., 0]
+            log_part -= _inner(MA, MA.swapaxes(2, 3))
             if self.reml:
-                MACH = np.einsum("kab,jkbp,pq->jkaq", s.M, AC, H, optimize=True)
-                log_part += 2 * np.einsum("ikap,jkap->ij", AC, MACH)
-            fixed += np.einsum("kap,ikaq->ipq", s.C, AC)
-            bent += np.einsum("ika,kab,jkb->ij", Aw, s.M, Aw, optimize=True)
-            pull += np.einsum("kap,ika->ip", s.C, Aw)
-            push += np.einsum("ka,ika->i", wk, Aw)
+                log_part += 2 * _inner(AC, s.M @ AC @ H)
+            fixed += (s.C.swapaxes(1, 2) @ AC).sum(1)
+            bent += _inner(Aw, (s.M @ Aw[..., None])[..., 0])
+            pull += np.tensordot(Aw, s.C, axes=2)
+            push += np.tensordot(Aw, wk, axes=2)
         if self.reml:
-            HF = H @ fixed
-            log_part -= np.einsum("iab,jba->ij", HF, HF)
+            projected = H @ fixed
+            log_part -= _inner(projected, projected.swapaxes(1, 2))
         bent -= pull @ H @ pull.T
         hessian = log_part + self.df * (2 * bent / q - np.outer(push, push) / q**2)
         return self._chain(D, T, hessian)
@@ -138,16 +138,6 @@ class FloatCriterion:
                 if (a.block, a.column) == (b.block, b.column):
                     hessian[i, j] += 2 * D[a.block][a.row, b.row]
         return gradient, hessian
-
-
-def lower_triangle(sizes: Sequence[int]) -> tuple[Parameter, ...]:
-    """All entries of the factors in lme4's order: term by term, column by column."""
-    return tuple(
-        Parameter(block, row, column)
-        for block, q in enumerate(sizes)
-        for column in range(q)
-        for row in range(column, q)
-    )
 
 
 def search(
@@ -188,14 +178,22 @@ def _default_starts(criterion: FloatCriterion, seed: int) -> Iterator[Floats]:
 
 
 def _descend(criterion: FloatCriterion, start: Floats) -> Stop | None:
-    evaluate = lru_cache(maxsize=4)(lambda key: criterion(np.frombuffer(key)))
+    @lru_cache(maxsize=4)
+    def evaluate(key: bytes) -> tuple[float, Floats, Floats]:
+        return criterion(np.frombuffer(key))
+
+    def deviance_at(x: Floats) -> float:
+        return evaluate(x.tobytes())[0]
+
+    def gradient_at(x: Floats) -> Floats:
+        return evaluate(x.tobytes())[1]
+
+    def hessian_at(x: Floats) -> Floats:
+        return evaluate(x.tobytes())[2]
+
+    options = {"gtol": 1e-7, "maxiter": 200}
     result = minimize(
-        lambda x: evaluate(x.tobytes())[0],
-        start,
-        method="trust-exact",
-        jac=lambda x: evaluate(x.tobytes())[1],
-        hess=lambda x: evaluate(x.tobytes())[2],
-        options={"gtol": 1e-7, "maxiter": 200},
+        deviance_at, start, method="trust-exact", jac=gradient_at, hess=hessian_at, options=options
     )
     x = np.asarray(result.x, dtype=np.float64)
     deviance, gradient, _ = criterion(x)
@@ -245,8 +243,8 @@ def _solve_stratum(s: _FloatStratum, T: Sequence[Floats]) -> _Solved:
         M=M,
         C=C,
         v=v,
-        xgx=np.einsum("kap,ab,kbq->pq", s.zx, G, C, optimize=True),
-        xgy=np.einsum("kap,ka->p", C, Gy),
+        xgx=np.tensordot(s.zx, G @ C, axes=([0, 1], [0, 1])),
+        xgy=np.tensordot(Gy, C, axes=2),
         ygy=float((Gy * v).sum()),
         logdet=float(np.linalg.slogdet(system)[1].sum()),
     )
@@ -261,6 +259,12 @@ def _direction(s: _FloatStratum, T: Sequence[Floats], parameter: Parameter) -> F
             result[start + parameter.row, start:stop] += column
             result[start:stop, start + parameter.row] += column
     return result
+
+
+def _inner(a: Floats, b: Floats) -> Floats:
+    """Gram matrix over the first axis."""
+    inner: Floats = a.reshape(len(a), -1) @ b.reshape(len(b), -1).T
+    return inner
 
 
 def _float_stratum(products: CrossProducts, stratum: Stratum) -> _FloatStratum:

@@ -1,0 +1,84 @@
+"""Random terms, and the components that their levels form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+
+@dataclass(frozen=True)
+class RandomBlock:
+    """One random term, ``(z1 + ... + zq | group)``.
+
+    Attributes
+    ----------
+    group : (n,) integer array
+        The level of each row, 0 to m-1.
+    Z : (n, q) float64 array
+        The columns whose coefficients vary over the levels, with one q x q covariance.
+    """
+
+    group: NDArray[np.intp]
+    Z: NDArray[np.float64]
+
+    @property
+    def size(self) -> int:
+        """q, the number of coefficients of a level."""
+        return int(self.Z.shape[1])
+
+    @property
+    def levels(self) -> int:
+        """m, the number of levels."""
+        return int(self.group.max()) + 1
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which component each level belongs to, and where its coefficients begin there.
+
+    Two levels that occur in one row belong to the same component; a level that occurs in no row is
+    a component of its own.
+
+    Attributes
+    ----------
+    component, offset : lists of ints, by random term and level
+    members : list of tuples of (term, level)
+        The levels of each component in the order of its coefficients.
+    widths : list of int
+        The number of coefficients of each component.
+    """
+
+    component: list[list[int]]
+    offset: list[list[int]]
+    members: list[tuple[tuple[int, int], ...]]
+    widths: list[int]
+
+    @staticmethod
+    def of(blocks: Sequence[RandomBlock]) -> Layout:
+        """Find the connected components of the levels of all terms."""
+        labels, count = _label(blocks)
+        members: list[list[tuple[int, int]]] = [[] for _ in range(count)]
+        widths = [0] * count
+        offset = [[0] * block.levels for block in blocks]
+        for b, block in enumerate(blocks):
+            for level, k in enumerate(labels[b]):
+                members[k].append((b, level))
+                offset[b][level] = widths[k]
+                widths[k] += block.size
+        return Layout(labels, offset, [tuple(m) for m in members], widths)
+
+
+def _label(blocks: Sequence[RandomBlock]) -> tuple[list[list[int]], int]:
+    """Number the component of each level; consecutive terms share rows, so they suffice."""
+    base = np.concatenate([[0], np.cumsum([b.levels for b in blocks])])
+    nodes = [b.group + start for b, start in zip(blocks, base[:-1], strict=True)]
+    rows, columns = np.concatenate([nodes[0], *nodes[:-1]]), np.concatenate([nodes[0], *nodes[1:]])
+    graph = coo_array((np.ones(len(rows)), (rows, columns)), shape=(base[-1], base[-1]))
+    count, label = connected_components(graph, directed=False)
+    parts = np.split(label, base[1:-1])
+    return [[int(k) for k in part] for part in parts], int(count)
