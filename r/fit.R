@@ -88,7 +88,7 @@ pp_fit_lme4 <- function(request) {
     for (step in request$control) {
       fit <- pp_lmer(formula, data, request$REML, do.call(lme4::lmerControl, step), start)
       seconds <- seconds + fit$seconds
-      start <- lme4::getME(fit$fit, "theta")
+      start <- fit$fit@theta
     }
     c(pp_lmer_quantities(fit$fit), list(seconds = seconds))
   })
@@ -105,7 +105,7 @@ pp_lmer_quantities <- function(fit) {
   cov <- pp_lmer_vcov(fit)
   components <- lme4::VarCorr(fit)
   # VarCorr() names the second term of a group "g.1"; cnms has the group's own name.
-  effects <- lme4::getME(fit, "cnms")
+  effects <- fit@cnms
   random <- Map(function(group, names, matrix) {
     list(group = group, effects = names, values = as.double(matrix))
   }, names(effects), effects, components[seq_along(effects)], USE.NAMES = FALSE)
@@ -121,8 +121,8 @@ pp_lmer_quantities <- function(fit) {
     sigma = stats::sigma(fit),
     loglik = as.double(stats::logLik(fit)),
     fitted = as.double(stats::fitted(fit)),
-    X = pp_columns(lme4::getME(fit, "X")),
-    y = as.double(lme4::getME(fit, "y")),
+    X = pp_columns(stats::model.matrix(fit)),
+    y = as.double(stats::model.response(stats::model.frame(fit))),
     converged = pp_lmer_converged(fit),
     singular = lme4::isSingular(fit)
   )
@@ -195,8 +195,7 @@ pp_lme_quantities <- function(fit) {
   list(
     beta = pp_named(nlme::fixef(fit)),
     beta_cov = as.double(stats::vcov(fit)),
-    # What a user reads; under ML it is not the root of vcov()'s diagonal (summary.lme).
-    beta_se = as.double(summary(fit)$tTable[, "Std.Error"]),
+    beta_se = pp_lme_se(fit),
     random = random,
     blup = blup,
     sigma = sigma,
@@ -208,4 +207,13 @@ pp_lme_quantities <- function(fit) {
     converged = TRUE,
     singular = NA
   )
+}
+
+# The Std.Error of summary(fit)$tTable, which is what a user reads: under ML it is inflated, and so
+# is not the root of vcov()'s diagonal. Written out, because summary() takes as long as all the rest;
+# the same operations in the same order give the same bits (summary.lme, nlme 3.1-162 to 3.1-171).
+pp_lme_se <- function(fit) {
+  se <- sqrt(diag(as.matrix(fit$varFix)))
+  if (fit$method == "ML") se <- se * sqrt(fit$dims$N / (fit$dims$N - length(se)))
+  as.double(se)
 }

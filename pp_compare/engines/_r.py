@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from pp_compare.design import Block, Column, Design, Variable
-from pp_compare.errors import EngineError
+from pp_compare.errors import EngineError, UnavailableError
 from pp_compare.model import Fit, Quantity, Term
 from pp_compare.numerics import align, design_error
 
@@ -98,15 +98,25 @@ class REngine:
 
     def fit(self, design: Design) -> Fit:
         """Fit the model in R; an R error becomes a Fit with status ``"error"`` in R's words."""
-        reason = self.unsupported(design)
-        if reason is not None:
-            return Fit.unsupported(self.name, reason)
+        asked = ask(self.name, self.dialect, design, self.seconds)
+        if isinstance(asked, Fit):
+            return asked
         try:
-            request = self.dialect.request(design) | {"limit": self.seconds}
-            answer = self.session.call(self.dialect.function, request)
-        except EngineError as error:
+            answer = self.session.call(self.dialect.function, asked)
+        except (EngineError, UnavailableError) as error:
             return Fit.failed(self.name, str(error), settings=self.dialect.settings)
         return read_fit(self.name, self.dialect, design, answer)
+
+
+def ask(name: str, dialect: Dialect, design: Design, seconds: float) -> Request | Fit:
+    """The request of a fit; a Fit that says why where there can be none."""
+    reason = dialect.unsupported(design)
+    if reason is not None:
+        return Fit.unsupported(name, reason)
+    try:
+        return dialect.request(design) | {"limit": seconds}
+    except EngineError as error:
+        return Fit.failed(name, str(error), settings=dialect.settings)
 
 
 def base_request(design: Design) -> Request:
@@ -122,7 +132,6 @@ def base_request(design: Design) -> Request:
         "intercept": spec.intercept,
         "fixed": terms_of(design, spec.fixed),
         "REML": spec.method == "REML",
-        "limit": float("inf"),
     }
 
 
