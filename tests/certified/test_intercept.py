@@ -7,13 +7,20 @@ import numpy as np
 import pytest
 from flint import arb, ctx, fmpq
 
-from pp_compare.engines.certified.criterion import certainly_above
-from pp_compare.engines.certified.intercept import intercept_optimum, rho_within
+from pp_compare.engines.certified.criterion import Criterion, certainly_above
+from pp_compare.engines.certified.intercept import (
+    StationaryPoint,
+    intercept_optimum,
+    lowest,
+    rho_within,
+)
 from pp_compare.engines.certified.likelihood import deviance_at, gls_at, loglik_at
-from pp_compare.engines.certified.precision import ball_precision
-from pp_compare.engines.certified.stationary import Kind
+from pp_compare.engines.certified.precision import PrecisionError, ball_precision
+from pp_compare.engines.certified.stationary import Bracket, Kind, proved
 from pp_compare.engines.certified.statistics import InterceptStatistics
 from pp_compare.errors import DataError
+
+E = math.e
 
 # Two local optima each; the lower deviance is the one at 0.
 E1 = [[-2, 1, 2, -2, 0, 2], [4], [-4]]  # ML
@@ -279,11 +286,52 @@ def test_a_tolerance_of_nothing_is_refused():
         rho_within(one_way(E1), optimum, reml=False, delta=0)
 
 
+@pytest.mark.parametrize("reml", [False, True])
+def test_balls_hold_the_values_at_every_point_in_them(reml):
+    """Wide on purpose: an enclosure of ``rho`` must widen whatever depends on it."""
+    statistics = InterceptStatistics.from_arrays(*problem(6))
+    wide = gls_at(statistics, arb(0.5, 0.001), reml=reml)
+    for rho in (0.4990000001, 0.5, 0.5009999999):
+        point = gls_at(statistics, rho, reml=reml)
+        pairs = [(wide.sigma2, point.sigma2), (wide.tau2, point.tau2)]
+        for vector in ("beta", "blup", "cluster_mean"):
+            pairs += zip(getattr(wide, vector), getattr(point, vector), strict=True)
+        pairs += zip(wide.beta_cov.entries(), point.beta_cov.entries(), strict=True)
+        deviance = deviance_at(statistics, arb(0.5, 0.001), reml=reml)
+        pairs.append((deviance, deviance_at(statistics, rho, reml=reml)))
+        with ball_precision(256):
+            assert all(a.contains(b) for a, b in pairs)
+
+
+def test_an_enclosure_that_misses_the_root_is_not_proved():
+    statistics = InterceptStatistics.from_arrays(*problem(6))
+    optimum = intercept_optimum(statistics, reml=True)
+    criterion = Criterion(statistics, reml=True, bits=256)
+    with ball_precision(256):
+        ends = (criterion.score(optimum.rho.mid() * factor, 1) for factor in (0.5, 2))
+        bracket = Bracket(*ends, Kind.MINIMUM)
+        assert proved(criterion, optimum.rho.mid(), bracket).overlaps(optimum.rho)
+        with pytest.raises(PrecisionError):
+            proved(criterion, (optimum.rho * (1 + arb(2) ** -90)).mid(), bracket)
+
+
+def test_deviances_that_overlap_have_no_lowest():
+    def point(deviance):
+        return StationaryPoint(arb(1), deviance, Kind.MINIMUM)
+
+    assert lowest((point(arb(3, 0.1)), point(arb(2, 0.1)), point(arb(2.5, 0.1)))) == 1
+    with pytest.raises(PrecisionError):
+        lowest((point(arb(3, 0.1)), point(arb(2.9, 0.1))))
+
+
 @pytest.mark.parametrize(
     ("upper", "lower", "proved"),
     [
         ([(3, -1), (2, -1)], [(2, -1), (1, -1)], True),
         ([(3, -9), (1.5, -0.2)], [(2.9, -1), (1.4, -1)], False),  # tangents dip below the chord
+        ([(E, -6.5 * E), (E**-4, -3.5 * E**-4)], [(1, -1), (E**-5, 0)], True),  # reach 2/3 each
+        ([(E, -8 * E), (E**-4, -2 * E**-4)], [(1, -1), (E**-5, 0)], False),  # reach 1/3 each
+        ([(E, arb(-8 * E, 7 * E)), (E**-4, -2 * E**-4)], [(1, -1), (E**-5, 0)], False),
         ([(3, -1), (1, -1)], [(2, -1), (1, -1)], False),  # equal at one end
         ([(1, -1), (2, -1)], [(2, -1), (1, -1)], False),  # below at one end
     ],

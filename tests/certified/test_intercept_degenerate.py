@@ -131,6 +131,16 @@ def test_score_of_exactly_zero_at_zero_with_the_optimum_elsewhere():
     assert optimum.deviance < deviance_at(statistics([-3, 0, 0, 3], [0, 0, 0, 1]), 0.0, reml=False)
 
 
+def test_score_of_exactly_zero_at_zero_with_the_optimum_close_by():
+    """The step away from 0 must be short enough not to pass the optimum, at 0.028 here."""
+    data = statistics([4, -4, -1, 0, 2, 2], [0, 1, 1, 1, 1, 2])
+    optimum = intercept_optimum(data, reml=False)
+    assert optimum.remarks == {Remark.ZERO_SCORE_AT_ZERO}
+    assert 0.028 < optimum.rho < 0.0283
+    nearby = [deviance_at(data, rho, reml=False) for rho in (0.0, 0.02, 0.04)]
+    assert all(value > optimum.deviance for value in nearby)
+
+
 def test_score_and_its_derivative_exactly_zero_at_zero():
     optimum = intercept_optimum(statistics([0, 3, -3], [0, 0, 1]), reml=False)
     assert optimum.remarks == {Remark.ZERO_SCORE_AT_ZERO}

@@ -115,3 +115,19 @@ def test_every_root_of_the_score_is_found(reml):
         assert kinds[1::2] == [Kind.MAXIMUM] * len(kinds[1::2])
         counts[len(inside)] += 1
     assert all(count > 0 for count in counts.values())
+
+
+MERGING = Fraction(34886182402899606, 10**16)  # where two stationary points meet, to 16 digits
+
+
+@pytest.mark.parametrize("exponent", [4, 12, 20, 28, 36])
+@pytest.mark.parametrize(("side", "count"), [(-1, 0), (1, 2)])
+def test_stationary_points_about_to_merge_are_told_apart(side, count, exponent):
+    """On one side of the merger there is a pair ever closer together, on the other none."""
+    last = -(MERGING + Fraction(side, 2**exponent))
+    clusters = [[-2, 1, 2, -2, 0, 2], [4], [last]]
+    assert positive_roots(score_polynomial(clusters, reml=False)) == count
+    y = [v for c in clusters for v in c]
+    statistics = InterceptStatistics.from_rationals(y, [[1]] * 8, [0] * 6 + [1, 2])
+    optimum = intercept_optimum(statistics, reml=False)
+    assert len([s for s in optimum.stationary if not s.boundary]) == count

@@ -197,7 +197,7 @@ def _proved(
         StationaryPoint(root.rho, profile.deviance(), root.kind)
         for root, profile in zip(roots, profiles, strict=True)
     )
-    best = _lowest(stationary)
+    best = lowest(stationary)
     gls = profiles[best].gls()
     deviance = stationary[best].deviance
     remarks = {Remark.SINGLE_CLUSTER: statistics.n_clusters == 1}
@@ -221,7 +221,7 @@ def _proved(
     return optimum
 
 
-def _lowest(stationary: tuple[StationaryPoint, ...]) -> int:
+def lowest(stationary: tuple[StationaryPoint, ...]) -> int:
     """Index of the point whose deviance is certainly below all others."""
     best = min(range(len(stationary)), key=lambda i: float(stationary[i].deviance))
     for i, point in enumerate(stationary):

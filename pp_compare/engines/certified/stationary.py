@@ -42,7 +42,7 @@ class Side(Enum):
     PENALTY = "penalty"
 
 
-class _Bracket(NamedTuple):
+class Bracket(NamedTuple):
     """An interval on which the sides of the score cross exactly once."""
 
     left: ScorePoint
@@ -130,7 +130,7 @@ def _decided(criterion: Criterion, rho: float) -> ScorePoint:
     raise PrecisionError
 
 
-def _isolate(criterion: Criterion, points: list[ScorePoint]) -> list[_Bracket]:
+def _isolate(criterion: Criterion, points: list[ScorePoint]) -> list[Bracket]:
     brackets = []
     stack = list(pairwise(points))[::-1]
     while stack:
@@ -142,7 +142,7 @@ def _isolate(criterion: Criterion, points: list[ScorePoint]) -> list[_Bracket]:
             stack += [(middle, right), (left, middle)]
         elif left.sign != right.sign:
             kind = Kind.MINIMUM if falls_faster is Side.EVIDENCE else Kind.MAXIMUM
-            brackets.append(_Bracket(left, right, kind))
+            brackets.append(Bracket(left, right, kind))
     return brackets
 
 
@@ -177,7 +177,7 @@ def _between(criterion: Criterion, left: ScorePoint, right: ScorePoint) -> float
     return math.sqrt(low) * math.sqrt(high) if low else high / 8
 
 
-def _refine(criterion: Criterion, bracket: _Bracket) -> Root:
+def _refine(criterion: Criterion, bracket: Bracket) -> Root:
     """Close in by Newton's method on ``log(evidence / penalty)`` as a function of ``log rho``.
 
     Both sides are near to powers of ``rho``, so this function is near to a line. The last step
@@ -192,7 +192,7 @@ def _refine(criterion: Criterion, bracket: _Bracket) -> Root:
         step = _newton_step(point)
         following = rho * step.exp()
         if abs(step) < small:
-            return Root(_proved(criterion, following.mid(), bracket), bracket.kind)
+            return Root(proved(criterion, following.mid(), bracket), bracket.kind)
         if point.sign == bracket.right.sign:
             high = rho
         else:
@@ -208,7 +208,7 @@ def _newton_step(point: ScorePoint) -> arb:
     return -(evidence / penalty).log() / slope
 
 
-def _proved(criterion: Criterion, rho: arb, bracket: _Bracket) -> arb:
+def proved(criterion: Criterion, rho: arb, bracket: Bracket) -> arb:
     """Enclose the one zero of the score in the bracket by its signs on either side of ``rho``."""
     for tenths in (6, 5, 4):
         radius = (rho * arb(2) ** -(criterion.bits * tenths // 10)).mid()
