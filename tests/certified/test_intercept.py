@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from flint import arb, ctx, fmpq
 
-from pp_compare.engines.certified.criterion import Criterion, certainly_above
+from pp_compare.engines.certified.criterion import Criterion, ScorePoint, certainly_above
 from pp_compare.engines.certified.intercept import (
     StationaryPoint,
     intercept_optimum,
@@ -16,7 +16,7 @@ from pp_compare.engines.certified.intercept import (
 )
 from pp_compare.engines.certified.likelihood import deviance_at, gls_at, loglik_at
 from pp_compare.engines.certified.precision import PrecisionError, ball_precision
-from pp_compare.engines.certified.stationary import Bracket, Kind, proved
+from pp_compare.engines.certified.stationary import Bracket, Kind, Side, larger, proved
 from pp_compare.engines.certified.statistics import InterceptStatistics
 from pp_compare.errors import DataError
 
@@ -286,10 +286,12 @@ def test_a_tolerance_of_nothing_is_refused():
         rho_within(one_way(E1), optimum, reml=False, delta=0)
 
 
+@pytest.mark.parametrize("n_fixed", [0, 1, 3])
 @pytest.mark.parametrize("reml", [False, True])
-def test_balls_hold_the_values_at_every_point_in_them(reml):
+def test_balls_hold_the_values_at_every_point_in_them(reml, n_fixed):
     """Wide on purpose: an enclosure of ``rho`` must widen whatever depends on it."""
-    statistics = InterceptStatistics.from_arrays(*problem(6))
+    y, X, group = problem(6)
+    statistics = InterceptStatistics.from_arrays(y, X[:, :n_fixed], group)
     wide = gls_at(statistics, arb(0.5, 0.001), reml=reml)
     for rho in (0.4990000001, 0.5, 0.5009999999):
         point = gls_at(statistics, rho, reml=reml)
@@ -341,3 +343,16 @@ def test_tangents_and_chord(upper, lower, proved):
         return [(arb(value), arb(slope)) for value, slope in ends]
 
     assert certainly_above(balls(upper), balls(lower), arb(1)) is proved
+
+
+@pytest.mark.parametrize(("slopes", "proved_larger"), [((-6.5, -3.5), True), ((-8, -2), False)])
+def test_derivatives_are_compared_by_their_own_tangents(slopes, proved_larger):
+    """The functions of the test above as first derivatives: the second ones are their slopes."""
+
+    def point(rho, evidence, slope, penalty):
+        sides = ((arb(9), arb(-e), arb(-s) / 2) for e, s in ((evidence, slope), (penalty, -1)))
+        return ScorePoint(arb(rho), *sides, arb(1))
+
+    left = point(0, E, slopes[0] * E, 1)
+    right = point(1, E**-4, slopes[1] * E**-4, E**-5)
+    assert larger(left, right, 1) is (Side.EVIDENCE if proved_larger else None)

@@ -109,7 +109,7 @@ def _first_point(criterion: Criterion) -> ScorePoint:
     rho = 1 / max(criterion.sizes)
     while rho > 2.0**-900:
         point = criterion.score(arb(rho), order + 3)
-        if _larger(zero, point, order):
+        if larger(zero, point, order):
             return _signed(point)
         rho /= 4
     raise PrecisionError
@@ -135,9 +135,9 @@ def _isolate(criterion: Criterion, points: list[ScorePoint]) -> list[Bracket]:
     stack = list(pairwise(points))[::-1]
     while stack:
         left, right = stack.pop()
-        if _larger(left, right, 0):
+        if larger(left, right, 0):
             continue
-        if not (falls_faster := _larger(left, right, 1)):
+        if not (falls_faster := larger(left, right, 1)):
             middle = _decided(criterion, _between(criterion, left, right))
             stack += [(middle, right), (left, middle)]
         elif left.sign != right.sign:
@@ -146,7 +146,7 @@ def _isolate(criterion: Criterion, points: list[ScorePoint]) -> list[Bracket]:
     return brackets
 
 
-def _larger(left: ScorePoint, right: ScorePoint, order: int) -> Side | None:
+def larger(left: ScorePoint, right: ScorePoint, order: int) -> Side | None:
     """Prove that one side of the score has the larger ``order``-th derivative between two points.
 
     Of a completely monotone function, the derivatives with signs alternating are completely
