@@ -71,7 +71,7 @@ def cholesky(a: arb_mat, name: str = "the matrix") -> arb_mat:
     n = a.nrows()
     factor = arb_mat(n, n)
     for j in range(n):
-        pivot = a[j, j] - sum((factor[j, k] ** 2 for k in range(j)), arb(0))
+        pivot = a[j, j] - sum((factor[j, k] * factor[j, k] for k in range(j)), arb(0))
         if not pivot > 0:
             kind = NotProvedError if pivot < 0 else UndecidedError
             raise kind(
@@ -184,4 +184,4 @@ def _identity(n: int) -> arb_mat:
 
 
 def _norm(entries: list[arb]) -> arb:
-    return sum((e**2 for e in entries), arb(0)).mid().sqrt().mid()
+    return sum((e * e for e in entries), arb(0)).mid().sqrt().mid()

@@ -149,13 +149,15 @@ def search(
     ----------
     criterion : FloatCriterion
     starts : sequence of (t,) arrays
-        Starts of the caller, in the coordinates of the criterion; more are added.
+        Starts of the caller, in the coordinates of the criterion; those that hold a NaN or an
+        infinity are left out, and more are added.
     seed : int
         Of the random starts.
     """
     stops: list[Stop] = []
     count = 0
-    for start in (*starts, *_default_starts(criterion, seed)):
+    finite = (start for start in starts if np.isfinite(start).all())
+    for start in (*finite, *_default_starts(criterion, seed)):
         count += 1
         stop = _descend(criterion, start)
         if stop is not None:
@@ -191,9 +193,13 @@ def _descend(criterion: FloatCriterion, start: Floats) -> Stop | None:
     def hessian_at(x: Floats) -> Floats:
         return evaluate(x.tobytes())[2]
 
-    options = {"gtol": 1e-7, "maxiter": 200}
     result = minimize(
-        deviance_at, start, method="trust-exact", jac=gradient_at, hess=hessian_at, options=options
+        deviance_at,
+        start,
+        method="trust-exact",
+        jac=gradient_at,
+        hess=hessian_at,
+        options={"gtol": 1e-7, "maxiter": 100},
     )
     x = np.asarray(result.x, dtype=np.float64)
     deviance, gradient, _ = criterion(x)
