@@ -1,7 +1,7 @@
 """Balanced one-way data have a closed REML solution: truth without an optimiser.
 
 ``sigma2 = MSW`` and ``tau2 = (MSB - MSW) / n`` where MSB > MSW (Searle, Casella & McCulloch 1992,
-Variance Components, section 3.7). The data are those of Simon & Lesage (1989), Comput. Stat. Data
+Variance Components, chapter 3). The data are those of Simon & Lesage (1989), Comput. Stat. Data
 Anal. 8, 325-332, from their construction: NIST StRD's SmLs01 to SmLs09.
 """
 
@@ -101,3 +101,14 @@ def test_optimum_at_zero_where_msb_is_below_msw():
     assert optimum.tau2 == 0
     with ball_precision(2 * optimum.bits):
         assert optimum.sigma2.contains(fmpq(pooled.numerator, pooled.denominator))
+
+
+@pytest.mark.parametrize(("shift", "rho"), [(2, 0.5), (4, 3.5)])
+def test_an_optimum_at_a_dyadic_ratio(shift, rho):
+    """The search evaluates at dyadic ratios (0.5 among them), where no ball shows the sign of 0."""
+    clusters = [[Fraction(v) for v in c] for c in ([0, 2], [shift, shift + 2])]
+    msw, msb = anova(clusters)
+    assert (msb / msw - 1) / 2 == Fraction(rho)
+    y = [v for c in clusters for v in c]
+    statistics = InterceptStatistics.from_rationals(y, np.ones((4, 1)), np.arange(4) // 2)
+    assert intercept_optimum(statistics, reml=True).rho.contains(rho)

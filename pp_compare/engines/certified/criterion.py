@@ -10,7 +10,7 @@ minus twice the profiled log-likelihood is
 
     f(rho) = df log q + log|M|  (+ log|X'M^-1X| under REML),       df = N, or N - p under REML,
 
-with ``q = y'Py`` (Bates, Mächler, Bolker & Walker 2015, J. Stat. Softw. 67(1), eqs. 34 and 41).
+with ``q = y'Py`` (Bates, Mächler, Bolker & Walker 2015, J. Stat. Softw. 67(1), section 3).
 With ``b = -q'`` and ``a`` the derivative of the log determinants, ``f' = a - df b / q``. In the
 eigenvalues ``d_i >= 0`` of ``K'ZZ'K`` (``K`` orthonormal, ``K'X = 0``; the cluster sizes instead
 for ``a`` under ML)
@@ -227,7 +227,7 @@ def certainly_above(
     """
     (f, df), (g, dg) = upper
     (left, _), (right, _) = lower
-    if not (f > left > 0 and g > right > 0):
+    if not (width > 0 and f > left > 0 and g > right > 0):
         return False
     chord = (right / left).log() / width
     falls = (chord - df / f).upper()

@@ -89,7 +89,7 @@ def _break_points(criterion: Criterion, within_residual: arb) -> list[ScorePoint
     points = [_first_point(criterion)]
     rho = 4 * float(points[0].rho) or 1 / max(criterion.sizes)
     while True:
-        points.append(_decided(criterion, rho))
+        points.append(_decided(criterion, rho, 2 * rho))
         last = points[-1]
         if last.rho * last.penalty[0] > criterion.df * (last.q - within_residual):
             return points
@@ -121,10 +121,10 @@ def _signed(point: ScorePoint) -> ScorePoint:
     return point
 
 
-def _decided(criterion: Criterion, rho: float) -> ScorePoint:
-    """Evaluate at ``rho``, or a little further on where that may be a stationary point itself."""
-    for nudge in (0, 2**-7, 2**-6, 2**-5):
-        point = criterion.score(arb(rho * (1 + nudge)), 3)
+def _decided(criterion: Criterion, rho: float, limit: float) -> ScorePoint:
+    """Evaluate at ``rho``, or further on towards ``limit`` where that may be a stationary point."""
+    for share in (0.0, 0.125, 0.25, 0.375):
+        point = criterion.score(arb(rho + share * (limit - rho)), 3)
         if point.sign:
             return point
     raise PrecisionError
@@ -138,7 +138,7 @@ def _isolate(criterion: Criterion, points: list[ScorePoint]) -> list[Bracket]:
         if larger(left, right, 0):
             continue
         if not (falls_faster := larger(left, right, 1)):
-            middle = _decided(criterion, _between(criterion, left, right))
+            middle = _decided(criterion, _between(criterion, left, right), float(right.rho))
             stack += [(middle, right), (left, middle)]
         elif left.sign != right.sign:
             kind = Kind.MINIMUM if falls_faster is Side.EVIDENCE else Kind.MAXIMUM

@@ -8,7 +8,7 @@ A float64 is an integer times a power of two. A column is cut into limbs of 20 b
 two limbs is below 2**40 in size, so a dot product over 2**13 rows stays within 2**53, where every
 float64 operation on integers is exact in any order of summation. That lets BLAS do exact
 arithmetic, as in the error-free transformation of Ozaki, Ogita, Oishi & Rump (2012), Numerical
-Algorithms 59, 95-118, section 3.
+Algorithms 59, 95-118.
 """
 
 from __future__ import annotations
