@@ -206,7 +206,8 @@ def read_fit(name: str, dialect: Dialect, design: Design, answer: Answer) -> Fit
         quantities = _quantities(dialect, design, answer)
     except KeyError as error:
         reason = f"R names {error} differently, or has dropped it"
-        return Fit.failed(name, reason, settings=dialect.settings, versions=versions)
+        said = (reason, *messages)
+        return Fit(name, "error", messages=said, settings=dialect.settings, versions=versions)
     return Fit(
         name,
         "ok",

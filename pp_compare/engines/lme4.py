@@ -24,10 +24,29 @@ from pp_compare.errors import InputError
 Step = Mapping[str, Any]
 """Arguments of ``lmerControl()``; a step starts at the theta of the one before."""
 
+# Both optimisers see function values only, which gives about half the digits of theta. Over the
+# named cases with an interior optimum the random-effects covariance has 7.2 digits in the median
+# and 4.9 at worst, against 6.4 and 2.0 by default; a smaller xtol or other optimisers add nothing.
+_TIGHT: Sequence[Step] = (
+    {
+        "optimizer": "nloptwrap",
+        "calc.derivs": False,
+        "optCtrl": {
+            "algorithm": "NLOPT_LN_BOBYQA",
+            "xtol_abs": 0.0,
+            "ftol_abs": 0.0,
+            "xtol_rel": 1e-15,
+            "maxeval": 100_000.0,
+        },
+    },
+    {"optimizer": "bobyqa", "optCtrl": {"rhobeg": 1e-3, "rhoend": 1e-12, "maxfun": 100_000.0}},
+)
+
 SETTINGS: Mapping[str, Sequence[Step]] = {
     "bobyqa": ({"optimizer": "bobyqa"},),
     "neldermead": ({"optimizer": "Nelder_Mead"},),
-    "tight": (),
+    "nlminb": ({"optimizer": "nlminbwrap"},),
+    "tight": _TIGHT,
 }
 
 

@@ -27,9 +27,15 @@ from pp_compare.engines._r import (
     terms_of,
 )
 from pp_compare.engines._rpy2 import session
-from pp_compare.errors import InputError
+from pp_compare.errors import EngineError, InputError
 
-SETTINGS: Mapping[str, Mapping[str, Any]] = {"tight": {}, "optim": {"opt": "optim"}}
+# EM does not look at the rounded value of the criterion, so it is not held to half the digits of the
+# parameters as the optimiser after it is. Over the named cases with an interior optimum the
+# random-effects covariance has 14.5 digits in the median, against 7.4 by default; 4.2 at worst,
+# where EM converges slowly. A smaller rel.tol only makes nlminb() give up ("false convergence").
+_TIGHT: Mapping[str, Any] = {"niterEM": 10_000.0, "msMaxIter": 500.0, "msMaxEval": 2_000.0}
+
+SETTINGS: Mapping[str, Mapping[str, Any]] = {"optim": {"opt": "optim"}, "tight": _TIGHT}
 """Arguments of ``lmeControl()``."""
 
 # A name with a dot is no alias, so no column of the data has it.
@@ -92,6 +98,7 @@ class Nlme:
         request = base_request(design)
         groups = chain(design)
         if groups is not None:
+            _refuse_joined(design, groups)
             random = [_level(design, group) for group in groups]
         else:
             request["data"][_WHOLE] = np.ones(design.n_obs, dtype=np.int32)
@@ -188,6 +195,16 @@ def _level_names(design: Design, group: str) -> dict[str, str]:
         "/".join(design.group_levels[g][design.group_codes[g][row]] for g in around): level
         for level, row in zip(design.group_levels[group], first_rows, strict=True)
     }
+
+
+def _refuse_joined(design: Design, groups: list[str]) -> None:
+    """Refuse levels that lme() would take for one: "a/b" in "c" is "b" in "a/c" once joined."""
+    for group in groups:
+        if len(_level_names(design, group)) < len(design.group_levels[group]):
+            raise EngineError(
+                f"lme() would take two levels of '{group}' for one, because it joins nested levels "
+                "by '/' and the labels hold that sign; rename them"
+            )
 
 
 def _crossed_names(design: Design, block: Block) -> list[str]:
