@@ -6,13 +6,13 @@ Three claims are measured, and the exit status is 1 if one does not hold:
 
 1. for at most 200 clusters and 25,000 rows, the median over the designs of the ratio
    (arrays to proved optimum with every quantity) / lmer() is at most 1;
-2. 1,000,000 rows take at most 5 seconds and 1 GB on one core, the interpreter included;
+2. 1,000,000 rows take at most 5 seconds of one core and 1 GB, the interpreter included;
 3. time is linear in the rows and in the number of distinct cluster sizes: four times as many cost
    at most six times as much, where quadratic growth would cost sixteen times.
 
-Both sides run with one BLAS thread, read the same doubles, and are timed as the median of repeats
-after one call to warm up. lmer() runs inside one R process, so that neither start-up nor reading
-the data is counted.
+Both sides run with one BLAS thread and read the same doubles. The ratio is one of wall times, each
+the median of repeats after one call to warm up; lmer() runs inside one R process, so that neither
+start-up nor reading the data is counted. The other two claims are about processor time.
 """
 
 from __future__ import annotations
@@ -187,7 +187,8 @@ def a_million_rows() -> dict[str, object]:
         result = json.loads(answer.stdout)
         results.append(result)
         print(
-            f"1,000,000 rows, {design.clusters} clusters: {result['seconds']:.2f} s, "
+            f"1,000,000 rows, {design.clusters} clusters: {result['seconds']:.2f} s "
+            f"of one core, {result['wall']:.2f} s by the clock, "
             f"{result['megabytes']:.0f} MB with the data"
         )
     print(f"at most {MOST_SECONDS} s and {MOST_MEGABYTES:.0f} MB claimed\n")
@@ -196,15 +197,25 @@ def a_million_rows() -> dict[str, object]:
 
 
 def one(design: Design) -> dict[str, float]:
-    """Seconds of a single fit, and the peak memory of this process."""
+    """Processor and wall seconds of a single fit, and the peak memory of this process."""
     data = simulate(design, 0)
-    start = time.perf_counter()
+    wall, cpu = time.perf_counter(), time.process_time()
     fit(data)
-    seconds = time.perf_counter() - start
     return {
-        "seconds": seconds,
+        "seconds": time.process_time() - cpu,
+        "wall": time.perf_counter() - wall,
         "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
+
+
+def least_cpu_seconds(action: Callable[[], None], repeats: int) -> float:
+    """Least processor time of ``repeats`` calls: what a busy machine adds is no growth."""
+    times = []
+    for _ in range(repeats):
+        start = time.process_time()
+        action()
+        times.append(time.process_time() - start)
+    return min(times)
 
 
 def growth(repeats: int) -> dict[str, object]:
@@ -221,7 +232,7 @@ def growth(repeats: int) -> dict[str, object]:
             action = partial(fit, data)
             if name == "sizes":  # the rows are the same: what is left once they are summed up
                 action = partial(fit_summed, InterceptStatistics.from_arrays(*data))
-            seconds.append(median_seconds(action, repeats))
+            seconds.append(least_cpu_seconds(action, repeats))
         results[name] = seconds
         steps = ", ".join(f"{1e3 * s:.1f} ms" for s in seconds)
         print(f"four times the {name}, twice: {steps}; factors {list(factors(seconds))}")

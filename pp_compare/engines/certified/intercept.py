@@ -232,21 +232,24 @@ def lowest(stationary: tuple[StationaryPoint, ...]) -> int:
 
 def _require_digits(optimum: InterceptOptimum, digits: int) -> None:
     """Raise PrecisionError unless every enclosure is as narrow as was asked for."""
-    sigma = optimum.sigma
-    errors = [optimum.beta_cov[k, k].sqrt() for k in range(len(optimum.beta))]
-    values = [(x, arb(0)) for x in (optimum.rho, sigma, optimum.tau2)]
-    values += [(optimum.deviance, arb(1))]
-    values += zip(optimum.beta, errors, strict=True)
-    values += [
-        (x, error * other)
-        for row, error in zip(optimum.beta_cov.table(), errors, strict=True)
-        for x, other in zip(row, errors, strict=True)
-    ]
-    values += [(x, sigma) for x in (*optimum.blup, *optimum.cluster_mean)]
     share = arb(10) ** -digits
-    for value, unit in values:
-        if not value.rad() <= share * abs(value).max(unit).mid():
+    for value, unit in _with_units(optimum):
+        radius = value.rad()
+        if not (radius <= share * unit or radius <= share * abs(value)):
             raise PrecisionError
+
+
+def _with_units(optimum: InterceptOptimum) -> Iterator[tuple[arb, arb]]:
+    """Every number of the record, with a size to hold its radius against where it may be 0."""
+    for value in (optimum.rho, optimum.sigma, optimum.tau2):
+        yield value, arb(0)
+    yield optimum.deviance, arb(1)
+    errors = [optimum.beta_cov[k, k].sqrt() for k in range(len(optimum.beta))]
+    yield from zip(optimum.beta, errors, strict=True)
+    for row, error in zip(optimum.beta_cov.table(), errors, strict=True):
+        yield from ((x, error * other) for x, other in zip(row, errors, strict=True))
+    for value in (*optimum.blup, *optimum.cluster_mean):
+        yield value, optimum.sigma
 
 
 def _doubling(start: float) -> Iterator[float]:
