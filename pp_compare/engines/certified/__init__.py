@@ -1,0 +1,1 @@
+"""The certified optimum: exact sums, ball arithmetic, proofs."""
