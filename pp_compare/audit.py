@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -98,7 +99,8 @@ def audit(
         judged = []
         for selection, design, waiting in zip(selections, designs, pending, strict=True):
             fits = {engine: replace(fit(), engine=engine) for engine, fit in waiting.items()}
-            judged.append(workers.start(judge, selection, design, fits, known))
+            unjudged = partial(_unjudged, selection, design, fits)
+            judged.append(workers.start(judge, selection, design, fits, known, otherwise=unjudged))
         cases = []
         for selection, verdict in zip(selections, judged, strict=True):
             cases.append(verdict())
@@ -150,6 +152,15 @@ def judge(
     labelled = _Known(registry, fits, facts, above)
     checked = tuple(labelled.identity(check) for check in identities)
     lines = tuple(labelled.comparison(line) for line in comparisons)
+    return replace(
+        _case_report(selection, design, fits),
+        identities=checked,
+        comparisons=lines,
+        stale=labelled.stale(selection, checked, lines),
+    )
+
+
+def _case_report(selection: Selection, design: Design, fits: Mapping[str, Fit]) -> CaseReport:
     return CaseReport(
         case=selection.case,
         why=selection.why,
@@ -160,11 +171,19 @@ def judge(
         n_groups={group: len(levels) for group, levels in design.group_levels.items()},
         data_sha256=design.dataset.sha256(),
         fits=dict(fits),
-        identities=checked,
-        comparisons=lines,
-        stale=labelled.stale(selection, checked, lines),
         data_csv=design.dataset.exact_csv(),
     )
+
+
+def _unjudged(
+    selection: Selection, design: Design, fits: Mapping[str, Fit], reason: str
+) -> CaseReport:
+    """Nothing of this case was compared, which is a failure of ours and said so."""
+    lines = tuple(
+        replace(_skipped(fit, f"the comparison {reason}"), verdict="fail", cause="failure")
+        for fit in fits.values()
+    )
+    return replace(_case_report(selection, design, fits), comparisons=lines)
 
 
 def _truth(
@@ -284,7 +303,7 @@ def _starts(design: Design, fits: Iterable[Fit]) -> list[np.ndarray]:
         for block in design.blocks:
             at, q = used[block.group], len(block.columns)
             cov = fit[f"random_cov[{block.group}]"][at : at + q, at : at + q]
-            parts.append(_relative_factor(cov, float(fit["sigma"])))
+            parts.append(relative_factors(cov, float(fit["sigma"])))
             used[block.group] += q
         theta = np.concatenate(parts)
         if np.isfinite(theta).all():
@@ -292,7 +311,7 @@ def _starts(design: Design, fits: Iterable[Fit]) -> list[np.ndarray]:
     return found
 
 
-def _relative_factor(cov: np.ndarray, sigma: float) -> np.ndarray:
+def relative_factors(cov: np.ndarray, sigma: float) -> np.ndarray:
     """Lower triangle, column by column, of the Cholesky factor of cov / sigma^2."""
     q = len(cov)
     with np.errstate(all="ignore"):

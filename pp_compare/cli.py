@@ -92,7 +92,7 @@ def audit_command(
 @app.command("cases")
 def cases_command() -> None:
     """List the named cases, each with its model and the reason it exists."""
-    console = Console(highlight=False)
+    console = _stdout()
     for known in all_cases():
         tags = f" [{', '.join(sorted(known.tags))}]" if known.tags else ""
         console.print(f"[bold]{known.name}[/]  {_escape(known.formula)}{_escape(tags)}")
@@ -102,7 +102,7 @@ def cases_command() -> None:
 @app.command("doctor")
 def doctor_command() -> None:
     """Say which engines run here, in which versions, and what to do about the others."""
-    console = Console(highlight=False)
+    console = _stdout()
     findings = diagnose()
     for finding in findings:
         mark = "[green]ok[/]     " if finding.ok else "[red]missing[/]"
@@ -182,7 +182,7 @@ def _deliver(report: Report, out: Path | None, json: str | None) -> None:
     if json == "-":
         sys.stdout.write(text)
     else:
-        print_report(Console(highlight=False), report, load_deviations())
+        print_report(_stdout(), report, load_deviations())
     if json and json != "-":
         write_text(Path(json), text)
     if out is not None:
@@ -190,6 +190,11 @@ def _deliver(report: Report, out: Path | None, json: str | None) -> None:
         for item in report.cases:
             name = re.sub(r"[^A-Za-z0-9_.-]+", "_", item.case).lstrip(".")
             write_text(out / "cases" / name / "data.csv", item.data_csv)
+
+
+def _stdout() -> Console:
+    """A terminal has its own width; a file or a pipe gets lines of 120."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 
 def _progress() -> Progress:

@@ -73,8 +73,8 @@ class Deviation:
         Of the engine's package; R's ``3.1-162`` reads as 3.1.162.
     quantities : tuple of str
         Patterns of quantities, and ``identity:ID``.
-    cause : str
-        As attribution gives it.
+    causes : tuple of str
+        As attribution gives them.
     when : tuple of Condition
         On the facts of a case: ``method``, ``boundary`` (certified optimum), ``optima``, ``rows``,
         ``groups``, ``above`` (deviance above the optimum), ``random_effects``.
@@ -92,7 +92,7 @@ class Deviation:
     settings: tuple[str, ...]
     versions: SpecifierSet
     quantities: tuple[str, ...]
-    cause: str
+    causes: tuple[str, ...]
     when: tuple[Condition, ...]
     summary: str
     seen: str
@@ -115,7 +115,7 @@ class Deviation:
     def covers(self, quantity: str, cause: str | None, facts: Mapping[str, Fact]) -> bool:
         """Whether a failure of this quantity, with this cause, in this case, is the known one."""
         return (
-            cause == self.cause
+            cause in self.causes
             and any(fnmatchcase(quantity, pattern) for pattern in self.quantities)
             and all(condition.holds(facts) for condition in self.when)
         )
@@ -157,7 +157,7 @@ def _read(path: Path) -> Deviation:
             settings=tuple(entry.get("settings", ["*"])),
             versions=SpecifierSet(entry.get("versions", "")),
             quantities=tuple(entry["quantities"]),
-            cause=entry["cause"],
+            causes=tuple(entry["causes"]),
             when=_conditions(entry.get("when", [])),
             summary=entry["summary"],
             seen=entry["seen"],

@@ -62,7 +62,8 @@ class Rounding:
 def rounding_at(design: Design, sigma: float, covariances: Mapping[str, np.ndarray]) -> Rounding:
     """Rounding bounds at given variances.
 
-    ``line = p log2(n) eps kappa max|y|``: normal equations lose ``kappa``, the condition of the
+    ``line = (n + p) eps kappa max|y|``: an inner product of n terms, in any order, is good to
+    ``n eps`` (Higham, equation 3.5), and normal equations lose ``kappa``, the condition of the
     scaled X'V^-1X; lme4 and MixedLM form that as a difference X'X - X'Z(..)Z'X whose terms are
     ``1 + rho sum z^2`` times larger than the result. The criterion moves to first order with the
     random errors of N residuals, to second order with the shift of the line.
@@ -70,14 +71,16 @@ def rounding_at(design: Design, sigma: float, covariances: Mapping[str, np.ndarr
     Parameters
     ----------
     sigma : float
-        Residual standard deviation, above 0.
+        Residual standard deviation; one that is none leaves everything unbounded.
     covariances : mapping of str to ndarray
         Of the random effects of each grouping factor, (q, q).
     """
     norms = np.linalg.norm(design.X, axis=0)
     n, p = design.X.shape
+    if not (np.isfinite(sigma) and sigma > 0):
+        return Rounding(np.inf, np.inf, np.inf, norms / np.sqrt(n), sigma)
     kappa = float(np.linalg.cond(design.X / norms)) ** 2 * _cancellation(design, sigma, covariances)
-    steps = p * float(np.log2(n + 1.0))
+    steps = float(n + p)
     line = steps * EPS * kappa * float(np.abs(design.y).max())
     one = EPS * float(np.abs(design.y).max()) / sigma
     size = n * (1.0 + abs(float(np.log(2 * np.pi * sigma**2))))

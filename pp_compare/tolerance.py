@@ -12,6 +12,7 @@ import numpy as np
 
 from pp_compare.design import Design
 from pp_compare.engines.certified.models import CertifiedModel
+from pp_compare.model import Quantity
 from pp_compare.rounding import rounding_at
 
 NEGLIGIBLE = 2e-6
@@ -22,6 +23,11 @@ error (a rise of d moves an estimate by at most sqrt(d) standard errors: Wald's 
 ratio's statistic agree to second order)."""
 
 
+MEANINGFUL = 1.0
+"""Where rounding alone may raise the deviance by more than this, estimates may be off by more than
+a standard error in double precision: there is nothing left to agree on."""
+
+
 @dataclass(frozen=True, eq=False)
 class Tolerance:
     """Tolerance on each number of one quantity, and why.
@@ -29,7 +35,7 @@ class Tolerance:
     Parameters
     ----------
     values : ndarray
-        In the shape of the quantity.
+        In the shape of the quantity; infinite where a comparison would mean nothing.
     reason : str
     """
 
@@ -54,6 +60,8 @@ class Tolerances:
     @property
     def criterion_reason(self) -> str:
         """Why the criterion's tolerance is what it is."""
+        if np.isinf(self.criterion):
+            return "double precision cannot tell"
         rounding = self.criterion - NEGLIGIBLE
         return f"{NEGLIGIBLE:g} (lme4's convergence criterion) plus {rounding:.1g} for rounding"
 
@@ -68,6 +76,8 @@ def derive_tolerances(design: Design, model: CertifiedModel) -> Tolerances:
     covariances = {g: best[f"random_cov[{g}]"].values for g in design.group_levels}
     rounding = rounding_at(design, float(best["sigma"].values), covariances)
     criterion = NEGLIGIBLE + rounding.criterion
+    if criterion > MEANINGFUL:
+        return _out_of_reach(criterion, best)
     axes = model.near(criterion)
     found = {}
     for name, quantity in best.items():
@@ -84,3 +94,12 @@ def derive_tolerances(design: Design, model: CertifiedModel) -> Tolerances:
             f"what it moves while the deviance rises by {criterion:.1g}, and rounding",
         )
     return Tolerances(criterion, found)
+
+
+def _out_of_reach(criterion: float, best: dict[str, Quantity]) -> Tolerances:
+    reason = (
+        f"double precision cannot tell: rounding alone may raise the deviance by {criterion:.2g}, "
+        f"more than {MEANINGFUL:g}"
+    )
+    values = {name: np.full(quantity.values.shape, np.inf) for name, quantity in best.items()}
+    return Tolerances(np.inf, {name: Tolerance(value, reason) for name, value in values.items()})

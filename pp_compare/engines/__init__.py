@@ -4,13 +4,15 @@ An engine id is a name and, after a colon, a setting other than the engine's own
 ``lme4``, ``lme4:tight``, ``statsmodels:lbfgs``. Names come from the entry point group
 ``pp_compare.engines``; each entry point is a callable that takes the setting (None for the
 default) and gives an Engine, or raises `UnavailableError` (not on this machine) or `InputError`
-(no such setting).
+(no such setting). An engine that is not installed as an entry point goes by the path of its
+factory, ``package.module:factory``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol
 
@@ -63,11 +65,24 @@ def make_engine(engine_id: str) -> Engine:
         For an engine that this machine cannot run, with what to install.
     """
     name, _, setting = engine_id.partition(":")
+    if "." in name:
+        return _by_path(name, setting)(None)
     point = _registered().get(name)
     if point is None:
-        raise InputError(f"no engine '{name}'; there are: {', '.join(engine_names())}")
+        raise InputError(
+            f"no engine '{name}'; there are: {', '.join(engine_names())}, "
+            "or package.module:factory for one of your own"
+        )
     try:
         factory: EngineFactory = point.load()
     except ImportError as error:
         raise UnavailableError(f"engine '{name}' cannot be loaded: {error}") from error
     return factory(setting or None)
+
+
+def _by_path(module: str, attribute: str) -> EngineFactory:
+    try:
+        factory: EngineFactory = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(f"no engine factory '{module}:{attribute}': {error}") from error
+    return factory

@@ -85,24 +85,30 @@ class Workers:
 
     def start_fit(self, engine_id: str, design: Design) -> Callable[[], Fit]:
         """Start a fit; what is returned waits for it. One that hangs or crashes is a failed Fit."""
-        future = self._pool.schedule(_fit, args=(engine_id, design), timeout=self.seconds)
+        return self.start(_fit, engine_id, design, otherwise=lambda why: Fit.failed(engine_id, why))
 
-        def answer() -> Fit:
+    def start(
+        self, function: Callable[..., T], *args: object, otherwise: Callable[[str], T]
+    ) -> Callable[[], T]:
+        """Start any function of a module; what is returned waits for it.
+
+        Parameters
+        ----------
+        otherwise : callable
+            Gives the answer from the reason, where the function does not end or ends its process.
+        """
+        future = self._pool.schedule(function, args=args, timeout=self.seconds)
+
+        def answer() -> T:
             try:
-                fit: Fit = future.result()
+                value: T = future.result()
             except FitTimeoutError:
-                reason = f"stopped after {self.seconds:g} s: its process was killed"
-                return Fit.failed(engine_id, reason)
+                return otherwise(f"stopped after {self.seconds:g} s")
             except ProcessExpired as death:
-                return Fit.failed(engine_id, f"its process died: {_cause(death.exitcode)}")
-            return fit
+                return otherwise(f"its process died: {_cause(death.exitcode)}")
+            return value
 
         return answer
-
-    def start(self, function: Callable[..., T], *args: object) -> Callable[[], T]:
-        """Start any function of a module in a worker, without a time limit."""
-        result: Callable[[], T] = self._pool.schedule(function, args=args).result
-        return result
 
 
 def _begin() -> None:

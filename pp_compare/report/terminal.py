@@ -63,10 +63,10 @@ def _heading(case: CaseReport) -> Text:
 def _estimates(case: CaseReport) -> Table:
     """Fixed effects, standard errors, variance components and criterion, an engine a column."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     fits = {engine: fit for engine, fit in case.fits.items() if fit.status == "ok"}
     for engine in fits:
-        table.add_column(engine, justify="right")
+        table.add_column(engine, justify="right", no_wrap=True)
     verdicts = _worst_by_number(case.comparisons)
     for name, label in _rows(case):
         cells = []
@@ -120,10 +120,10 @@ def _matrix(cases: Iterable[CaseReport]) -> Table:
     engines = list(dict.fromkeys(engine for case in cases for engine in case.fits))
     title = "Agreement: verdict, and digits right of fixed effects / variance components"
     table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    table.add_column("model")
+    table.add_column("model", no_wrap=True)
     for engine in engines:
-        table.add_column(engine)
-    table.add_column("identity")
+        table.add_column(engine, no_wrap=True)
+    table.add_column("identity", no_wrap=True)
     for case in cases:
         cells = [_cell(case, engine) for engine in engines]
         table.add_row(case.title, *cells, _identity_cell(case))
@@ -137,14 +137,14 @@ def _cell(case: CaseReport, engine: str) -> Text:
     if fit.status != "ok":
         return Text(fit.status, style=STYLES["fail" if fit.status == "error" else "skip"])
     if engine == "certified":
-        return Text(f"{fit.extra.get('claim')} optimum", style="dim")
+        return Text(f"{fit.extra.get('claim')}", style="dim")
     lines = [line for line in case.comparisons if line.candidate == engine]
     verdict = _worst(line.verdict for line in lines)
     truth = [line for line in lines if line.kind == "truth"]
     beta = _least(truth, "beta")
     variances = min(_least(truth, "random_cov"), _least(truth, "sigma"))
-    digits = f" {beta:4.1f} /{variances:4.1f}" if truth else ""
-    return Text(f"{verdict:5}{digits}", style=STYLES[verdict])
+    digits = f" {beta:.1f}/{variances:.1f}" if truth else ""
+    return Text(f"{verdict}{digits}", style=STYLES[verdict])
 
 
 def _identity_cell(case: CaseReport) -> Text:
@@ -183,10 +183,10 @@ def _digits_table(found: Mapping[tuple[str, str], list[float]]) -> Table:
     kinds = [kind for kind in (*KINDS, "beta_cov") if any(k == kind for _, k in found)]
     table.add_column("engine")
     for kind in kinds:
-        table.add_column(kind, justify="right")
+        table.add_column(kind, justify="right", no_wrap=True)
     for engine in dict.fromkeys(engine for engine, _ in found):
         cells = [found.get((engine, kind)) for kind in kinds]
-        table.add_row(engine, *(f"{median(c):.1f} / {min(c):.1f}" if c else "" for c in cells))
+        table.add_row(engine, *(f"{median(c):.1f}/{min(c):.1f}" if c else "" for c in cells))
     return table
 
 

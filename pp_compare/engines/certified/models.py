@@ -185,9 +185,9 @@ class GeneralModel:
     def __init__(self, design: Design, starts: Sequence[np.ndarray] = ()) -> None:
         self.design = design
         self.reml = design.spec.method == "REML"
-        self._blocks = [RandomBlock(block.codes, block.Z) for block in design.blocks]
+        self.blocks = [RandomBlock(block.codes, block.Z) for block in design.blocks]
         self._found: GeneralOptimum = general_optimum(
-            design.y, design.X, self._blocks, reml=self.reml, starts=starts
+            design.y, design.X, self.blocks, reml=self.reml, starts=starts
         )
 
     @cached_property
@@ -234,13 +234,14 @@ class GeneralModel:
         values, vectors = np.linalg.eigh(self._found.hessian)
         curved = values > 1e-10 * values.max()
         steps = vectors[:, curved] * np.sqrt(2 * delta / values[curved])
-        return [(self._at(theta + step), self._at(theta - step)) for step in steps.T]
+        return [(self.at(theta + step), self.at(theta - step)) for step in steps.T]
 
     @property
     def _data(self) -> tuple[np.ndarray, np.ndarray, list[RandomBlock]]:
-        return self.design.y, self.design.X, self._blocks
+        return self.design.y, self.design.X, self.blocks
 
-    def _at(self, theta: np.ndarray) -> Quantities:
+    def at(self, theta: np.ndarray) -> Quantities:
+        """Estimates at given theta, the residual variance profiled."""
         return self._quantities(estimates_at_theta(*self._data, theta, reml=self.reml))
 
     def _by_block(self, covariances: Covariances) -> list[np.ndarray]:

@@ -1,0 +1,30 @@
+# Both commands set themselves up: R with lme4 and nlme where that can be done, .venv, the package.
+.PHONY: audit test search lint setup clean
+
+PYTHON ?= python3
+VENV := .venv
+STAMP := $(VENV)/.installed
+
+audit: $(STAMP)
+	$(VENV)/bin/pp-compare audit seed_case1 seed_case2 seed_case3
+
+test: $(STAMP)
+	$(VENV)/bin/python -m pytest -n auto
+
+search: $(STAMP)
+	$(VENV)/bin/python -m pytest -n auto -m slow
+
+lint: $(STAMP)
+	$(VENV)/bin/python -m pip install -q --disable-pip-version-check -e .[dev]
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml r/setup.sh setup.sh
+	PYTHON=$(PYTHON) ./setup.sh $(VENV)
+	touch $(STAMP)
+
+clean:
+	rm -rf $(VENV)

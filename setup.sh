@@ -1,0 +1,60 @@
+#!/bin/sh
+# Set up everything the Makefile needs: R with lme4 and nlme, and a virtual environment.
+# Usage: setup.sh VENV        (PYTHON names the interpreter, python3 by default)
+# Without R the suite still works, from its recorded references.
+set -eu
+
+venv=$1
+python=${PYTHON:-python3}
+here=$(cd "$(dirname "$0")" && pwd)
+
+say() { printf '%s\n' "$*" >&2; }
+
+may_apt() {
+    command -v apt-get >/dev/null 2>&1 || return 1
+    [ "$(id -u)" -eq 0 ] && return 0
+    command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null
+}
+
+as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi; }
+
+# Debian's python3 comes without pip. Its wheel can be had without root, from the package that
+# python3-venv would bring.
+unpack_pip() {
+    folder=$(mktemp -d)
+    if (cd "$folder" && apt-get download -qq python3-pip-whl >/dev/null 2>&1 &&
+        dpkg-deb -x python3-pip-whl_*.deb .); then
+        find "$folder" -name 'pip-*.whl' -print -quit
+    fi
+}
+
+make_venv() {
+    "$python" -m venv "$venv" >/dev/null 2>&1 && return 0
+    rm -rf "$venv"
+    if may_apt; then
+        say "Installing python3-venv"
+        as_root apt-get update -qq
+        as_root apt-get install -y -qq --no-install-recommends python3-venv >/dev/null
+        "$python" -m venv "$venv" && return 0
+        rm -rf "$venv"
+    fi
+    wheel=$(unpack_pip || true)
+    if [ -n "$wheel" ] && "$python" -m venv --without-pip "$venv"; then
+        "$venv/bin/python" "$wheel/pip" install -q --no-index --find-links "$(dirname "$wheel")" pip &&
+            return 0
+    fi
+    rm -rf "$venv"
+    say "$python cannot make a virtual environment with pip."
+    say "On Debian or Ubuntu: apt-get install python3-venv; then run make again."
+    exit 1
+}
+
+sh "$here/r/setup.sh" || say "Going on without R: lme4 and nlme will be played back from recorded references."
+
+[ -x "$venv/bin/pip" ] || make_venv
+extras=test
+if command -v Rscript >/dev/null 2>&1; then extras=r,$extras; fi
+say "Installing the package into $venv (extras: $extras)"
+"$venv/bin/python" -m pip install -q --disable-pip-version-check -e "$here[$extras]"
+# statsmodels imports three times slower without bytecode, and some machines forbid writing it later.
+"$venv/bin/python" -m compileall -q -j 0 "$venv/lib" >/dev/null || true

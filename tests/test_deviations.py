@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pp_compare.corpus import case
+from pp_compare.deviations import find, load_deviations
+from pp_compare.errors import InputError
+
+ENTRY = """
+engine = "statsmodels"
+settings = ["default"]
+versions = ">=0.14, <0.16"
+quantities = ["beta_*"]
+causes = ["definition"]
+when = ["method == ML", "above <= 0.5", "boundary == false"]
+summary = "s"
+seen = "a"
+true = "b"
+upstream = "not reported"
+checked = "2026-01-01"
+examples = [{ case = "seed_case1", method = "ML" }]
+"""
+FACTS = {"method": "ML", "above": 0.1, "boundary": False}
+
+
+@pytest.fixture
+def registry(tmp_path: Path):
+    (tmp_path / "entry.toml").write_text(ENTRY)
+    return load_deviations(tmp_path)
+
+
+def test_an_entry_is_found_by_everything_it_says(registry) -> None:
+    entry = find(registry, "statsmodels", "0.15.0", "beta_se", "definition", FACTS)
+    assert entry is not None
+    assert entry.id == "entry"
+
+
+@pytest.mark.parametrize(
+    ("engine", "version", "quantity", "cause", "facts"),
+    [
+        ("lme4", "0.15.0", "beta_se", "definition", FACTS),
+        ("statsmodels:lbfgs", "0.15.0", "beta_se", "definition", FACTS),
+        ("statsmodels", "0.16.0", "beta_se", "definition", FACTS),
+        ("statsmodels", None, "beta_se", "definition", FACTS),
+        ("statsmodels", "0.15.0", "beta", "definition", FACTS),
+        ("statsmodels", "0.15.0", "beta_se", "optimiser", FACTS),
+        ("statsmodels", "0.15.0", "beta_se", None, FACTS),
+        ("statsmodels", "0.15.0", "beta_se", "definition", FACTS | {"method": "REML"}),
+        ("statsmodels", "0.15.0", "beta_se", "definition", FACTS | {"above": 0.6}),
+        ("statsmodels", "0.15.0", "beta_se", "definition", FACTS | {"boundary": True}),
+        ("statsmodels", "0.15.0", "beta_se", "definition", {"method": "ML"}),
+    ],
+)
+def test_anything_else_is_not_the_known_one(
+    registry, engine, version, quantity, cause, facts
+) -> None:
+    assert find(registry, engine, version, quantity, cause, facts) is None
+
+
+def test_r_versions_and_development_versions_are_versions(tmp_path: Path) -> None:
+    text = ENTRY.replace('"statsmodels"', '"nlme"').replace(">=0.14, <0.16", ">=3.1.100")
+    (tmp_path / "r.toml").write_text(text)
+    (entry,) = load_deviations(tmp_path)
+    assert entry.concerns("nlme", "3.1-162")
+    assert not entry.concerns("nlme", "3.1-99")
+    assert entry.concerns("nlme", "3.2.0.dev1")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('summary = "s"\n', "", "field 'summary' is missing"),
+        ('"method == ML"', '"method is ML"', "relation must be one of"),
+        (">=0.14", "about 0.14", "Invalid specifier"),
+        ('engine = "statsmodels"', "engine =", "Invalid value"),
+    ],
+)
+def test_an_entry_that_cannot_be_read_says_where(
+    tmp_path: Path, old: str, new: str, words: str
+) -> None:
+    (tmp_path / "bad.toml").write_text(ENTRY.replace(old, new))
+    with pytest.raises(InputError, match=words) as caught:
+        load_deviations(tmp_path)
+    assert "bad.toml" in str(caught.value)
+
+
+def test_every_entry_of_the_project_has_an_example_among_the_cases() -> None:
+    for entry in load_deviations():
+        assert entry.examples, entry.id
+        for example in entry.examples:
+            assert example.method in case(example.case).methods
