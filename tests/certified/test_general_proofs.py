@@ -1,5 +1,7 @@
 """What the general core proves and what it refuses to prove."""
 
+from dataclasses import replace
+
 import mpmath as mp
 import numpy as np
 import pytest
@@ -8,9 +10,9 @@ from flint import arb, arb_mat, ctx
 from pp_compare.engines.certified.blocks import RandomBlock
 from pp_compare.engines.certified.crossproducts import cross_products
 from pp_compare.engines.certified.face import Face, candidate_faces
-from pp_compare.engines.certified.general import general_optimum
+from pp_compare.engines.certified.general import _certify, general_optimum
 from pp_compare.engines.certified.krawczyk import NotProvedError, certified_minimum, cholesky
-from pp_compare.engines.certified.search import FloatCriterion
+from pp_compare.engines.certified.search import FloatCriterion, search
 from pp_compare.errors import DataError
 from tests.certified.general_models import (
     DPS,
@@ -72,6 +74,17 @@ def test_a_known_minimum_is_enclosed():
 def test_what_is_no_proper_minimum_is_not_certified(gradient, hessian):
     with pytest.raises(NotProvedError):
         prove(gradient, hessian, 0.01, 0.02)
+
+
+def test_a_box_that_the_operator_does_not_map_into_itself_proves_nothing():
+    """Newton converges and the Hessian is positive over every box, but known far too poorly."""
+
+    def hessian(a, b):
+        poor = arb(1) if a.is_exact() else arb(1).union(arb(1000))
+        return [[poor, 0], [0, 1]]
+
+    with pytest.raises(NotProvedError, match="Krawczyk"):
+        prove(lambda a, b: (a, b), hessian, 0.01, 0.02)
 
 
 def test_a_gradient_known_to_few_digits_is_not_certified():
@@ -167,11 +180,20 @@ def test_the_first_face_tried_is_rejected_where_it_is_wrong():
     effect = np.linspace(-1, 1, 40)
     noise = rng.normal(size=2400)
     noise -= np.repeat(noise.reshape(40, 60).mean(1), 60)
-    # cluster means that exceed what chance gives by a hair
-    y = noise + (effect * np.sqrt(1.0004 / 60 / effect.var(ddof=1)))[group]
+    noise /= np.sqrt((noise**2).sum() / 2360)
+    # mean squares of cluster means that exceed what chance gives by a hair
+    y = noise + (effect * np.sqrt(1.00003 / 60 / effect.var(ddof=1)))[group]
     found = general_optimum(y, one, [RandomBlock(group, one)], reml=True)
     assert (found.claim, found.ranks) == ("local", (1,)), found.reason
-    assert 0 < float(found.theta[0, 0]) ** 2 < 1e-3
+    assert 0 < float(found.theta[0, 0]) ** 2 < 1e-6
+
+
+def test_a_worse_minimum_than_the_search_has_seen_is_not_claimed():
+    criterion = FloatCriterion(cross_products(*slopes(0).data), reml=True)
+    best = search(criterion, [], seed=0)[0][0]
+    assert not _certify(criterion, best, 30, 300).reason
+    deeper = replace(best, deviance=best.deviance - 0.01)
+    assert "the search has seen" in _certify(criterion, deeper, 30, 300).reason
 
 
 def test_faces_are_tried_from_the_lowest_rank():
