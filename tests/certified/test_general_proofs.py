@@ -202,6 +202,13 @@ def test_faces_are_tried_from_the_lowest_rank():
     assert faces == [((0,), ()), ((0, 1), (0,))]
 
 
+def test_a_pivot_that_may_be_zero_is_refused():
+    face = Face((1,), ((0,),))
+    face.require_positive_pivots([arb_mat([[arb(1)]])])
+    with pytest.raises(NotProvedError, match="not certain"):
+        face.require_positive_pivots([arb_mat([[arb(0, 1e-9)]])])
+
+
 def test_a_face_without_a_lower_triangular_form_is_refused():
     with pytest.raises(NotProvedError, match="independent"):
         Face((3,), ((1, 2),)).require_lower_triangular()
