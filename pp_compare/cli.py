@@ -206,6 +206,7 @@ def _progress() -> Progress:
         TextColumn("{task.fields[title]}"),
         console=Console(stderr=True),
         transient=True,
+        disable=not sys.stderr.isatty(),
     )
 
 

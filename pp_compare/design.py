@@ -200,8 +200,9 @@ def build_design(dataset: Dataset, spec: ModelSpec, na: NaPolicy = "raise") -> D
     ------
     DataError
         For a missing column, a non-numeric response, missing or infinite values (unless dropped),
-        fewer than two groups, groups that all have one row, a constant response, an empty or
-        rank-deficient fixed part; with the column, the rows or the term.
+        fewer than two groups, groups that all have one row, a constant response, a factor with
+        one level, two levels or columns of one name, an empty or rank-deficient fixed part or one
+        as wide as there are rows; with the column, the rows or the term.
     """
     frame, dropped = _complete_rows(dataset, spec, na)
     if frame.empty:
@@ -213,6 +214,7 @@ def build_design(dataset: Dataset, spec: ModelSpec, na: NaPolicy = "raise") -> D
         raise DataError(
             f"the response '{spec.response}' is not numeric: {_first_text(frame, spec.response)}"
         )
+    _check_levels(variables)
     group_names = dict.fromkeys(column for term in spec.random for column in term.group)
     groups = {name: _group_variable(frame, name, taken) for name in group_names}
     X, columns = _matrix(spec.intercept, spec.fixed, variables, len(frame))
@@ -263,9 +265,19 @@ def _complete_rows(dataset: Dataset, spec: ModelSpec, na: NaPolicy) -> tuple[pd.
 
 def _not_finite(column: pd.Series) -> np.ndarray:
     missing = column.isna().to_numpy()
-    if pd.api.types.is_numeric_dtype(column) and not isinstance(column.dtype, pd.CategoricalDtype):
+    if _is_real(column):
         return missing | ~np.isfinite(np.where(missing, 0.0, column.to_numpy(float, na_value=0.0)))
     return missing
+
+
+def _is_real(column: pd.Series) -> bool:
+    """Whether a column holds real numbers; logical values are a factor, as in R."""
+    kinds = pd.api.types
+    return bool(
+        kinds.is_numeric_dtype(column)
+        and not kinds.is_bool_dtype(column)
+        and not kinds.is_complex_dtype(column)
+    )
 
 
 def _variable(frame: pd.DataFrame, name: str, taken: set[str]) -> Variable:
@@ -292,7 +304,7 @@ def _variable(frame: pd.DataFrame, name: str, taken: set[str]) -> Variable:
 
 def _plain_variable(frame: pd.DataFrame, name: str, taken: set[str]) -> Variable:
     column = frame[name]
-    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+    if _is_real(column):
         return Variable(name, _alias(name, taken), column.to_numpy(float))
     codes, levels = _levels(column)
     return Variable(name, _alias(name, taken), codes, levels)
@@ -407,9 +419,30 @@ def _first_text(frame: pd.DataFrame, name: str) -> str:
     return f"row {row + 1} holds '{frame[column].iloc[row]}'"
 
 
+def _check_levels(variables: Mapping[str, Variable]) -> None:
+    """Refuse a factor without a contrast: coding leaves no column of it, and R stops."""
+    for variable in variables.values():
+        if variable.levels is not None and len(variable.levels) < 2:
+            raise DataError(
+                f"factor '{variable.name}' has one level, '{variable.levels[0]}'; "
+                "a contrast needs two: leave it out"
+            )
+
+
+def _check_names(kind: str, names: Sequence[str]) -> None:
+    """Refuse two things of one name: everything is aligned by its label."""
+    if len(set(names)) < len(names):
+        name = next(name for i, name in enumerate(names) if name in names[:i])
+        raise DataError(f"two {kind} are called '{name}'; rename one in the data")
+
+
 def _check(design: Design) -> None:
     spec, y = design.spec, design.y
+    _check_names("columns of the design", design.labels)
+    for variable in design.variables.values():
+        _check_names(f"levels of '{variable.name}'", variable.levels or ())
     for block in design.blocks:
+        _check_names(f"levels of '{block.group}'", block.levels)
         if len(block.levels) < 2:
             raise DataError(
                 f"grouping factor '{block.group}' has one level, '{block.levels[0]}'; "
@@ -417,7 +450,7 @@ def _check(design: Design) -> None:
             )
         if len(block.levels) == len(y):
             raise DataError(
-                f"every level of '{block.group}' has one row ({len(y)} of each); "
+                f"every level of '{block.group}' has one row ({len(y)} levels, {len(y)} rows); "
                 "its variance cannot be told from the residual variance"
             )
     if y.min() == y.max():
@@ -426,24 +459,29 @@ def _check(design: Design) -> None:
         )
     if not design.columns:
         raise DataError(f"'{spec.formula}' has no fixed effect; at least an intercept is needed")
+    if len(design.columns) >= len(y):
+        raise DataError(
+            f"{len(design.columns)} fixed effects for {len(y)} rows leave nothing "
+            "to estimate variances from; leave terms out"
+        )
     _check_rank(design)
 
 
 def _check_rank(design: Design) -> None:
     """Refuse a design matrix whose columns are linearly dependent in double precision."""
-    X = design.X
-    norms = np.linalg.norm(X, axis=0)
-    if (norms == 0).any():
+    largest = np.abs(design.X).max(axis=0)
+    if (largest == 0).any():
         raise DataError(
-            f"column '{design.labels[int(np.argmin(norms))]}' of the design is zero in every row"
+            f"column '{design.labels[int(np.argmin(largest))]}' of the design is zero in every row"
         )
-    _, r, order = scipy.linalg.qr(X / norms, mode="economic", pivoting=True)
+    X = design.X / largest  # first, because the square of a small or large number may not be one
+    _, r, order = scipy.linalg.qr(X / np.linalg.norm(X, axis=0), mode="economic", pivoting=True)
     pivots = np.abs(np.diag(r))
     # A pivot below n eps is what rounding leaves of an exact zero (LAPACK Users' Guide, dgeqp3).
     rank = int((pivots > len(X) * np.finfo(float).eps).sum())
     if rank < X.shape[1]:
         extra = ", ".join(f"'{design.labels[k]}'" for k in sorted(order[rank:]))
         raise DataError(
-            f"the design matrix has rank {rank}, with {X.shape[1]} columns: "
-            f"{extra} can be written by the others; leave a term out"
+            f"the design matrix has {X.shape[1]} columns but rank {rank}: {extra} "
+            "can be written as a sum of the other columns; leave a term out"
         )

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from pp_compare.errors import DataError, InputError
 from pp_compare.model import Dataset
+
+
+EXACT = 2.0**53
+"""Whole numbers below this are doubles."""
+
+_WHOLE = re.compile(r"[+-]?\d+$")
 
 
 def read_dataset(path: Path) -> Dataset:
@@ -23,13 +31,28 @@ def read_dataset(path: Path) -> Dataset:
     if not path.is_file():
         raise DataError(f"no file '{path}'")
     try:
-        frame = pd.read_csv(path, float_precision="round_trip", skipinitialspace=True)
+        frame = pd.read_csv(path, dtype=str, skipinitialspace=True)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
         raise DataError(f"'{path}' is not a CSV file: {str(error).strip()}") from None
     if frame.empty:
         raise DataError(f"'{path}' has a header but no rows")
-    frame.columns = [str(column).strip() for column in frame.columns]
-    return Dataset(path.stem, frame, f"file {path.name}")
+    typed = {str(name).strip(): numbers_or_text(frame[name]) for name in frame.columns}
+    return Dataset(path.stem, pd.DataFrame(typed), f"file {path.name}")
+
+
+def numbers_or_text(column: pd.Series) -> pd.Series:
+    """Whole numbers, else doubles, else the text as it is; one word keeps a column from numbers.
+
+    Python's ``float`` reads the nearest double, whatever pandas' own parser does.
+    """
+    try:
+        values = [float(text) if isinstance(text, str) else np.nan for text in column]
+    except ValueError:
+        return column
+    whole = all(isinstance(t, str) and _WHOLE.match(t) for t in column)
+    if whole and all(abs(value) < EXACT for value in values):
+        return pd.Series([int(text) for text in column])
+    return pd.Series(values)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -65,7 +65,9 @@ class Dataset:
 
         `repr` of a Python float is the shortest decimal that does so (David Gay's algorithm).
         """
-        return self.frame.to_csv(index=False, float_format=repr, lineterminator="\n")
+        return self.frame.to_csv(
+            index=False, float_format=lambda x: repr(float(x)), lineterminator="\n"
+        )
 
 
 @dataclass(frozen=True)
