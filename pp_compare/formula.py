@@ -213,8 +213,11 @@ def _group(term: ParsedTerm, text: str) -> tuple[str, ...]:
 
 
 def _terms(text: str, include_intercept: bool) -> list[ParsedTerm]:
-    if any(token.token == "." for token in _tokens(text)):
+    tokens = _tokens(text)
+    if any(token.token == "." for token in tokens):
         raise FormulaError(f"'{text}': '.' is not understood; name the columns")
+    if any(_is(token, "[", "]") for token in tokens):
+        raise FormulaError(f"'{text}': square brackets are not understood")
     parser = DefaultFormulaParser(include_intercept=include_intercept)
     try:
         parsed = parser.get_terms(text).root
