@@ -72,7 +72,7 @@ commands() {
     elif command -v conda >/dev/null 2>&1 || command -v mamba >/dev/null 2>&1; then
         printf '%s\n' "conda install -c conda-forge r-base r-lme4 r-nlme r-jsonlite"
     else
-        printf '%s\n' "install R 4.2 or later from https://cloud.r-project.org, then:" "$from_cran"
+        printf '%s\n' "install R 4.2 or later (r-project.org), then:" "$from_cran"
     fi
 }
 

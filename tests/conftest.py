@@ -1,0 +1,34 @@
+"""Where there is no R, tests that need it are left out by name; under CI that is an error."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+CI = bool(os.environ.get("CI"))
+
+
+def _r_runs_here() -> bool:
+    if shutil.which("Rscript") is None:
+        return False
+    try:
+        import rpy2.rinterface_lib  # noqa: F401  # the question is whether it imports
+    except (ImportError, OSError, ValueError):
+        return False
+    return True
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    selects_slow = "slow" in (config.option.markexpr or "")
+    slow = pytest.mark.skip(reason="deep search: make search")
+    no_r = pytest.mark.skip(reason="no R here: sh r/setup.sh")
+    missing = not _r_runs_here()
+    for item in items:
+        if "slow" in item.keywords and not selects_slow:
+            item.add_marker(slow)
+        if "needs_r" in item.keywords and missing:
+            if CI:
+                raise pytest.UsageError("tests need R and CI has none: sh r/setup.sh says why")
+            item.add_marker(no_r)
