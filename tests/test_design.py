@@ -252,7 +252,7 @@ def test_one_cluster():
 
 
 def test_clusters_of_one_row_each():
-    message = "every level of 'g' has one row (6 of each); its variance cannot be told"
+    message = "every level of 'g' has one row (6 levels, 6 rows); its variance cannot be told"
     refused(message, "y ~ x + (1|g)", g=list("abcdef"))
     message = "every level of 'g:h' has one row"
     refused(message, "y ~ x + (1|g/h)", h=list("ababab"))
@@ -297,14 +297,14 @@ def test_no_fixed_effect():
 )
 def test_a_rank_deficient_design(z: list[float], extra: str):
     message = (
-        f"the design matrix has rank 2, with 3 columns: {extra} can be written by the others; "
-        "leave a term out"
+        f"the design matrix has 3 columns but rank 2: {extra} can be written as a sum of the "
+        "other columns; leave a term out"
     )
     refused(message, "y ~ x + z + (1|g)", z=z)
 
 
 def test_a_factor_and_what_it_is_made_of():
-    refused("the design matrix has rank 4, with 5 columns: 'x' can be", "y ~ C(x) + x + (1|g)")
+    refused("the design matrix has 5 columns but rank 4: 'x' can be", "y ~ C(x) + x + (1|g)")
 
 
 def test_a_column_of_zeros():
