@@ -25,6 +25,8 @@ from pp_compare.errors import InputError, PPCompareError, UnavailableError
 from pp_compare.files import read_dataset, write_text
 from pp_compare.formula import parse_formula
 from pp_compare.model import Method
+from pp_compare.record import ENGINES as RECORDED_ENGINES
+from pp_compare.record import record
 from pp_compare.report.json import to_json
 from pp_compare.report.record import Report
 from pp_compare.report.terminal import print_report
@@ -97,6 +99,33 @@ def cases_command() -> None:
         tags = f" [{', '.join(sorted(known.tags))}]" if known.tags else ""
         console.print(f"[bold]{known.name}[/]  {_escape(known.formula)}{_escape(tags)}")
         console.print(f"    {_escape(known.why)}")
+
+
+@app.command("record")
+def record_command(
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of the stack, named after it; made if it is not there.")
+    ],
+    cases: Annotated[list[str] | None, typer.Argument(help="Named cases; all by default.")] = None,
+    rscript: Annotated[
+        str, typer.Option(help="Command that starts R: Rscript, 'chroot DIR Rscript', ...")
+    ] = "Rscript",
+    engine: Engines = None,
+    limit: Annotated[float, typer.Option(help="Seconds that one fit may take.")] = 600.0,
+) -> None:
+    """Record what an R answers to the named cases, to be played back where there is none."""
+    chosen = [case(name) for name in cases] if cases else list(all_cases())
+    with _progress() as progress:
+        task = progress.add_task("record", total=sum(len(c.methods) for c in chosen), title="")
+        written = record(
+            shlex.split(rscript),
+            chosen,
+            folder,
+            tuple(engine or RECORDED_ENGINES),
+            limit,
+            progress=lambda title: progress.update(task, advance=1, title=title),
+        )
+    _stdout().print(f"{len(written)} files in {_escape(str(folder))}")
 
 
 @app.command("doctor")

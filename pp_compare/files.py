@@ -13,7 +13,6 @@ import pandas as pd
 from pp_compare.errors import DataError, InputError
 from pp_compare.model import Dataset
 
-
 EXACT = 2.0**53
 """Whole numbers below this are doubles."""
 
