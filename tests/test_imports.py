@@ -19,7 +19,7 @@ LAYERS = [
     {"nist", "numerics", "rounding", "files"},
     {"corpus", "identities", "definitions", "partial_pooling", "strategies"},
     {"engines"},
-    {"tolerance"},
+    {"tolerance", "explain", "inference", "profile"},
     {"agreement"},
     {"attribution", "deviations", "record"},
     {"report"},
@@ -35,6 +35,8 @@ ONLY_IMPORTERS = {
     "pytest": {"plugin.py", "conformance"},
     "typer": {"cli.py"},
     "flint": {"engines/certified", "nist.py"},
+    "matplotlib": {"report"},
+    "jinja2": {"report"},
 }
 
 

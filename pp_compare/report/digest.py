@@ -1,0 +1,160 @@
+"""What a reader looks for in a report, gathered once for every page and figure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+
+from pp_compare.agreement import Comparison
+from pp_compare.model import Fit
+from pp_compare.report.record import CaseReport, Report
+
+KINDS = (
+    "beta", "beta_se", "beta_cov", "sigma", "random_cov", "loglik",
+    "blup", "cluster_mean", "fitted",
+)  # fmt: skip
+"""Kinds of quantities in the order in which people ask for them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Digits:
+    """Digits right against the certified optimum, over the models of a report.
+
+    Parameters
+    ----------
+    engines, kinds : tuple of str
+    median, least : ndarray, shape (engines, kinds)
+        Of the worst number of each model; nan where there is none.
+    """
+
+    engines: tuple[str, ...]
+    kinds: tuple[str, ...]
+    median: np.ndarray
+    least: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Scatter:
+    """One point an engine and model: least digits of its variance components."""
+
+    engines: list[str]
+    engine: list[str]
+    rows: np.ndarray
+    icc: np.ndarray
+    digits: np.ndarray
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Differences that are one thing to a reader: same engine, cause and known deviation.
+
+    `line` is the worst of them, in the model `title`; `models` counts the models.
+    """
+
+    candidate: str
+    cause: str
+    deviation: str | None
+    title: str
+    models: int
+    numbers: int
+    line: Comparison
+
+
+def engines_of(report: Report) -> list[str]:
+    """Engine ids in the order in which they first appear."""
+    return list(dict.fromkeys(engine for case in report.cases for engine in case.fits))
+
+
+def least_digits(case: CaseReport, engine: str, *kinds: str) -> float:
+    """Digits of an engine's worst number of some kinds against the truth; nan without any."""
+    found = [
+        line.digits
+        for line in case.comparisons
+        if line.candidate == engine and line.kind == "truth" and kind_of(line.quantity) in kinds
+    ]
+    return min(found, default=math.nan)
+
+
+def kind_of(quantity: str) -> str:
+    """``random_cov`` of ``random_cov[cluster]``."""
+    return quantity.partition("[")[0]
+
+
+def worst(verdicts: Iterable[str]) -> str:
+    """The verdict that matters most; ``skip`` where there is none."""
+    found = set(verdicts)
+    return next((v for v in ("fail", "known", "pass") if v in found), "skip")
+
+
+def digits_of(report: Report) -> Digits:
+    """Digits by engine and kind of quantity."""
+    table = {
+        (engine, kind): [
+            value
+            for case in report.cases
+            if not math.isnan(value := least_digits(case, engine, kind))
+        ]
+        for engine in engines_of(report)
+        for kind in KINDS
+    }
+    engines = tuple(e for e in engines_of(report) if any(table[e, k] for k in KINDS))
+    kinds = tuple(k for k in KINDS if any(table[e, k] for e in engines))
+
+    def over(statistic: Callable[[list[float]], float]) -> np.ndarray:
+        rows = [
+            [statistic(table[e, k]) if table[e, k] else math.nan for k in kinds] for e in engines
+        ]
+        return np.array(rows, dtype=float).reshape(len(engines), len(kinds))
+
+    return Digits(engines, kinds, over(median), over(min))
+
+
+def scatter_of(report: Report) -> Scatter:
+    """Points for the figure of agreement against N and ICC; models whose truth is known."""
+    points = [
+        (engine, case.n_obs, icc(case.fits["certified"]), digits)
+        for case in report.cases
+        if "certified" in case.fits and case.fits["certified"].status == "ok"
+        for engine in case.fits
+        if not math.isnan(digits := least_digits(case, engine, "random_cov", "sigma"))
+    ]
+    engine = [point[0] for point in points]
+    numbers = np.array([point[1:] for point in points], dtype=float).reshape(-1, 3)
+    return Scatter([e for e in engines_of(report) if e in engine], engine, *numbers.T)
+
+
+def icc(fit: Fit) -> float:
+    """Variance of the random intercepts over itself and the residual; nan without intercepts."""
+    between = [
+        quantity.values[i, i]
+        for name, quantity in fit.quantities.items()
+        if name.startswith("random_cov[")
+        for i, label in enumerate(quantity.rows)
+        if label == "Intercept"
+    ]
+    return float(sum(between) / (sum(between) + fit["sigma"] ** 2)) if between else math.nan
+
+
+def findings(report: Report) -> list[Finding]:
+    """What differs from the truth, each thing once: the unexpected first, then the widespread."""
+    groups: dict[tuple[str, str, str | None], list[tuple[str, Comparison]]] = {}
+    for case in report.cases:
+        for line in case.comparisons:
+            told = line.kind == "truth" or line.verdict == "fail"
+            if line.verdict in ("fail", "known") and line.follows is None and told:
+                key = (line.candidate, line.cause or "no cause found", line.deviation)
+                groups.setdefault(key, []).append((case.title, line))
+    found = [_finding(*key, lines) for key, lines in groups.items()]
+    return sorted(found, key=lambda f: (f.deviation is not None, -f.models, f.candidate))
+
+
+def _finding(
+    candidate: str, cause: str, deviation: str | None, lines: list[tuple[str, Comparison]]
+) -> Finding:
+    title, line = min(lines, key=lambda pair: pair[1].digits)
+    models = len({title for title, _ in lines})
+    return Finding(candidate, cause, deviation, title, models, len(lines), line)

@@ -1,0 +1,37 @@
+"""An explanation in a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from pp_compare.explain import Explanation
+from pp_compare.report.story import Table, steps, why
+
+SHOWN = 40
+"""Rows of a table that a terminal gets; the page has all of them."""
+
+
+def print_explanation(console: Console, e: Explanation) -> None:
+    """Print the steps and the closing paragraph."""
+    design = e.design
+    console.print(Text(e.title, style="bold"), Text(f"{design.spec.formula}, {design.spec.method}"))
+    for number, step in enumerate(steps(e), 1):
+        console.print("", Text(f"{number}. {step.title}", style="bold"), Text(step.text), sep="\n")
+        if step.table:
+            console.print(Padding(_table(step.table), (1, 0, 0, 2)))
+            hidden = len(step.table.rows) - SHOWN
+            if hidden > 0:
+                console.print(Text(f"  ... and {hidden} more; --out DIR writes the page", "dim"))
+    console.print("", Text("Why", style="bold"), Text(" ".join(why(e))), sep="\n")
+
+
+def _table(table: Table) -> RichTable:
+    found = RichTable(box=None, pad_edge=False, header_style="bold")
+    for i, heading in enumerate(table.columns):
+        found.add_column(Text(heading), justify="right" if i else "left", overflow="fold")
+    for row in table.rows[:SHOWN]:
+        found.add_row(*map(Text, row))
+    return found
