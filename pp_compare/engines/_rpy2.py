@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import logging
 import os
 import shutil
 import warnings
@@ -154,11 +155,14 @@ def _interface() -> RObject:
         raise UnavailableError(f"R is not installed, or not on the PATH; {_SET_UP}")
     try:
         with warnings.catch_warnings():
-            # rpy2 warns where R starts outside the main thread; Ctrl-C is then left to Python.
+            # rpy2 warns where R starts outside the main thread; Ctrl-C is then left to Python. It
+            # logs that it is not built for this R and goes by ABI; a true failure is raised.
             warnings.simplefilter("ignore")
+            logging.getLogger("rpy2").setLevel(logging.CRITICAL)
             interface = importlib.import_module("rpy2.rinterface")
-            interface.embedded.set_initoptions(_OPTIONS)
-            interface.initr()
+            if not interface.embedded.isinitialized():
+                interface.embedded.set_initoptions(_OPTIONS)
+                interface.initr()
     except Exception as error:
         raise UnavailableError(_why_not(error)) from error
     return interface

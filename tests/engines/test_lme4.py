@@ -110,7 +110,7 @@ def test_an_r_error_comes_with_rs_words(lme4: Engine) -> None:
 
 
 def test_an_error_outside_the_fit_is_an_engine_error() -> None:
-    with pytest.raises(EngineError, match="not interpretable as logical"):
+    with pytest.raises(EngineError, match=r"Error in if \(intercept\)"):
         _rpy2.session("lme4").call("pp_sum", {"intercept": "no", "terms": []})
 
 
@@ -234,13 +234,13 @@ def test_every_setting_fits_and_says_what_it_asked(lme4: Engine, setting: str) -
 
 
 def test_tight_comes_closer_to_the_certified_optimum(lme4: Engine) -> None:
-    """BodyWeight is where lmer()'s default stops early, and says that it did."""
+    """BodyWeight is where lmer()'s default stops early, by 2e-5 (1.1-31) or 3e-7 (2.1-0)."""
     this = corpus_design("BodyWeight")
     best = float(make_engine("certified").fit(this)["loglik"])
     default, tight = lme4.fit(this), make_engine("lme4:tight").fit(this)
-    assert best - float(default["loglik"]) > 1e-6
-    # What one can tell from function values: eps times the size of the deviance's terms.
-    assert abs(best - float(tight["loglik"])) < 1e-9
+    assert best - float(default["loglik"]) > 1e-8
+    # What one can tell from function values: eps times the deviance, 1e3, times some hundred terms.
+    assert abs(best - float(tight["loglik"])) < 1e-10
 
 
 def test_an_unknown_setting_is_named() -> None:
