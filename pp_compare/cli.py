@@ -7,11 +7,11 @@ asked for is not available here. Results go to stdout, progress and messages to 
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -19,16 +19,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from pp_compare.audit import DEFAULT_ENGINES, Selection, audit
 from pp_compare.corpus import all_cases, case
+from pp_compare.design import Design, NaPolicy, build_design
 from pp_compare.deviations import load_deviations
 from pp_compare.doctor import diagnose
 from pp_compare.errors import InputError, PPCompareError, UnavailableError
+from pp_compare.explain import explain
 from pp_compare.files import read_dataset, write_text
 from pp_compare.formula import parse_formula
 from pp_compare.model import Method
 from pp_compare.record import ENGINES as RECORDED_ENGINES
 from pp_compare.record import record
+from pp_compare.report.explain_terminal import print_explanation
 from pp_compare.report.json import to_json
-from pp_compare.report.record import Report
+from pp_compare.report.record import CaseReport, Report
 from pp_compare.report.terminal import print_report
 
 app = typer.Typer(
@@ -59,6 +62,9 @@ def audit_command(
         list[str] | None, typer.Argument(help="Named cases; all but the large ones by default.")
     ] = None,
     engine: Engines = None,
+    tight: Annotated[
+        bool, typer.Option("--tight", help="Beside each default the engine's closest settings.")
+    ] = False,
     method: Methods = None,
     data: Annotated[Path | None, typer.Option(help="CSV file with a header line.")] = None,
     formula: Annotated[str | None, typer.Option(help="As in lme4: 'y ~ x + (1|g)'.")] = None,
@@ -72,23 +78,49 @@ def audit_command(
     json: Annotated[str | None, typer.Option(help="File for report.json; - for stdout.")] = None,
 ) -> None:
     """Fit every model with every engine, and say how well they agree, who is right, and why not."""
-    if na not in ("raise", "drop"):
-        raise InputError(f"--na is raise or drop, not '{na}'")
-    policy: Literal["raise", "drop"] = "drop" if na == "drop" else "raise"
+    policy = _na_policy(na)
     selections = _selections(cases, _methods(method), data, formula, tag, large)
     with _progress() as progress:
         task = progress.add_task("audit", total=len(selections), title="")
         report = audit(
             selections,
-            tuple(engine or DEFAULT_ENGINES),
+            _engines(engine, tight),
             na=policy,
             limit=limit,
             processes=os.cpu_count() or 1,
             command=shlex.join(["pp-compare", *sys.argv[1:]]),
             progress=lambda title: progress.update(task, advance=1, title=title),
         )
-    _deliver(report, out, json)
+    chosen: dict[tuple[str, str], Selection] = {(s.case, s.method): s for s in selections}
+    _deliver(report, out, json, lambda c: _design(chosen[c.case, c.method], policy))
     raise typer.Exit(report.exit_status)
+
+
+@app.command("explain")
+def explain_command(
+    name: Annotated[str | None, typer.Argument(help="A named case.")] = None,
+    data: Annotated[Path | None, typer.Option(help="CSV file with a header line.")] = None,
+    formula: Annotated[
+        str | None, typer.Option(help="One random intercept: 'y ~ x + (1|g)'.")
+    ] = None,
+    method: Methods = None,
+    engine: Annotated[str, typer.Option(help="Whose estimates to explain.")] = "certified",
+    na: Annotated[str, typer.Option(help="Rows with missing values: raise or drop.")] = "raise",
+    out: Annotated[Path | None, typer.Option(help="Folder for explain.html and figures.")] = None,
+) -> None:
+    """Show the steps of partial pooling with a model's own numbers, and why its line lies there."""
+    if (name is None) == (data is None):
+        raise InputError("give either a named case or --data with --formula")
+    selection = _selections([name] if name else None, _methods(method), data, formula, None, True)[
+        0
+    ]
+    design = _design(selection, _na_policy(na))
+    explanation = explain(design, engine, selection.case)
+    print_explanation(_stdout(), explanation)
+    if out is not None:
+        from pp_compare.report.folder import write_explanation  # noqa: PLC0415  # as in _deliver
+
+        write_explanation(out, explanation)
 
 
 @app.command("cases")
@@ -139,6 +171,7 @@ def doctor_command() -> None:
     raise typer.Exit(0 if all(finding.ok for finding in findings) else UNAVAILABLE)
 
 
+HAVE_TIGHT = frozenset({"lme4", "nlme", "statsmodels"})
 UNAVAILABLE = 3
 BAD_INPUT = 2
 
@@ -162,6 +195,15 @@ def main() -> None:
 def _die(error: PPCompareError, status: int) -> None:
     sys.stderr.write(f"pp-compare: {error}\n")
     sys.exit(status)
+
+
+def _engines(names: list[str] | None, tight: bool) -> tuple[str, ...]:
+    """What was asked for, with ``tight`` each engine's closest setting behind its default."""
+    chosen = tuple(names or DEFAULT_ENGINES)
+    if not tight:
+        return chosen
+    pairs = [(e, f"{e}:tight") if e in HAVE_TIGHT else (e,) for e in chosen]
+    return tuple(dict.fromkeys(engine for pair in pairs for engine in pair))
 
 
 def _methods(names: list[str] | None) -> tuple[Method, ...] | None:
@@ -206,7 +248,19 @@ def _selections(
     return found
 
 
-def _deliver(report: Report, out: Path | None, json: str | None) -> None:
+def _na_policy(na: str) -> NaPolicy:
+    if na not in ("raise", "drop"):
+        raise InputError(f"--na is raise or drop, not '{na}'")
+    return "drop" if na == "drop" else "raise"
+
+
+def _design(selection: Selection, na: NaPolicy) -> Design:
+    return build_design(selection.dataset, parse_formula(selection.formula, selection.method), na)
+
+
+def _deliver(
+    report: Report, out: Path | None, json: str | None, designs: Callable[[CaseReport], Design]
+) -> None:
     text = to_json(report)
     if json == "-":
         sys.stdout.write(text)
@@ -215,10 +269,10 @@ def _deliver(report: Report, out: Path | None, json: str | None) -> None:
     if json and json != "-":
         write_text(Path(json), text)
     if out is not None:
-        write_text(out / "report.json", text)
-        for item in report.cases:
-            name = re.sub(r"[^A-Za-z0-9_.-]+", "_", item.case).lstrip(".")
-            write_text(out / "cases" / name / "data.csv", item.data_csv)
+        # Figures need matplotlib, which takes half a second to load.
+        from pp_compare.report.folder import write_report  # noqa: PLC0415
+
+        write_report(out, report, load_deviations(), designs)
 
 
 def _stdout() -> Console:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from pp_compare.model import Fit
 from pp_compare.profile import CriterionProfile
 from pp_compare.report.digest import Digits, Scatter
-from pp_compare.report.svg import INK, inline_svg, legend_above, look, style
+from pp_compare.report.svg import INK, WIDTH, inline_svg, legend_above, look, style
 
 CATERPILLAR = 40
 """Levels that a caterpillar shows; of more, as many evenly spaced by rank."""
@@ -37,7 +37,7 @@ def caterpillar(fits: Mapping[str, Fit], group: str, name: str) -> str:
         order = order[np.linspace(0, len(order) - 1, CATERPILLAR).round().astype(int)]
     levels = [first.rows[i] for i in order]
     with style():
-        figure = Figure(figsize=(7.2, 1.5 + 0.22 * len(levels)))
+        figure = Figure(figsize=(WIDTH, 1.5 + 0.22 * len(levels)))
         panels = figure.subplots(1, len(effects), sharey=True, squeeze=False)[0]
         for k, (axes, effect) in enumerate(zip(panels, effects, strict=True)):
             for engine in engines:
@@ -54,7 +54,7 @@ def caterpillar(fits: Mapping[str, Fit], group: str, name: str) -> str:
         )
         panels[0].set_yticks(range(len(levels)), levels)
         panels[0].set_ylabel(f"{group}{', ' + shown if shown else ''}")
-        legend_above(panels[0], 4)
+        legend_above(panels[0], 4 if len(engines) <= 4 else 3)
         return inline_svg(figure, name, f"Predicted random effects of {group} by engine")
 
 
@@ -76,7 +76,7 @@ def _blup_points(
 def profile_figure(profile: CriterionProfile, name: str, method: str) -> str:
     """The criterion along the variance ratio, with the stops of the engines and all optima."""
     with style():
-        figure = Figure(figsize=(7.2, 3.8))
+        figure = Figure(figsize=(WIDTH, 3.8))
         axes = figure.add_subplot()
         lowest = float(profile.optima[0].deviance)
         axes.plot(profile.axis(profile.ratio), profile.deviance - lowest, color=INK, linewidth=1.4)
@@ -87,7 +87,7 @@ def profile_figure(profile: CriterionProfile, name: str, method: str) -> str:
             axes.scatter(x, y, size, color=INK, marker=marker, zorder=5, label=label)
         _frame_profile(axes, profile, lowest)
         axes.set_ylabel(f"-2 log-likelihood ({method}),\nabove the optimum")
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3, markerscale=0.6)
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, markerscale=0.6)
         return inline_svg(
             figure, name, "The criterion along tau2 / sigma2, with the engines' stops"
         )
@@ -132,7 +132,7 @@ def _above(rise: float) -> str:
 def heatmap(digits: Digits, name: str = "digits") -> str:
     """Median and smallest number of right digits, an engine a row, a quantity a column."""
     with style():
-        figure = Figure(figsize=(7.2, 1.3 + 0.62 * len(digits.engines)))
+        figure = Figure(figsize=(WIDTH, 1.3 + 0.62 * len(digits.engines)))
         axes = figure.add_subplot()
         colours = colormaps["viridis"]
         axes.imshow(digits.median, cmap=colours, vmin=0, vmax=15, aspect="auto")
@@ -155,7 +155,7 @@ def heatmap(digits: Digits, name: str = "digits") -> str:
 def agreement_figure(points: Scatter, name: str = "agreement") -> str:
     """Digits of the variance components against the size of the data and the ICC."""
     with style():
-        figure = Figure(figsize=(7.2, 3.6))
+        figure = Figure(figsize=(WIDTH, 3.6))
         left, right = figure.subplots(1, 2, sharey=True)
         for engine in points.engines:
             colour, marker = look(engine, points.engines)

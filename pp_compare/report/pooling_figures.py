@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from pp_compare.explain import Explanation
 from pp_compare.partial_pooling import cluster_design
-from pp_compare.report.svg import INK, inline_svg, legend_above, style
+from pp_compare.report.svg import INK, WIDTH, inline_svg, legend_above, style
 
 OBSERVED, PREDICTED, REFIT = "#8aa9c4", "#d9822b", "#d62728"
 NAMED = 24
@@ -43,7 +43,7 @@ def lines_figure(e: Explanation, name: str = "lines", *, refit: bool = False) ->
     """
     place = place_of(e)
     with style():
-        figure = Figure(figsize=(7.2, 4.2))
+        figure = Figure(figsize=(WIDTH, 4.2))
         axes = figure.add_subplot()
         half = 0.4 * place.width
         axes.bar(
@@ -67,7 +67,7 @@ def points_figure(e: Explanation, name: str = "points") -> str:
     place = place_of(e)
     block, p = e.design.blocks[0], e.pooling
     with style():
-        figure = Figure(figsize=(7.2, 4.2))
+        figure = Figure(figsize=(WIDTH, 4.2))
         axes = figure.add_subplot()
         axes.scatter(
             place.cluster[block.codes], e.design.y, s=9, color=INK, alpha=0.35, linewidths=0,
@@ -89,7 +89,7 @@ def weights_figure(e: Explanation, name: str = "weights") -> str:
     labels, clusters = e.design.labels, e.pooling.clusters
     y = np.arange(len(clusters))
     with style():
-        figure = Figure(figsize=(7.2, min(1.6 + 0.32 * len(clusters), 9)))
+        figure = Figure(figsize=(WIDTH, min(1.6 + 0.32 * len(clusters), 9)))
         panels = figure.subplots(1, len(labels), sharey=True, squeeze=False)[0]
         for axes, label, lm, mixed in zip(
             panels, labels, e.weights.lm, e.weights.mixed, strict=True

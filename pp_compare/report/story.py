@@ -51,10 +51,10 @@ def why(e: Explanation) -> tuple[str, ...]:
     """Why the line lies where it lies: sentences that hold for these numbers."""
     if e.tau2 == 0:
         return (_no_variance(e),)
-    found = [_ratio(e), _counting(e)]
+    found = [_ratio(e), _counting(e), *_lean(e)]
     for k, label in enumerate(e.design.labels):
         found += _moved(e, k, label)
-    found += [*_lean(e), *_shrinkage(e)]
+    found += _shrinkage(e)
     return tuple(sentence for sentence in found if sentence)
 
 

@@ -24,6 +24,9 @@ OTHERS = ("#a66bbf", "#c9527a", "#8a8f2a", "#5f9ea0")
 MARKERS = {"lme4": "o", "nlme": "s", "statsmodels": "D", "certified": "*"}
 OTHER_MARKERS = ("^", "v", "P", "X")
 
+WIDTH = 5.6
+"""Inches of every figure: its text can be read when a phone shrinks it to 360 pixels."""
+
 _STYLE: dict[str, Any] = {
     "font.family": "sans-serif",
     "font.size": 10,

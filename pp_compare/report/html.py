@@ -1,0 +1,183 @@
+"""The report of an audit as one page: verdict, what matters, figures, and every number."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pp_compare.deviations import Deviation
+from pp_compare.report.audit_figures import agreement_figure, heatmap
+from pp_compare.report.columns import COLUMNS, packed
+from pp_compare.report.digest import (
+    Finding,
+    digits_of,
+    engines_of,
+    findings,
+    least_digits,
+    scatter_of,
+    worst,
+)
+from pp_compare.report.gallery import Picture
+from pp_compare.report.page import render, trusted
+from pp_compare.report.record import CaseReport, Report
+from pp_compare.report.terminal import sources_line
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Text of a cell, the number it is sorted by, and the verdict that colours it."""
+
+    text: str
+    key: float
+    verdict: str = ""
+
+
+@dataclass(frozen=True)
+class ModelRow:
+    """One model in the table of models."""
+
+    title: str
+    formula: str
+    why: str
+    cells: tuple[Cell, ...]
+
+
+def report_html(
+    report: Report, registry: Iterable[Deviation], pictures: Sequence[Picture] = ()
+) -> str:
+    """The page.
+
+    Parameters
+    ----------
+    report : Report
+    registry : iterable of Deviation
+        Says what the known deviations are.
+    pictures : sequence of Picture
+        Figures of single models (`pp_compare.report.gallery`).
+    """
+    entries = {entry.id: entry for entry in registry}
+    counts = report.counts()
+    return render(
+        "report.html",
+        script="report.js",
+        title=f"pp_compare: {'FAIL' if report.exit_status else 'PASS'}",
+        report=report,
+        counts=counts,
+        source=sources_line(report),
+        engines=engines_of(report),
+        verdict=_verdict(report),
+        findings=[(f, _sentence(f), entries.get(f.deviation or "")) for f in findings(report)],
+        broken=_broken_identities(report),
+        skipped=_skipped(report),
+        identities=_identities(report),
+        heatmap=_heatmap(report),
+        agreement=_agreement(report),
+        pictures=[(p, trusted(p.svg)) for p in pictures],
+        models=[_model(case, engines_of(report)) for case in report.cases],
+        columns=COLUMNS,
+        packed=packed(report),
+    )
+
+
+def _verdict(report: Report) -> str:
+    """One sentence: what the run says."""
+    if report.compared == 0:
+        return "Nothing was compared."
+    failed = sum(any(line.verdict == "fail" for line in case.comparisons) for case in report.cases)
+    if report.counts()["fail"]:
+        return f"Something unexpected in {failed} of {len(report.cases)} models."
+    if report.stale:
+        return "A known deviation no longer shows where it is pinned."
+    if report.counts()["known"]:
+        return "The engines agree, apart from deviations that are known and explained below."
+    return "The engines agree in everything that was compared."
+
+
+def _sentence(finding: Finding) -> str:
+    """The worst number of a finding, in words."""
+    line = finding.line
+    where = f"Worst in {finding.title}: "
+    if line.quantity == "fit":
+        return f"{where}{line.candidate} did not answer: {line.reason}"
+    name = f"{line.quantity} {line.label}".strip()
+    return (
+        f"{where}{name} = {line.candidate_value:.8g}, {line.reference} has "
+        f"{line.reference_value:.8g} ({line.digits:.1f} digits; off by {line.error:.2g}, "
+        f"tolerance {line.tolerance:.2g})."
+    )
+
+
+def _broken_identities(report: Report) -> list[str]:
+    return [
+        f"{case.title}: {check.engine} breaks {check.identity}: off by {check.error:.2g}, rounding "
+        f"allows {check.tolerance:.2g}"
+        for case in report.cases
+        for check in case.identities
+        if check.verdict == "fail"
+    ]
+
+
+def _skipped(report: Report) -> list[tuple[str, list[str]]]:
+    found: dict[str, list[str]] = {}
+    for case in report.cases:
+        for line in case.comparisons:
+            if line.verdict == "skip":
+                reason = f"{line.candidate}: {line.reason}"
+                titles = found.setdefault(reason, [])
+                if case.title not in titles:
+                    titles.append(case.title)
+    return list(found.items())
+
+
+def _identities(report: Report) -> list[tuple[str, int, int]]:
+    """Each identity with how often it held and how often it was checked."""
+    checks = [
+        check for case in report.cases for check in case.identities if check.verdict != "skip"
+    ]
+    names = dict.fromkeys(check.identity for check in checks)
+    return [
+        (
+            name,
+            sum(check.verdict == "pass" for check in checks if check.identity == name),
+            sum(check.identity == name for check in checks),
+        )
+        for name in names
+    ]
+
+
+def _heatmap(report: Report) -> str | None:
+    digits = digits_of(report)
+    return trusted(heatmap(digits)) if digits.engines else None
+
+
+def _agreement(report: Report) -> str | None:
+    points = scatter_of(report)
+    return trusted(agreement_figure(points)) if len(points.rows) else None
+
+
+def _model(case: CaseReport, engines: Sequence[str]) -> ModelRow:
+    groups = ", ".join(f"{count} {name}" for name, count in case.n_groups.items())
+    cells = [
+        Cell(str(case.n_obs), case.n_obs),
+        Cell(groups, max(case.n_groups.values(), default=0)),
+        *(_engine_cell(case, engine) for engine in engines),
+    ]
+    return ModelRow(case.title, case.formula, case.why, tuple(cells))
+
+
+def _engine_cell(case: CaseReport, engine: str) -> Cell:
+    fit = case.fits.get(engine)
+    if fit is None:
+        return Cell("", math.inf)
+    if fit.status != "ok":
+        return Cell(fit.status, -1.0, "fail" if fit.status == "error" else "skip")
+    if engine == "certified":
+        return Cell(f"{fit.extra.get('claim')} optimum", 16.0)
+    lines = [line for line in case.comparisons if line.candidate == engine]
+    verdict = worst(line.verdict for line in lines)
+    beta = least_digits(case, engine, "beta")
+    variances = least_digits(case, engine, "random_cov", "sigma")
+    if math.isnan(beta) or math.isnan(variances):
+        return Cell(verdict, 17.0, verdict)
+    return Cell(f"{verdict} {beta:.1f} / {variances:.1f}", min(beta, variances), verdict)

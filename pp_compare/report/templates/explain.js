@@ -1,0 +1,143 @@
+"use strict";
+// Moves the line and the predicted means with tau2 / sigma2. Generalised least squares of a random
+// intercept needs no rows: the within-cluster cross-products and each cluster's size and means do.
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const slider = document.getElementById("pooling");
+  const said = document.getElementById("said");
+  const svg = document.getElementById("moving");
+  const body = document.querySelector("#moved tbody");
+  const p = data.labels.length, m = data.clusters.length;
+  const rows = data.sizes.reduce((a, b) => a + b, 0);
+  const show = (x) => String(Number(x.toPrecision(5)));
+
+  // Weight of an average cluster from 0 to 1 is the slider; the last step stops short of infinity.
+  const ratioAt = (position) => {
+    const weight = Math.min(position / 1000, 0.9995);
+    return weight / (1 - weight) / (rows / m);
+  };
+  const positionOf = (ratio) => 1000 * (ratio * rows / m) / (1 + ratio * rows / m);
+
+  function solve(A, b) {
+    const M = A.map((row, i) => [...row, b[i]]);
+    for (let k = 0; k < p; k++) {
+      let best = k;
+      for (let i = k + 1; i < p; i++) if (Math.abs(M[i][k]) > Math.abs(M[best][k])) best = i;
+      [M[k], M[best]] = [M[best], M[k]];
+      for (let i = k + 1; i < p; i++) {
+        const f = M[i][k] / M[k][k];
+        for (let j = k; j <= p; j++) M[i][j] -= f * M[k][j];
+      }
+    }
+    const x = Array(p).fill(0);
+    for (let k = p - 1; k >= 0; k--) {
+      x[k] = M[k][p];
+      for (let j = k + 1; j < p; j++) x[k] -= M[k][j] * x[j];
+      x[k] /= M[k][k];
+    }
+    return x;
+  }
+
+  // X'V^-1X = within + sum_j n_j / (1 + n_j ratio) xbar_j xbar_j', and the same for X'V^-1y.
+  function fixedEffects(ratio) {
+    const A = data.within.map((row) => [...row]), b = [...data.withinResponse];
+    data.means.forEach((x, j) => {
+      const n = data.sizes[j], w = n / (1 + n * ratio);
+      for (let r = 0; r < p; r++) {
+        for (let c = 0; c < p; c++) A[r][c] += w * x[r] * x[c];
+        b[r] += w * x[r] * data.observed[j];
+      }
+    });
+    return solve(A, b);
+  }
+
+  const fixedPart = (beta) => data.means.map((x) => x.reduce((sum, v, k) => sum + v * beta[k], 0));
+  function predict(ratio) {
+    const beta = fixedEffects(ratio), line = fixedPart(beta);
+    const weights = data.sizes.map((n) => n * ratio / (1 + n * ratio));
+    const predicted = weights.map((w, j) => w * data.observed[j] + (1 - w) * line[j]);
+    return { beta, line, weights, predicted };
+  }
+
+  const left = 64, right = 552, top = 12, bottom = 340;
+  const lm = fixedPart(data.lm);
+  const all = [...data.observed, ...lm, ...predict(data.ratio).line, ...fixedPart(fixedEffects(ratioAt(1000)))];
+  const low = Math.min(...all), span = (Math.max(...all) - low) || 1;
+  const xs = data.place, x0 = Math.min(...xs) - data.width, x1 = Math.max(...xs) + data.width;
+  const sx = (x) => left + (right - left) * (x - x0) / (x1 - x0);
+  const sy = (y) => bottom - (bottom - top) * (y - low + 0.06 * span) / (1.12 * span);
+
+  function node(name, attributes, text) {
+    const e = document.createElementNS("http://www.w3.org/2000/svg", name);
+    for (const [k, v] of Object.entries(attributes)) e.setAttribute(k, v);
+    if (text !== undefined) e.textContent = text;
+    svg.append(e);
+    return e;
+  }
+  function path(line) {
+    if (data.ends) {
+      const at = (value) => line[data.second.indexOf(value)];
+      return `M${sx(data.ends[0])},${sy(at(false))}L${sx(data.ends[1])},${sy(at(true))}`;
+    }
+    const order = xs.map((_, j) => j).sort((a, b) => xs[a] - xs[b]);
+    return "M" + order.map((j) => `${sx(xs[j] - 0.5)},${sy(line[j])}L${sx(xs[j] + 0.5)},${sy(line[j])}`).join("L");
+  }
+  function niceStep(range) {
+    const raw = range / 5, unit = 10 ** Math.floor(Math.log10(raw));
+    return unit * [1, 2, 5, 10].find((k) => k * unit >= raw);
+  }
+
+  function frame() {
+    const step = niceStep(span);
+    for (let y = Math.ceil(low / step) * step; y <= low + span; y += step) {
+      node("line", { x1: left, x2: right, y1: sy(y), y2: sy(y), stroke: "currentColor", opacity: 0.2 });
+      node("text", { x: left - 6, y: sy(y) + 4, "text-anchor": "end", "font-size": 12, fill: "currentColor" }, show(y));
+    }
+    const middle = (top + bottom) / 2;
+    node("text", { x: 14, y: middle, "text-anchor": "middle", "font-size": 13, fill: "currentColor",
+      transform: `rotate(-90 14 ${middle})` }, data.response);
+    if (m <= 24) {
+      const room = (right - left) / (m + 1) / 7;
+      data.clusters.forEach((c, j) => {
+        const name = c.length > room ? c.slice(0, Math.max(1, room - 1)) + "\u2026" : c;
+        node("text", { x: sx(xs[j]), y: bottom + 16, "text-anchor": "middle", "font-size": 12, fill: "currentColor" }, name);
+      });
+    }
+    const levels = data.ends ? `: ${data.levels[0]} left, ${data.levels[1]} right` : "";
+    node("text", { x: (left + right) / 2, y: bottom + 44, "text-anchor": "middle", "font-size": 13, fill: "currentColor" }, data.group + levels);
+    node("path", { d: path(lm), fill: "none", stroke: "currentColor", "stroke-width": 2 });
+  }
+
+  frame();
+  const dashed = node("path", { fill: "none", stroke: "currentColor", "stroke-width": 2, "stroke-dasharray": "7 5", id: "mixed" });
+  const largest = Math.max(...data.sizes);
+  const side = 0.16 * data.width;
+  data.observed.forEach((y, j) => node("circle", { cx: sx(xs[j] - side), cy: sy(y),
+    r: 4 + 8 * Math.sqrt(data.sizes[j] / largest), fill: "none", stroke: "#3a86c8", "stroke-width": 2 }));
+  const dots = data.observed.map((_, j) => node("circle", { cx: sx(xs[j] + side), cy: 0, r: 6, fill: "#d9822b" }));
+  const cells = data.clusters.map((c, j) => {
+    const row = body.insertRow();
+    for (const text of [c, data.sizes[j], show(data.observed[j]), "", ""]) row.insertCell().textContent = text;
+    return row.cells;
+  });
+
+  function move(ratio) {
+    const now = predict(ratio);
+    dashed.setAttribute("d", path(now.line));
+    dots.forEach((dot, j) => dot.setAttribute("cy", sy(now.predicted[j])));
+    cells.forEach((row, j) => {
+      row[3].textContent = show(now.weights[j]);
+      row[4].textContent = show(now.predicted[j]);
+    });
+    const effects = data.labels.map((label, k) => `${label} ${show(now.beta[k])}`).join(", ");
+    said.textContent = `tau2 / sigma2 = ${show(ratio)}: ${effects}`;
+    slider.setAttribute("aria-valuetext", show(ratio));
+  }
+  function atEstimate() {
+    slider.value = positionOf(data.ratio);
+    move(data.ratio);
+  }
+  slider.addEventListener("input", () => move(ratioAt(Number(slider.value))));
+  document.getElementById("estimate").addEventListener("click", atEstimate);
+  atEstimate();
+})();
