@@ -19,6 +19,7 @@ import pandas as pd
 
 from pp_compare import nist
 from pp_compare.errors import DataError, InputError
+from pp_compare.files import numbers_or_text
 from pp_compare.formula import parse_formula
 from pp_compare.model import Dataset, Method, ModelSpec
 from pp_compare.resources import resource
@@ -133,14 +134,12 @@ def _case(name: str, data: str, formula: str, why: str, **rest: list[Any]) -> Ca
 
 
 def _read_csv(path: Path, columns: list[Mapping[str, Any]]) -> pd.DataFrame:
-    """Text first, then numbers: pandas' own parser can be wrong in the last bit of a double."""
     text = pd.read_csv(path, dtype=str, keep_default_na=False)
     return pd.DataFrame({column["name"]: _column(text, column) for column in columns})
 
 
 def _column(text: pd.DataFrame, column: Mapping[str, Any]) -> pd.Series | pd.Categorical:
-    values = text[column["name"]].tolist()
+    values = text[column["name"]]
     if column["kind"] == "factor":
         return pd.Categorical(values, categories=column["levels"])
-    whole = all(value.lstrip("-").isdigit() for value in values)
-    return pd.Series([int(value) if whole else float(value) for value in values])
+    return numbers_or_text(values)
