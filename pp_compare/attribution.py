@@ -17,6 +17,7 @@ from pp_compare.agreement import Cause, Comparison
 from pp_compare.definitions import DEFINITIONS
 from pp_compare.design import Design
 from pp_compare.engines.certified.models import CertifiedModel
+from pp_compare.identities import IDENTITIES
 from pp_compare.model import Fit, Quantity
 from pp_compare.rounding import Rounding, rounding_at
 from pp_compare.tolerance import Tolerances
@@ -94,6 +95,22 @@ def attribute(
     return [_with(line, *explained.get(line.quantity, ("failure", None))) for line in lines]
 
 
+def identity_cause(design: Design, fit: Fit, stop: Stop | str | None, identity: str) -> Cause:
+    """Cause of a broken identity: another definition where one is found, else what the ladder says.
+
+    Parameters
+    ----------
+    stop : Stop, str or None
+        None where the model has no certified optimum.
+    identity : str
+        Id of the identity.
+    """
+    judged = {"gls-covariance": "beta_cov", "standard-errors": "beta_se"}.get(identity)
+    if judged and isinstance(stop, Stop) and _other_definition(design, fit, stop, judged):
+        return "definition"
+    return next(known.cause for known in IDENTITIES if known.id == identity)
+
+
 def _with(line: Comparison, cause: Cause, follows: str | None) -> Comparison:
     if line.verdict != "fail" or line.cause is not None:
         return line
@@ -151,11 +168,12 @@ def _other_definition(design: Design, fit: Fit, stop: Stop, name: str) -> str | 
         return None
     gls = stop.implied["beta_cov"].values
     ours = _shown(gls, name)
+    rounding = stop.rounding.of(stop.implied[name]).max()
     for definition in DEFINITIONS:
         theirs = _shown(definition.beta_cov(design, fit, gls), name)
         gap = np.abs(fit[name] - ours).max()
-        # A gap that the other definition does not have either is not explained by it.
-        if np.abs(fit[name] - theirs).max() <= EXPLAINED * gap:
+        # A gap that the other definition leaves, beyond rounding, is not explained by it.
+        if np.abs(fit[name] - theirs).max() <= EXPLAINED * gap + rounding:
             return definition.id
     return None
 

@@ -13,9 +13,9 @@ from functools import partial
 import numpy as np
 
 from pp_compare.agreement import Comparison, compare, compare_criterion
-from pp_compare.attribution import Stop, attribute, stop_of
+from pp_compare.attribution import Stop, attribute, identity_cause, stop_of
 from pp_compare.design import Design, NaPolicy, build_design
-from pp_compare.deviations import Deviation, Fact, find, load_deviations
+from pp_compare.deviations import Deviation, Fact, find, load_deviations, relative_variance
 from pp_compare.engines.certified.models import (
     CertifiedModel,
     DegenerateModelError,
@@ -139,7 +139,7 @@ def judge(
     comparisons = [_no_answer(fit) for fit in fits.values() if fit.status != "ok"]
     identities = [c for fit in answered.values() for c in check_identities(design, fit)]
     facts: dict[str, Fact] = _data_facts(design)
-    above: dict[str, float] = {}
+    stops: dict[str, Stop | str] = {}
     try:
         model = certified_model(design, _starts(design, answered.values()))
         tolerances = derive_tolerances(design, model)
@@ -147,9 +147,10 @@ def judge(
         comparisons += [_skipped(fit, str(reason)) for fit in answered.values()]
     else:
         facts |= {"boundary": model.optimum.singular, "optima": float(len(model.optimum.optima))}
-        truth = _truth(design, answered, model, tolerances, above)
+        stops = {e: stop_of(design, f, model) for e, f in answered.items() if e != "certified"}
+        truth = _truth(design, answered, stops, model, tolerances)
         comparisons += [*truth, *_parity(answered, tolerances, truth)]
-    labelled = _Known(registry, fits, facts, above)
+    labelled = _Known(registry, design, fits, facts, stops)
     checked = tuple(labelled.identity(check) for check in identities)
     lines = tuple(labelled.comparison(line) for line in comparisons)
     return replace(
@@ -189,20 +190,19 @@ def _unjudged(
 def _truth(
     design: Design,
     fits: Mapping[str, Fit],
+    stops: Mapping[str, Stop | str],
     model: CertifiedModel,
     tolerances: Tolerances,
-    above: dict[str, float],
 ) -> list[Comparison]:
-    """Every engine against the certified optimum; `above` takes each engine's criterion."""
+    """Every engine against the certified optimum."""
     certified = Fit("certified", "ok", model.optimum.quantities)
     found: list[Comparison] = []
     for engine, fit in fits.items():
         if engine == "certified":
             continue
-        stop = stop_of(design, fit, model)
+        stop = stops[engine]
         lines = compare(fit, certified, tolerances)
         if isinstance(stop, Stop):
-            above[engine] = stop.above
             first = compare_criterion(engine, stop.deviance, model.optimum.deviance, tolerances)
             lines = [first, *lines]
         found += attribute(design, fit, stop, model, tolerances, lines)
@@ -237,14 +237,17 @@ class _Known:
     """Marks the failures of a case that the registry knows."""
 
     registry: Sequence[Deviation]
+    design: Design
     fits: Mapping[str, Fit]
     facts: Mapping[str, Fact]
-    above: Mapping[str, float]
+    stops: Mapping[str, Stop | str]
 
     def identity(self, check: IdentityCheck) -> IdentityCheck:
         if check.verdict != "fail":
             return check
-        entry = self._find(check.engine, f"identity:{check.identity}", "post-processing")
+        fit, stop = self.fits[check.engine], self.stops.get(check.engine)
+        cause = identity_cause(self.design, fit, stop, check.identity)
+        entry = self._find(check.engine, f"identity:{check.identity}", cause)
         return replace(check, verdict="known", deviation=entry.id) if entry else check
 
     def comparison(self, line: Comparison) -> Comparison:
@@ -274,8 +277,10 @@ class _Known:
 
     def _find(self, engine: str, quantity: str, cause: str | None) -> Deviation | None:
         facts = dict(self.facts)
-        if engine in self.above:
-            facts["above"] = self.above[engine]
+        stop = self.stops.get(engine)
+        if isinstance(stop, Stop):
+            facts["above"] = stop.above
+        facts["relative_variance"] = relative_variance(self.fits[engine])
         version = package_version(self.fits[engine])
         return find(self.registry, engine, version, quantity, cause, facts)
 

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import numpy as np
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from pp_compare.errors import InputError
+from pp_compare.model import Fit
 from pp_compare.resources import resource
 
 Fact = str | float | bool
@@ -77,7 +79,8 @@ class Deviation:
         As attribution gives them.
     when : tuple of Condition
         On the facts of a case: ``method``, ``boundary`` (certified optimum), ``optima``, ``rows``,
-        ``groups``, ``above`` (deviance above the optimum), ``random_effects``.
+        ``groups``, ``above`` (deviance above the optimum), ``random_effects``; and on those of the
+        engine's own fit: ``relative_variance`` (`relative_variance`).
     summary, seen, true : str
         What it is, what is seen, what is true.
     upstream : str
@@ -119,6 +122,19 @@ class Deviation:
             and any(fnmatchcase(quantity, pattern) for pattern in self.quantities)
             and all(condition.holds(facts) for condition in self.when)
         )
+
+
+def relative_variance(fit: Fit) -> float:
+    """Smallest variance of the random effects in any direction, over the residual variance.
+
+    Of the engine's own estimates; nan where it gave none.
+    """
+    covariances = [q.values for n, q in fit.quantities.items() if n.startswith("random_cov[")]
+    if not covariances or not all(np.isfinite(cov).all() for cov in covariances):
+        return float("nan")
+    with np.errstate(all="ignore"):
+        smallest = min(float(np.linalg.eigvalsh(cov)[0]) for cov in covariances)
+        return float(np.float64(smallest) / fit["sigma"] ** 2)
 
 
 def load_deviations(folder: Path | None = None) -> tuple[Deviation, ...]:

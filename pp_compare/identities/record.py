@@ -1,0 +1,64 @@
+"""The records of identities: the claim, how far it is from holding, and the outcome on one Fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from pp_compare.design import Design
+from pp_compare.identities.workings import Workings
+
+
+@dataclass(frozen=True)
+class Residue:
+    """How far an identity is from holding, and how far rounding alone may take it (same unit)."""
+
+    error: float
+    tolerance: float
+
+
+@dataclass(frozen=True)
+class Identity:
+    """One identity.
+
+    Parameters
+    ----------
+    id : str
+    statement : str
+        The identity, in one line.
+    source : str
+        Where it is proved.
+    reason : str
+        Why its tolerance is what it is, in one line.
+    needs : tuple of str
+        Kinds of quantities it is made of; it cannot be checked on a Fit without them.
+    applies : callable
+        Whether the identity is claimed for a model.
+    residue : callable
+        Error and tolerance on a Fit, from the Workings at its estimates.
+    cause : str
+        The cause (`pp_compare.agreement.Cause`) of a failure.
+    """
+
+    id: str
+    statement: str
+    source: str
+    reason: str
+    needs: tuple[str, ...]
+    applies: Callable[[Design], bool]
+    residue: Callable[[Workings], Residue]
+    cause: Literal["post-processing", "objective", "optimiser"] = "post-processing"
+
+
+@dataclass(frozen=True)
+class IdentityCheck:
+    """Outcome of one identity on one Fit."""
+
+    engine: str
+    identity: str
+    error: float
+    tolerance: float
+    verdict: Literal["pass", "fail", "known", "skip"]
+    reason: str
+    deviation: str | None = None

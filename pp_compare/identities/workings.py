@@ -1,0 +1,215 @@
+"""Generalised least squares at an engine's own variances, in double precision.
+
+Rows that share no random effect are independent of one another, so each connected part is taken by
+itself: a Householder QR of ``[Z L, X, y; I, 0, 0]`` (with ``L L' = D / sigma^2``) eliminates its
+random effects and leaves the triangle of the whitened ``[X, y]`` (Bates and DebRoy 2004, *J.
+Multivariate Anal.* 91, 1-17). Nothing is subtracted and nothing inverted that could be singular:
+variances of 0 and correlations of 1 are no special case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import scipy.linalg
+import scipy.sparse
+
+from pp_compare.design import Block, Design
+from pp_compare.model import Fit
+from pp_compare.rounding import Rounding, rounding_at
+
+LARGEST = 20_000_000
+"""Entries of the largest dense matrix that is formed, 160 MB."""
+
+
+class TooLargeError(Exception):
+    """A connected part of the model is too large for a dense matrix."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Rows that are connected by their random effects, and what is left of them.
+
+    Parameters
+    ----------
+    effects : tuple of (ndarray, ndarray)
+        For each block, the levels that occur and the columns of `triangle` that are theirs, (m, q).
+    triangle : ndarray, shape (r, r)
+        R of the random effects: ``triangle' triangle = L'Z'Z L + I``.
+    beside : ndarray, shape (r, p + 1)
+        Rows of Q'[X, y] beside it.
+    below : ndarray, shape (k, p + 1)
+        What remains for the fixed effects: whitened [X, y].
+    norm : float
+        Largest eigenvalue of ``Z L L' Z'``.
+    """
+
+    effects: tuple[tuple[np.ndarray, np.ndarray], ...]
+    triangle: np.ndarray
+    beside: np.ndarray
+    below: np.ndarray
+    norm: float
+
+
+class Workings:
+    """What the identities have in common on one Fit; each piece is computed when first needed.
+
+    Parameters
+    ----------
+    design : Design
+    fit : Fit
+        With status ``"ok"``.
+    """
+
+    def __init__(self, design: Design, fit: Fit) -> None:
+        self.design = design
+        self.fit = fit
+
+    @cached_property
+    def rounding(self) -> Rounding:
+        """Rounding bounds at the engine's own variances."""
+        covariances = {g: self.fit[f"random_cov[{g}]"] for g in self.design.group_levels}
+        return rounding_at(self.design, float(self.fit["sigma"]), covariances)
+
+    @cached_property
+    def sigma2(self) -> np.float64:
+        """The engine's residual variance; of numpy's kind, whose division by 0 is no exception."""
+        return np.float64(self.fit["sigma"]) ** 2
+
+    def covariance(self, block: Block) -> np.ndarray:
+        """The engine's covariance of one block, (q, q): its part of the grouping factor's."""
+        at = self._first_column(block)
+        q = len(block.columns)
+        return self.fit[f"random_cov[{block.group}]"][at : at + q, at : at + q]
+
+    def blup(self, block: Block) -> np.ndarray:
+        """The engine's predicted effects of one block, (m, q)."""
+        at = self._first_column(block)
+        return self.fit[f"blup[{block.group}]"][:, at : at + len(block.columns)]
+
+    def _first_column(self, block: Block) -> int:
+        before = self.design.blocks[: self.design.blocks.index(block)]
+        return sum(len(other.columns) for other in before if other.group == block.group)
+
+    @cached_property
+    def random_part(self) -> np.ndarray:
+        """Z u with the engine's own u, (n,)."""
+        total = np.zeros(self.design.n_obs)
+        for block in self.design.blocks:
+            total += (block.Z * self.blup(block)[block.codes]).sum(axis=1)
+        return total
+
+    @cached_property
+    def factors(self) -> tuple[np.ndarray, ...]:
+        """L of each block, ``L L' = D / sigma^2``: a square root that D = 0 has too."""
+        found = []
+        for block in self.design.blocks:
+            values, vectors = np.linalg.eigh(self.covariance(block) / self.sigma2)
+            # Rounding may leave a singular covariance slightly indefinite; more is not rounding.
+            if values[0] < -len(values) * 1e-12 * max(values[-1], 1.0):
+                raise np.linalg.LinAlgError("a covariance that is not positive semidefinite")
+            found.append(vectors * np.sqrt(np.maximum(values, 0.0)))
+        return tuple(found)
+
+    @cached_property
+    def parts(self) -> tuple[Part, ...]:
+        """The model, part by part.
+
+        Raises
+        ------
+        TooLargeError
+        """
+        return tuple(self._part(rows) for rows in _connected(self.design))
+
+    def _part(self, rows: np.ndarray) -> Part:
+        design = self.design
+        columns, effects, at = [], [], 0
+        for block, factor in zip(design.blocks, self.factors, strict=True):
+            levels, codes = np.unique(block.codes[rows], return_inverse=True)
+            m, q = len(levels), len(block.columns)
+            if (len(rows) + at + m * q) * (at + m * q) > LARGEST:
+                raise TooLargeError
+            wide = np.zeros((len(rows), m, q))
+            wide[np.arange(len(rows)), codes] = block.Z[rows] @ factor
+            columns.append(wide.reshape(len(rows), m * q))
+            effects.append((levels, at + np.arange(m * q).reshape(m, q)))
+            at += m * q
+        ZL = np.hstack(columns)
+        W = np.column_stack([design.X[rows], design.y[rows]])
+        stacked = np.block([[ZL, W], [np.eye(at), np.zeros((at, W.shape[1]))]])
+        R = _triangle(stacked)
+        norm = float(np.linalg.norm(ZL, 2)) ** 2
+        return Part(tuple(effects), R[:at, :at], R[:at, at:], R[at:, at:], norm)
+
+    @cached_property
+    def norm(self) -> float:
+        """Largest eigenvalue of ``Z D Z' / sigma^2``."""
+        return max(part.norm for part in self.parts)
+
+    @cached_property
+    def logdet(self) -> float:
+        """``log |V / sigma^2|``."""
+        return 2 * float(sum(np.log(np.abs(np.diag(p.triangle))).sum() for p in self.parts))
+
+    @cached_property
+    def triangle(self) -> np.ndarray:
+        """R of the whitened [X, y], (p + 1, p + 1)."""
+        return _triangle(np.vstack([part.below for part in self.parts]))
+
+    @cached_property
+    def gls_beta(self) -> np.ndarray:
+        """Generalised least squares at the engine's own variances, (p,)."""
+        beta: np.ndarray = scipy.linalg.solve_triangular(
+            self.triangle[:-1, :-1], self.triangle[:-1, -1], check_finite=False
+        )
+        return beta
+
+    @cached_property
+    def gls_cov(self) -> np.ndarray:
+        """``(X'V^-1X)^-1`` at the engine's own variances, (p, p)."""
+        inverse = scipy.linalg.solve_triangular(
+            self.triangle[:-1, :-1], np.eye(len(self.triangle) - 1), check_finite=False
+        )
+        cov: np.ndarray = self.sigma2 * (inverse @ inverse.T)
+        return cov
+
+    @cached_property
+    def quadratic(self) -> float:
+        """``r' V^-1 r sigma^2`` with the residuals of generalised least squares."""
+        return float(self.triangle[-1, -1] ** 2)
+
+    @cached_property
+    def modes(self) -> tuple[np.ndarray, ...]:
+        """Conditional modes at the engine's own fixed effects and variances, (m, q) a block."""
+        found = [np.zeros((len(b.levels), len(b.columns))) for b in self.design.blocks]
+        weights = np.append(-self.fit["beta"], 1.0)
+        for part in self.parts:
+            spherical = scipy.linalg.solve_triangular(
+                part.triangle, part.beside @ weights, check_finite=False
+            )
+            for u, factor, (levels, at) in zip(found, self.factors, part.effects, strict=True):
+                u[levels] = spherical[at] @ factor.T
+        return tuple(found)
+
+
+def _triangle(matrix: np.ndarray) -> np.ndarray:
+    return np.asarray(np.linalg.qr(matrix, mode="r"))
+
+
+def _connected(design: Design) -> Iterator[np.ndarray]:
+    """Rows of each connected part: two rows are connected where they share a level."""
+    n, codes = design.n_obs, list(design.group_codes.values())
+    if len(codes) == 1:
+        labels = codes[0]
+    else:
+        starts = np.cumsum([n, *(len(levels) for levels in design.group_levels.values())])[:-1]
+        ends = np.concatenate([start + code for start, code in zip(starts, codes, strict=True)])
+        rows = np.tile(np.arange(n), len(codes))
+        size = n + sum(len(levels) for levels in design.group_levels.values())
+        graph = scipy.sparse.coo_array((np.ones(len(rows)), (rows, ends)), shape=(size, size))
+        labels = scipy.sparse.csgraph.connected_components(graph, directed=False)[1][:n]
+    order = np.argsort(labels, kind="stable")
+    yield from np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)
