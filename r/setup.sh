@@ -41,7 +41,7 @@ root() {
 may_be_root() { [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null; }
 
 # apt-get, waiting for another apt that holds the lock, asking no question.
-apt() { root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -q -y "$@" >&2; }
+apt() { root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 -qq -y "$@" >/dev/null; }
 
 debian_packages="r-base-core r-cran-lme4 r-cran-nlme r-cran-jsonlite"
 

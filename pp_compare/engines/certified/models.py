@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from typing import Literal, Protocol
 
@@ -109,6 +110,22 @@ def certified_model(design: Design, starts: Sequence[np.ndarray] = ()) -> Certif
     return GeneralModel(design, starts)
 
 
+def decimal_model(design: Design) -> CertifiedModel:
+    """Certify the optimum for the decimals that the doubles were read from.
+
+    A response with at most 15 significant digits is what `repr` of its double prints.
+
+    Raises
+    ------
+    DegenerateModelError
+        Where the criterion has no optimum.
+    """
+    written = [Fraction(repr(y)) for y in design.y.tolist()]
+    columns = [[Fraction(repr(x)) for x in row] for row in design.X.tolist()]
+    codes = design.blocks[0].codes
+    return InterceptModel(design, InterceptStatistics.from_rationals(written, columns, codes))
+
+
 class InterceptModel:
     """A single random intercept: the global optimum, proved."""
 
@@ -119,12 +136,12 @@ class InterceptModel:
         self._statistics = statistics or InterceptStatistics.from_arrays(
             design.y, design.X, design.blocks[0].codes
         )
-        self._found: InterceptOptimum = intercept_optimum(self._statistics, reml=self.reml)
+        self.found: InterceptOptimum = intercept_optimum(self._statistics, reml=self.reml)
 
     @cached_property
     def optimum(self) -> Optimum:
         """The global optimum."""
-        found = self._found
+        found = self.found
         optima = sorted(found.optima, key=lambda point: float(point.deviance))
         return Optimum(
             claim="global",
@@ -153,7 +170,7 @@ class InterceptModel:
 
     def near(self, delta: float) -> list[tuple[Quantities, Quantities]]:
         """Estimates at both ends of the interval of tau2/sigma2 within `delta`."""
-        ends = rho_within(self._statistics, self._found, reml=self.reml, delta=delta)
+        ends = rho_within(self._statistics, self.found, reml=self.reml, delta=delta)
         first, last = (gls_at(self._statistics, rho, reml=self.reml) for rho in ends)
         return [tuple(self._quantities(g, g.sigma2.sqrt(), g.tau2) for g in (first, last))]  # type: ignore[list-item]  # two ends
 
@@ -186,14 +203,14 @@ class GeneralModel:
         self.design = design
         self.reml = design.spec.method == "REML"
         self.blocks = [RandomBlock(block.codes, block.Z) for block in design.blocks]
-        self._found: GeneralOptimum = general_optimum(
+        self.found: GeneralOptimum = general_optimum(
             design.y, design.X, self.blocks, reml=self.reml, starts=starts
         )
 
     @cached_property
     def optimum(self) -> Optimum:
         """The best known optimum."""
-        found = self._found
+        found = self.found
         theta = tuple(_text(x) for x in found.theta.entries())
         best = LocalOptimum(theta, _text(found.deviance), found.singular)
         others = tuple(
@@ -230,8 +247,8 @@ class GeneralModel:
         The deviance is even in the diagonal of theta, so the second-order term leads at a boundary
         too. Directions without curvature are those that change no estimate.
         """
-        theta = np.array([float(x) for x in self._found.theta.entries()])
-        values, vectors = np.linalg.eigh(self._found.hessian)
+        theta = np.array([float(x) for x in self.found.theta.entries()])
+        values, vectors = np.linalg.eigh(self.found.hessian)
         curved = values > 1e-10 * values.max()
         steps = vectors[:, curved] * np.sqrt(2 * delta / values[curved])
         return [(self.at(theta + step), self.at(theta - step)) for step in steps.T]
@@ -342,4 +359,5 @@ __all__ = [
     "LocalOptimum",
     "Optimum",
     "certified_model",
+    "decimal_model",
 ]

@@ -1,0 +1,82 @@
+"""No engine's criterion is ever better than the certified one, on generated data."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, seed, settings
+
+from pp_compare.attribution import Stop, stop_of
+from pp_compare.design import build_design
+from pp_compare.engines import make_engine
+from pp_compare.engines.certified.models import DegenerateModelError, certified_model
+from pp_compare.rounding import EPS
+from pp_compare.strategies import Example, crossed, nested, random_intercept, random_slopes
+
+QUIET = settings(
+    database=None, deadline=None, print_blob=False, suppress_health_check=[HealthCheck.too_slow]
+)
+R = pytest.mark.needs_r
+SLOW = pytest.mark.slow
+# Hypothesis repeats itself now and then; what counts is how many different data sets were compared,
+# over 1,000 together in the short run.
+RUNS = [
+    pytest.param("lme4", 600, 400, marks=R),
+    pytest.param("nlme", 600, 400, marks=R),
+    ("statsmodels", 320, 200),
+    pytest.param("lme4", 5_000, 3_000, marks=[R, SLOW]),
+    pytest.param("nlme", 5_000, 3_000, marks=[R, SLOW]),
+    pytest.param("statsmodels", 3_000, 1_800, marks=SLOW),
+]
+
+
+@pytest.mark.parametrize(("engine", "examples", "at_least"), RUNS)
+def test_no_engine_is_better_than_the_global_optimum(
+    engine: str, examples: int, at_least: int
+) -> None:
+    compared = set()
+
+    @seed(1976)
+    @settings(QUIET, max_examples=examples)
+    @given(random_intercept())
+    def check(example: Example) -> None:
+        above = _above(engine, example)
+        if above is not None:
+            compared.add((example[0].sha256(), example[1]))
+
+    check()
+    assert len(compared) >= at_least
+
+
+@pytest.mark.parametrize("strategy", [random_slopes, nested, crossed], ids=lambda s: s.__name__)
+@pytest.mark.parametrize(
+    "engine", [pytest.param("lme4", marks=R), pytest.param("nlme", marks=R), "statsmodels"]
+)
+def test_no_engine_is_better_than_the_best_of_the_search(strategy, engine: str) -> None:
+    compared = []
+
+    @seed(1977)
+    @settings(QUIET, max_examples=12)
+    @given(strategy())
+    def check(example: Example) -> None:
+        compared.append(_above(engine, example))
+
+    check()
+    assert sum(above is not None for above in compared) >= 5
+
+
+def _above(engine: str, example: Example) -> float | None:
+    """Deviance above the certified optimum, None where there is none or no answer; checks it."""
+    design = build_design(*example)
+    fit = make_engine(engine).fit(design)
+    if fit.status != "ok":
+        return None
+    try:
+        model = certified_model(design)
+    except DegenerateModelError:
+        return None
+    stop = stop_of(design, fit, model)
+    if not isinstance(stop, Stop):
+        return None
+    # Both deviances are enclosed to far more digits and rounded to doubles once.
+    assert stop.above >= -4 * EPS * max(1.0, abs(model.optimum.deviance)), (engine, stop.above)
+    return stop.above
