@@ -37,10 +37,10 @@ def test_every_named_case_is_recorded_in_every_stack() -> None:
     assert stacks() == ("bookworm", "sid", "trixie")
     designs = [build_design(c.dataset, c.spec(m)) for c in all_cases() for m in c.methods]
     for stack in stacks():
-        for engine_id in ("lme4", "lme4:tight", "nlme", "nlme:tight"):
-            engine = playback(stack, engine_id)
-            for design in designs:
-                assert engine.unsupported(design) is None
+        engine = playback(stack, "lme4")  # whether a case is recorded is the same for all four
+        assert engine.references.engines == ("lme4", "lme4:tight", "nlme", "nlme:tight")
+        for design in designs:
+            assert engine.unsupported(design) is None
         assert len(engine.references.provenance["cases"]) == len(designs)
 
 
@@ -62,7 +62,7 @@ def test_no_file_of_a_stack_was_changed_or_added(stack: str) -> None:
     listed = {entry["file"] for entry in references.provenance["cases"]}
     assert {path.name for path in references.folder.iterdir()} == listed | {"provenance.json"}
     for entry in references.provenance["cases"]:
-        references._read(entry)
+        assert tuple(references._read(entry)["fits"]) == references.engines
 
 
 @pytest.mark.needs_r
@@ -175,9 +175,8 @@ def test_a_fit_survives_the_file_to_the_bit() -> None:
         assert back.quantities[name].columns == quantity.columns
         assert back[name].tobytes() == quantity.values.tobytes()
     assert np.isnan(back.design_error or 0.0)
-    assert replace(back, quantities={}, design_error=None) == replace(
-        fit, quantities={}, design_error=None
-    )
+    for field in ("engine", "status", "converged", "singular", "messages", "settings", "versions"):
+        assert getattr(back, field) == getattr(fit, field)
 
 
 def test_keys_tell_models_and_designs_apart() -> None:
