@@ -57,4 +57,4 @@ if command -v Rscript >/dev/null 2>&1; then extras=r,$extras; fi
 say "Installing the package into $venv (extras: $extras)"
 "$venv/bin/python" -m pip install -q --disable-pip-version-check -e "$here[$extras]"
 # statsmodels imports three times slower without bytecode, and some machines forbid writing it later.
-"$venv/bin/python" -m compileall -q -j 0 "$venv/lib" >/dev/null || true
+"$venv/bin/python" -m compileall -q -j 0 "$venv/lib" >/dev/null 2>&1 || true
