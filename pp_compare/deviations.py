@@ -54,10 +54,23 @@ class Condition:
 
 @dataclass(frozen=True)
 class Example:
-    """A named case and method in which a deviation must show."""
+    """A model in which a deviation must show: a named case, or data that stand beside the entry.
+
+    Parameters
+    ----------
+    case : str
+        Name of the case, or of the file without its ending.
+    method : str
+    formula : str
+        Of data that are no named case.
+    data : Path or None
+        A CSV file in which every double reads back to the same bits.
+    """
 
     case: str
     method: str
+    formula: str = ""
+    data: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -180,12 +193,19 @@ def _read(path: Path) -> Deviation:
             true=entry["true"],
             upstream=entry["upstream"],
             checked=str(entry["checked"]),
-            examples=tuple(Example(e["case"], e["method"]) for e in entry["examples"]),
+            examples=tuple(_example(path.parent, example) for example in entry["examples"]),
         )
     except (tomllib.TOMLDecodeError, InvalidSpecifier, ValueError) as error:
         raise InputError(f"{path.name}: {error}") from error
     except KeyError as field:
         raise InputError(f"{path.name}: the field {field} is missing") from field
+
+
+def _example(folder: Path, entry: Mapping[str, str]) -> Example:
+    if "data" not in entry:
+        return Example(entry["case"], entry["method"])
+    data = folder / entry["data"]
+    return Example(data.stem, entry["method"], entry["formula"], data)
 
 
 def _conditions(lines: Sequence[str]) -> tuple[Condition, ...]:

@@ -4,9 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from pp_compare.audit import Selection, judge
 from pp_compare.corpus import case
+from pp_compare.design import build_design
 from pp_compare.deviations import find, load_deviations
+from pp_compare.engines import make_engine
 from pp_compare.errors import InputError
+from pp_compare.files import read_dataset
+from pp_compare.formula import parse_formula
 
 ENTRY = """
 engine = "statsmodels"
@@ -86,8 +91,38 @@ def test_an_entry_that_cannot_be_read_says_where(
     assert "bad.toml" in str(caught.value)
 
 
-def test_every_entry_of_the_project_has_an_example_among_the_cases() -> None:
+def test_every_entry_of_the_project_has_an_example_in_a_case_or_in_a_file_of_its_own() -> None:
     for entry in load_deviations():
         assert entry.examples, entry.id
         for example in entry.examples:
-            assert example.method in case(example.case).methods
+            if example.data is None:
+                assert example.method in case(example.case).methods
+            else:
+                assert len(read_dataset(example.data).frame) <= 60, "not a small example"
+
+
+PINNED = [
+    pytest.param(
+        entry,
+        example,
+        id=f"{entry.id}-{example.method}",
+        marks=[pytest.mark.needs_r] if entry.engine in {"lme4", "nlme"} else [],
+    )
+    for entry in load_deviations()
+    for example in entry.examples
+    if example.data
+]
+
+
+@pytest.mark.parametrize(("entry", "example"), PINNED)
+def test_every_deviation_still_shows_in_the_data_that_it_is_pinned_to(entry, example) -> None:
+    """A failure here is good news: the deviation is repaired, and the entry can be retired."""
+    setting = entry.settings[0]
+    name = entry.engine if setting in {"*", "default"} else f"{entry.engine}:{setting}"
+    dataset = read_dataset(example.data)
+    design = build_design(dataset, parse_formula(example.formula, example.method))
+    selection = Selection(example.case, dataset, example.formula, example.method)
+    report = judge(selection, design, {name: make_engine(name).fit(design)}, [entry])
+    assert report.stale == (), f"retire {entry.id}"
+    shown = {line.deviation for line in (*report.comparisons, *report.identities)}
+    assert entry.id in shown

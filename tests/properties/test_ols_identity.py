@@ -1,0 +1,64 @@
+"""The fixed effects are OLS on the predicted cluster means: every engine, on generated data."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import HealthCheck, given, seed, settings
+
+from pp_compare.audit import package_version
+from pp_compare.design import Design, build_design
+from pp_compare.deviations import Deviation, Fact, find, load_deviations, relative_variance
+from pp_compare.engines import make_engine
+from pp_compare.engines.certified.models import certified_model
+from pp_compare.identities import OLS_ON_PREDICTED_MEANS, check_identity
+from pp_compare.model import Fit
+from pp_compare.strategies import Example, random_intercept_cluster_level
+
+ENGINES = [
+    pytest.param("lme4", marks=pytest.mark.needs_r),
+    pytest.param("nlme", marks=pytest.mark.needs_r),
+    "statsmodels",
+]
+# Hypothesis repeats an example now and then, and an engine may fail on one: 200 others stay.
+LENGTHS = [(260, 200), pytest.param((3_000, 2_500), marks=pytest.mark.slow)]
+QUIET = settings(
+    database=None, deadline=None, print_blob=False, suppress_health_check=[HealthCheck.too_slow]
+)
+
+
+def known(design: Design, fit: Fit, quantity: str, cause: str) -> Deviation | None:
+    """The registry's entry for a failure, from the fit itself and the certified optimum."""
+    facts: dict[str, Fact] = {
+        "relative_variance": relative_variance(fit),
+        "boundary": certified_model(design).optimum.singular,
+        "method": design.spec.method,
+    }
+    return find(load_deviations(), fit.engine, package_version(fit), quantity, cause, facts)
+
+
+@pytest.mark.parametrize("length", LENGTHS, ids=["short", "long"])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_identity_holds(engine: str, length: tuple[int, int]) -> None:
+    examples, at_least = length
+    held = set()
+
+    @seed(2016)
+    @settings(QUIET, max_examples=examples)
+    @given(random_intercept_cluster_level())
+    def check(example: Example) -> None:
+        design = build_design(*example)
+        fit = make_engine(engine).fit(design)
+        if fit.status != "ok":
+            assert known(design, fit, "fit", "failure"), fit.messages
+            return
+        if "cluster_mean[g]" not in fit.quantities:
+            assert known(design, fit, "cluster_mean[g]", "failure"), fit.messages
+            return
+        outcome = check_identity(OLS_ON_PREDICTED_MEANS, design, fit)
+        if outcome.verdict == "pass":
+            held.add((design.dataset.sha256(), design.spec.formula, design.spec.method))
+        else:
+            assert known(design, fit, f"identity:{outcome.identity}", "post-processing"), outcome
+
+    check()
+    assert len(held) >= at_least
