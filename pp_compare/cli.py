@@ -27,9 +27,10 @@ from pp_compare.explain import explain
 from pp_compare.files import read_dataset, write_text
 from pp_compare.formula import parse_formula
 from pp_compare.model import Method
+from pp_compare.r_inference import all_inference, first_factor
 from pp_compare.record import ENGINES as RECORDED_ENGINES
 from pp_compare.record import record
-from pp_compare.report.explain_terminal import print_explanation
+from pp_compare.report.explain_terminal import print_explanation, print_inference
 from pp_compare.report.json import to_json
 from pp_compare.report.record import CaseReport, Report
 from pp_compare.report.terminal import print_report
@@ -106,6 +107,9 @@ def explain_command(
     method: Methods = None,
     engine: Annotated[str, typer.Option(help="Whose estimates to explain.")] = "certified",
     na: Annotated[str, typer.Option(help="Rows with missing values: raise or drop.")] = "raise",
+    inference: Annotated[
+        bool, typer.Option("--inference", help="Tests and intervals too, by their definitions.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for explain.html and figures.")] = None,
 ) -> None:
     """Show the steps of partial pooling with a model's own numbers, and why its line lies there."""
@@ -116,11 +120,16 @@ def explain_command(
     ]
     design = _design(selection, _na_policy(na))
     explanation = explain(design, engine, selection.case)
+    tables, remarks = (
+        all_inference(design, selection.case, first_factor(design)) if inference else ([], [])
+    )
     print_explanation(_stdout(), explanation)
+    if inference:
+        print_inference(_stdout(), tables, remarks)
     if out is not None:
         from pp_compare.report.folder import write_explanation  # noqa: PLC0415  # as in _deliver
 
-        write_explanation(out, explanation)
+        write_explanation(out, explanation, tables, remarks)
 
 
 @app.command("cases")

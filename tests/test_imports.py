@@ -20,6 +20,7 @@ LAYERS = [
     {"corpus", "identities", "definitions", "partial_pooling", "strategies"},
     {"engines"},
     {"tolerance", "explain", "inference", "profile"},
+    {"r_inference"},
     {"agreement"},
     {"attribution", "deviations", "record"},
     {"report"},

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from pp_compare.model import Fit
 from pp_compare.profile import CriterionProfile
 from pp_compare.report.digest import Digits, Scatter
-from pp_compare.report.svg import INK, WIDTH, inline_svg, legend_above, look, style
+from pp_compare.report.svg import INK, WIDTH, inline_svg, look, shared_legend, style
 
 CATERPILLAR = 40
 """Levels that a caterpillar shows; of more, as many evenly spaced by rank."""
@@ -54,7 +54,7 @@ def caterpillar(fits: Mapping[str, Fit], group: str, name: str) -> str:
         )
         panels[0].set_yticks(range(len(levels)), levels)
         panels[0].set_ylabel(f"{group}{', ' + shown if shown else ''}")
-        legend_above(panels[0], 4 if len(engines) <= 4 else 3)
+        shared_legend(figure, panels[0], 4 if len(engines) <= 4 else 3)
         return inline_svg(figure, name, f"Predicted random effects of {group} by engine")
 
 
@@ -144,10 +144,13 @@ def heatmap(digits: Digits, name: str = "digits") -> str:
                     axes.text(j, i, text, ha="center", va="center", color=ink, fontsize=8.5)
         axes.set_xticks(range(len(digits.kinds)), [kind.replace("_", " ") for kind in digits.kinds])
         axes.tick_params(axis="both", length=0)
-        axes.tick_params(axis="x", labelsize=9)
+        axes.tick_params(axis="x", labelsize=9, rotation=40)
+        for label in axes.get_xticklabels():
+            label.set_horizontalalignment("right")
+            label.set_rotation_mode("anchor")
         axes.set_yticks(range(len(digits.engines)), digits.engines)
         axes.grid(visible=False)
-        axes.set_xlabel("quantity: digits right, median over the models and minimum (0 to 15)")
+        axes.set_xlabel("quantity (digits right: median, and minimum)")
         axes.set_ylabel("engine")
         return inline_svg(figure, name, "Digits right by engine and quantity")
 
@@ -166,9 +169,11 @@ def agreement_figure(points: Scatter, name: str = "agreement") -> str:
                     linewidths=0, label=engine,
                 )  # fmt: skip
         left.set_xscale("log")
+        left.xaxis.set_major_formatter(lambda rows, _: f"{rows:g}")
+        left.minorticks_off()
         left.set_xlabel("rows N")
         right.set_xlabel("intraclass correlation")
         left.set_ylabel("digits right,\nleast of the variance components")
         left.set_ylim(-0.5, 15.5)
-        legend_above(left, 3)
+        shared_legend(figure, left, 3)
         return inline_svg(figure, name, "Digits of the variance components against N and ICC")

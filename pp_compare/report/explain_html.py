@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from pp_compare.explain import Explanation
+from pp_compare.inference import InferenceTable
 from pp_compare.partial_pooling import cluster_design, cluster_means
 from pp_compare.profile import criterion_profile
 from pp_compare.report.audit_figures import profile_figure
+from pp_compare.report.inference_tables import defined_tables
 from pp_compare.report.page import render, trusted
 from pp_compare.report.pooling_figures import (
     level_names,
@@ -21,8 +24,10 @@ from pp_compare.report.pooling_figures import (
 from pp_compare.report.story import steps, why
 
 
-def explanation_html(e: Explanation) -> str:
-    """The page: the answer, the slider, the figures, the steps."""
+def explanation_html(
+    e: Explanation, inference: Sequence[InferenceTable] = (), remarks: Sequence[str] = ()
+) -> str:
+    """The page: the answer, the slider, the figures, the steps, and inference where it is given."""
     design = e.design
     profile = criterion_profile(design, {e.fit.engine: e.fit})
     figures = {
@@ -45,6 +50,8 @@ def explanation_html(e: Explanation) -> str:
         group=e.group,
         why=why(e),
         steps=steps(e),
+        inference=defined_tables(inference),
+        remarks=remarks,
         figures={name: trusted(svg) for name, svg in figures.items()},
     )
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
 from pp_compare.explain import Explanation
+from pp_compare.inference import InferenceTable
+from pp_compare.report.inference_tables import defined_tables
 from pp_compare.report.story import Table, steps, why
 
 SHOWN = 40
@@ -26,6 +30,18 @@ def print_explanation(console: Console, e: Explanation) -> None:
             if hidden > 0:
                 console.print(Text(f"  ... and {hidden} more; --out DIR writes the page", "dim"))
     console.print("", Text("Why", style="bold"), Text(" ".join(why(e))), sep="\n")
+
+
+def print_inference(
+    console: Console, tables: Sequence[InferenceTable], remarks: Sequence[str]
+) -> None:
+    """Print tests and intervals, a table a definition."""
+    console.print("", Text("Tests and intervals, definition by definition", style="bold"), sep="\n")
+    for remark in remarks:
+        console.print(Text(remark, style="dim"))
+    for part in defined_tables(tables):
+        console.print("", Text.assemble((part.title, "bold"), f": {part.definition}"), sep="\n")
+        console.print(Padding(_table(part.table), (0, 0, 0, 2)))
 
 
 def _table(table: Table) -> RichTable:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pp_compare.deviations import Deviation
 from pp_compare.explain import Explanation
 from pp_compare.files import write_text
+from pp_compare.inference import InferenceTable
 from pp_compare.report.explain_html import explanation_html
 from pp_compare.report.gallery import Designs, gallery
 from pp_compare.report.html import report_html
@@ -30,9 +31,14 @@ def write_report(
         write_text(folder / "cases" / name / "data.csv", case.data_csv)
 
 
-def write_explanation(folder: Path, e: Explanation) -> None:
+def write_explanation(
+    folder: Path,
+    e: Explanation,
+    inference: Sequence[InferenceTable] = (),
+    remarks: Sequence[str] = (),
+) -> None:
     """Write explain.html and its figures as files of their own."""
-    write_text(folder / "explain.html", explanation_html(e))
+    write_text(folder / "explain.html", explanation_html(e, inference, remarks))
     figures = {
         "lines": lines_figure(e),
         "refit": lines_figure(e, refit=True),

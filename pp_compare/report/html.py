@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pp_compare.deviations import Deviation
+from pp_compare.identities import IDENTITIES
 from pp_compare.report.audit_figures import agreement_figure, heatmap
 from pp_compare.report.columns import COLUMNS, packed
 from pp_compare.report.digest import (
@@ -41,6 +42,16 @@ class ModelRow:
     formula: str
     why: str
     cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class IdentityCount:
+    """How often an identity held."""
+
+    id: str
+    statement: str
+    held: int
+    checked: int
 
 
 def report_html(
@@ -130,20 +141,19 @@ def _skipped(report: Report) -> list[tuple[str, list[str]]]:
     return list(found.items())
 
 
-def _identities(report: Report) -> list[tuple[str, int, int]]:
+def _identities(report: Report) -> list[IdentityCount]:
     """Each identity with how often it held and how often it was checked."""
     checks = [
         check for case in report.cases for check in case.identities if check.verdict != "skip"
     ]
-    names = dict.fromkeys(check.identity for check in checks)
-    return [
-        (
-            name,
-            sum(check.verdict == "pass" for check in checks if check.identity == name),
-            sum(check.identity == name for check in checks),
+    statements = {identity.id: identity.statement for identity in IDENTITIES}
+    found = []
+    for name in dict.fromkeys(check.identity for check in checks):
+        verdicts = [check.verdict for check in checks if check.identity == name]
+        found.append(
+            IdentityCount(name, statements.get(name, ""), verdicts.count("pass"), len(verdicts))
         )
-        for name in names
-    ]
+    return found
 
 
 def _heatmap(report: Report) -> str | None:
@@ -159,9 +169,9 @@ def _agreement(report: Report) -> str | None:
 def _model(case: CaseReport, engines: Sequence[str]) -> ModelRow:
     groups = ", ".join(f"{count} {name}" for name, count in case.n_groups.items())
     cells = [
+        *(_engine_cell(case, engine) for engine in engines),
         Cell(str(case.n_obs), case.n_obs),
         Cell(groups, max(case.n_groups.values(), default=0)),
-        *(_engine_cell(case, engine) for engine in engines),
     ]
     return ModelRow(case.title, case.formula, case.why, tuple(cells))
 

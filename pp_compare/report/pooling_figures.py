@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from pp_compare.explain import Explanation
 from pp_compare.partial_pooling import cluster_design
-from pp_compare.report.svg import INK, WIDTH, inline_svg, legend_above, style
+from pp_compare.report.svg import INK, WIDTH, inline_svg, legend_above, shared_legend, style
 
 OBSERVED, PREDICTED, REFIT = "#8aa9c4", "#d9822b", "#d62728"
 NAMED = 24
@@ -104,7 +104,7 @@ def weights_figure(e: Explanation, name: str = "weights") -> str:
         panels[0].set_yticks(y if named else [], texts if named else [])
         panels[0].set_ylabel(f"{e.group} (rows)" if named else f"{len(clusters)} {e.group}")
         panels[0].invert_yaxis()
-        legend_above(panels[0], 2)
+        shared_legend(figure, panels[0], 2)
         return inline_svg(figure, name, _description(e, "weights of the clusters"))
 
 

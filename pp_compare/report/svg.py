@@ -74,6 +74,12 @@ def legend_above(axes: Axes, columns: int = 3) -> None:
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=columns, borderaxespad=0.2)
 
 
+def shared_legend(figure: Figure, axes: Axes, columns: int) -> None:
+    """One legend above all panels, where it takes no panel's width."""
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper left", ncols=columns)
+
+
 def inline_svg(figure: Figure, name: str, description: str) -> str:
     """The figure as an ``<svg>`` element.
 

@@ -11,12 +11,12 @@
   const rows = data.sizes.reduce((a, b) => a + b, 0);
   const show = (x) => String(Number(x.toPrecision(5)));
 
-  // Weight of an average cluster from 0 to 1 is the slider; the last step stops short of infinity.
-  const ratioAt = (position) => {
-    const weight = Math.min(position / 1000, 0.9995);
-    return weight / (1 - weight) / (rows / m);
-  };
-  const positionOf = (ratio) => 1000 * (ratio * rows / m) / (1 + ratio * rows / m);
+  // The slider moves log(1 + n ratio) of an average cluster: 0 at 0, a logarithm far from it. It ends
+  // well past the estimate, where nothing is pooled any more.
+  const STEPS = 1000, size = rows / m;
+  const end = Math.max(Math.log1p(data.ratio * size) + 4, 7);
+  const ratioAt = (position) => Math.expm1(end * position / STEPS) / size;
+  const positionOf = (ratio) => STEPS * Math.log1p(ratio * size) / end;
 
   function solve(A, b) {
     const M = A.map((row, i) => [...row, b[i]]);
@@ -61,7 +61,7 @@
 
   const left = 64, right = 552, top = 12, bottom = 340;
   const lm = fixedPart(data.lm);
-  const all = [...data.observed, ...lm, ...predict(data.ratio).line, ...fixedPart(fixedEffects(ratioAt(1000)))];
+  const all = [...data.observed, ...lm, ...predict(data.ratio).line, ...fixedPart(fixedEffects(ratioAt(STEPS)))];
   const low = Math.min(...all), span = (Math.max(...all) - low) || 1;
   const xs = data.place, x0 = Math.min(...xs) - data.width, x1 = Math.max(...xs) + data.width;
   const sx = (x) => left + (right - left) * (x - x0) / (x1 - x0);
