@@ -34,6 +34,7 @@ from pp_compare.report.explain_terminal import print_explanation, print_inferenc
 from pp_compare.report.json import to_json
 from pp_compare.report.record import CaseReport, Report
 from pp_compare.report.terminal import print_report
+from pp_compare.reproduce import write_bundle
 
 app = typer.Typer(
     help="Verify linear mixed models: lme4, nlme and statsmodels on identical data, against each "
@@ -77,6 +78,9 @@ def audit_command(
     limit: Annotated[float, typer.Option(help="Seconds that one fit may take.")] = 60.0,
     out: Annotated[Path | None, typer.Option(help="Folder for the reports and the data.")] = None,
     json: Annotated[str | None, typer.Option(help="File for report.json; - for stdout.")] = None,
+    bundle: Annotated[
+        Path | None, typer.Option(help="Folder for one bundle a failing case, as by reproduce.")
+    ] = None,
 ) -> None:
     """Fit every model with every engine, and say how well they agree, who is right, and why not."""
     policy = _na_policy(na)
@@ -94,7 +98,36 @@ def audit_command(
         )
     chosen: dict[tuple[str, str], Selection] = {(s.case, s.method): s for s in selections}
     _deliver(report, out, json, lambda c: _design(chosen[c.case, c.method], policy))
+    if bundle is not None:
+        for failing in (c for c in report.cases if c.failing):
+            write_bundle(
+                bundle / failing.file_name,
+                _design(chosen[failing.case, failing.method], policy),
+                failing,
+            )
     raise typer.Exit(report.exit_status)
+
+
+@app.command("reproduce")
+def reproduce_command(
+    subject: Annotated[str, typer.Argument(help="A named case, or a CSV file with --formula.")],
+    formula: Annotated[str | None, typer.Option(help="As in lme4: 'y ~ x + (1|g)'.")] = None,
+    engine: Engines = None,
+    method: Methods = None,
+    na: Annotated[str, typer.Option(help="Rows with missing values: raise or drop.")] = "raise",
+    out: Annotated[Path, typer.Option(help="Folder for the bundles.")] = Path("bundles"),
+) -> None:
+    """Write data, scripts and an issue with which anybody can see what the audit sees."""
+    if formula is None:
+        selections = _selections([subject], _methods(method), None, None, None, True)
+    else:
+        selections = _selections(None, _methods(method), Path(subject), formula, None, True)
+    policy = _na_policy(na)
+    report = audit(selections, (*(engine or DEFAULT_ENGINES), "certified"), na=policy)
+    for selection, judged in zip(selections, report.cases, strict=True):
+        folder = out / judged.file_name
+        for path in write_bundle(folder, _design(selection, policy), judged):
+            _stdout().print(_escape(str(path)), soft_wrap=True)
 
 
 @app.command("explain")

@@ -26,13 +26,15 @@ LAYERS = [
     {"report"},
     {"provenance"},
     {"audit"},
+    {"reproduce", "metamorphic"},
+    {"search"},
     {"doctor"},
     {"cli"},
     {"__main__"},
 ]
 ONLY_IMPORTERS = {
     "rpy2": {"engines/_rpy2.py"},
-    "hypothesis": {"strategies.py"},
+    "hypothesis": {"strategies.py", "search.py"},
     "pytest": {"plugin.py", "conformance"},
     "typer": {"cli.py"},
     "flint": {"engines/certified", "nist.py"},

@@ -99,15 +99,9 @@ class StatsmodelsEngine:
         )
 
     def _answer(self, design: Design, plan: Layout) -> dict[str, Any]:
-        frame = _frame(design, plan)
+        asked = arguments(design, plan)
         start = time.perf_counter()
-        model = MixedLM.from_formula(
-            _fixed_formula(design),
-            frame,
-            groups=plan.group,
-            re_formula=_random_formula(design, plan.correlated),
-            vc_formula=_component_formulas(design, plan),
-        )
+        model = MixedLM.from_formula(**asked)
         result = model.fit(reml=design.spec.method == "REML", **self.options)
         quantities, problem = _quantities(design, plan, result)
         return {
@@ -120,6 +114,17 @@ class StatsmodelsEngine:
                 design, _our_labels(design, model), model.exog, model.endog
             ),
         }
+
+
+def arguments(design: Design, plan: Layout) -> dict[str, Any]:
+    """Arguments of ``MixedLM.from_formula``: data and formulas in aliases that are plain words."""
+    return {
+        "formula": _fixed_formula(design),
+        "data": _frame(design, plan),
+        "groups": plan.group,
+        "re_formula": _random_formula(design, plan.correlated),
+        "vc_formula": _component_formulas(design, plan),
+    }
 
 
 def layout(design: Design) -> Layout | str:

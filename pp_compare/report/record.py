@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -75,6 +76,17 @@ class CaseReport:
     def title(self) -> str:
         """Case and method, as in tables."""
         return f"{self.case} {self.method}"
+
+    @property
+    def file_name(self) -> str:
+        """Case and method as a plain name of a folder."""
+        return re.sub(r"[^A-Za-z0-9_.-]+", "_", f"{self.case}-{self.method}").lstrip(".")
+
+    @property
+    def failing(self) -> bool:
+        """Whether anything unexpected was found."""
+        verdicts = [c.verdict for c in self.identities] + [c.verdict for c in self.comparisons]
+        return bool(self.stale) or "fail" in verdicts
 
 
 @dataclass(frozen=True, eq=False)
