@@ -1,0 +1,215 @@
+"""Columns, documents, figures and the digest: what needs no browser."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import json
+import re
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from pp_compare.model import Fit, Quantity
+from pp_compare.profile import criterion_profile
+from pp_compare.report.audit_figures import agreement_figure, caterpillar, heatmap, profile_figure
+from pp_compare.report.columns import COLUMNS, packed
+from pp_compare.report.digest import digits_of, findings, icc, scatter_of
+from pp_compare.report.document import Document, Section, to_markdown, to_page
+from pp_compare.report.evidence import camis_table, qualification, source_checksum
+from pp_compare.report.folder import write_report
+from pp_compare.report.record import Report
+from pp_compare.report.story import Table
+from tests.examples import corpus_design
+from tests.report.conftest import HOSTILE
+
+
+def table_of(section: str, document: Document) -> list[dict[str, str]]:
+    table = next(s.table for s in document.sections if s.title == section)
+    assert table is not None
+    return [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+
+
+def test_every_number_of_the_report_is_in_the_columns(report: Report):
+    document = json.loads(gzip.decompress(base64.b64decode(packed(report))))
+    columns = document["columns"]
+    assert tuple(columns) == COLUMNS
+    rows = [
+        {name: column["levels"][column["codes"][i]] for name, column in columns.items()}
+        for i in range(document["rows"])
+    ]
+    lines = [(case.title, line) for case in report.cases for line in case.comparisons]
+    found = [row for row in rows if row["check"] != "identity"]
+    for (title, line), row in zip(lines, found, strict=True):
+        assert (row["model"], row["candidate"], row["quantity"]) == (
+            title, line.candidate, line.quantity,
+        )  # fmt: skip
+        assert row["verdict"] == line.verdict
+        if np.isfinite(line.candidate_value):
+            assert row["candidate value"] == float(f"{line.candidate_value:.12g}")
+        else:
+            written = None if np.isnan(line.candidate_value) else str(line.candidate_value)
+            assert row["candidate value"] == written
+
+
+def test_ranks_are_the_order_of_the_values(report: Report):
+    columns = json.loads(gzip.decompress(base64.b64decode(packed(report))))["columns"]
+    errors = [level for level in columns["error"]["levels"] if isinstance(level, float)]
+    assert errors == sorted(errors)
+    assert columns["verdict"]["levels"] == [
+        v for v in ("fail", "known", "pass", "skip") if v in columns["verdict"]["levels"]
+    ]
+
+
+def test_a_report_is_the_same_bytes_twice(report: Report, designs, tmp_path):
+    for folder in ("a", "b"):
+        write_report(tmp_path / folder, report, (), designs)
+    for path in sorted((tmp_path / "a").rglob("*")):
+        if path.is_file():
+            assert (
+                path.read_bytes()
+                == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes()
+            )
+    names = {path.name for path in (tmp_path / "a").iterdir()}
+    assert {"report.json", "report.html", "qualification.md", "camis.html", "cases"} <= names
+
+
+def test_the_findings_name_the_wrong_optimum_first_where_it_is(report: Report):
+    found = findings(report)
+    wrong = next(f for f in found if f.cause == "wrong optimum")
+    assert wrong.title == "two_optima_ml ML"
+    assert wrong.models == 1
+    # What follows from the wrong optimum is not told again.
+    assert wrong.numbers == 1
+
+
+def test_the_digits_are_the_worst_number_of_each_model(report: Report):
+    digits = digits_of(report)
+    i, j = digits.engines.index("statsmodels"), digits.kinds.index("beta")
+    by_model = [
+        min(x.digits for x in case.comparisons if x.candidate == "statsmodels"
+            and x.kind == "truth" and x.quantity == "beta")
+        for case in report.cases
+    ]  # fmt: skip
+    assert digits.median[i, j] == np.median(by_model)
+    assert digits.least[i, j] == min(by_model)
+
+
+def test_icc_counts_intercepts_only():
+    labels = ("Intercept", "x")
+    cov = Quantity("random_cov[g]", np.array([[3.0, 0.5], [0.5, 7.0]]), labels, labels)
+    fit = Fit("e", "ok", {"random_cov[g]": cov, "sigma": Quantity("sigma", np.array(1.0))})
+    assert icc(fit) == 0.75
+
+
+def test_qualification_says_what_was_run_and_leaves_the_signatures_blank(report: Report):
+    document = qualification(report, ())
+    installed = {row["item"]: row["found"] for row in table_of(
+        "Installation qualification (IQ)", document)}  # fmt: skip
+    assert installed["statsmodels"] == "0.15.0"
+    assert installed["SHA-256 of the pp_compare sources"] == source_checksum()
+    models = table_of("Performance qualification (PQ)", document)
+    assert [row["SHA-256 of the data"] for row in models] == [c.data_sha256 for c in report.cases]
+    assert models[1]["statsmodels"] == "fail"
+    impact = {row["what it is"]: row for row in table_of("Deviations and their impact", document)}
+    wrong = next(row for what, row in impact.items() if "wrong optimum" in what)
+    assert "fixed effects move by up to" in wrong["impact, at its worst here"]
+    for row in table_of("Signatures", document):
+        assert (row["name"], row["date"], row["signature"]) == ("", "", "")
+
+
+def test_a_clean_run_has_no_deviations(report: Report):
+    cases = tuple(replace(case, comparisons=(), identities=()) for case in report.cases)
+    document = qualification(replace(report, cases=cases), ())
+    section = next(s for s in document.sections if s.title == "Deviations and their impact")
+    assert (section.paragraphs, section.table) == (("None was found.",), None)
+    assert "did not" not in to_markdown(document)
+    assert "The run not passed" in to_markdown(document)  # nothing was compared: no pass
+
+
+def test_camis_compares_statsmodels_with_r(report: Report):
+    lines = tuple(
+        replace(line, reference="lme4", candidate="statsmodels")
+        for line in report.cases[0].comparisons
+        if line.candidate == "statsmodels"
+    )
+    document = camis_table(
+        replace(report, cases=(replace(report.cases[0], comparisons=lines),)), ()
+    )
+    rows = {row["Statistic"]: row for row in table_of("Comparison", document)}
+    worst = {"beta": "Fixed effects", "beta_cov": "Covariance of the fixed effects"}
+    for quantity, statistic in worst.items():
+        agreed = all(line.verdict == "pass" for line in lines if line.quantity == quantity)
+        assert rows[statistic]["Match"] == ("Yes" if agreed else "No")
+    assert rows["Fixed effects"]["R"] == "lme4::lmer"
+    assert table_of("Comparison", camis_table(report, ())) == []
+
+
+def test_markdown_and_page_show_text_as_text():
+    cell = f"{HOSTILE} | a\nb *c* [d](e) `f`"
+    document = Document(HOSTILE, (Section("s", (cell,), Table(("x",), ((cell,),))),))
+    markdown = to_markdown(document)
+    assert "<script" not in markdown
+    assert r"\| a b \*c\* \[d\]" in markdown
+    # One line a row, however many the text has.
+    assert len([line for line in markdown.splitlines() if line.startswith("|")]) == 3
+    assert HOSTILE not in to_page(document)
+
+
+def figures(report: Report) -> dict[str, str]:
+    fits = dict(report.cases[1].fits)
+    design = corpus_design("two_optima_ml", "ML")
+    return {
+        "heatmap": heatmap(digits_of(report)),
+        "agreement": agreement_figure(scatter_of(report)),
+        "caterpillar": caterpillar(fits, "cluster", "blups"),
+        "profile": profile_figure(criterion_profile(design, fits), "profile", "ML"),
+    }
+
+
+def test_figures_are_well_formed_and_label_their_axes(report: Report):
+    words = {
+        "heatmap": ["engine", "quantity (digits right: median, and minimum)", "statsmodels"],
+        "agreement": ["rows N", "intraclass correlation", "digits right,"],
+        "caterpillar": ["predicted Intercept", "cluster", "certified"],
+        "profile": ["tau2 / sigma2 (logarithmic far from 0)", "certified optimum",
+                    "other local optimum", "statsmodels: +0.13"],
+    }  # fmt: skip
+    for name, svg in figures(report).items():
+        root = ElementTree.fromstring(svg)
+        texts = [
+            "".join(node.itertext()).strip() for node in root.iter() if node.tag.endswith("text")
+        ]
+        for word in words[name]:
+            assert word in texts, (name, word, texts)
+        assert "#010203" not in svg
+
+
+def test_ids_of_two_figures_do_not_meet(report: Report):
+    a, b = (caterpillar(report.cases[0].fits, "cluster", name) for name in ("one", "two"))
+    ids = [set(re.findall(r'\bid="([^"]+)"', svg)) for svg in (a, b)]
+    assert ids[0]
+    assert not ids[0] & ids[1]
+    used = set(re.findall(r"url\(#([^)]+)\)", a)) | set(re.findall(r'href="#([^"]+)"', a))
+    assert used <= ids[0]
+
+
+def test_a_profile_touches_its_optima_and_the_stops_of_the_engines(report: Report):
+    profile = criterion_profile(corpus_design("two_optima_ml", "ML"), dict(report.cases[1].fits))
+    assert [float(point.position[0]) for point in profile.optima] == [
+        0,
+        pytest.approx(1.41298592176),
+    ]
+    assert profile.deviance.min() == pytest.approx(37.1816123443, abs=1e-10)
+    assert profile.stops["statsmodels"] == pytest.approx((1.41298, 37.3156770), rel=1e-5)
+    # The curve goes down, up over the ridge, down to the second optimum, and up.
+    turns = np.flatnonzero(np.diff(np.sign(np.diff(profile.deviance))))
+    assert len(turns) == 2
+
+
+def test_the_checksum_of_the_sources_is_one():
+    assert re.fullmatch("[0-9a-f]{64}", source_checksum())
+    assert source_checksum() != hashlib.sha256(b"").hexdigest()
