@@ -207,16 +207,22 @@ def _impact(report: Report, candidate: str, cause: str, deviation: str | None) -
     ]
     if any(line.quantity == "fit" for _, line in lines):
         return "no estimates"
-    said = []
-    shifts = [_shift(case, line) for case, line in lines if line.quantity == "beta"]
-    if cause in MOVES_ESTIMATES:
-        said.append(f"fixed effects move by up to {_largest(shifts):.2g} standard errors")
-    se = [_relative(line) for _, line in lines if line.quantity == "beta_se"]
-    if se:
-        said.append(f"their standard errors are off by up to {100 * _largest(se):.2g} %")
-    variances = [_relative(x) for _, x in lines if kind_of(x.quantity) == "random_cov"]
-    if variances:
-        said.append(f"variances are off by up to {100 * _largest(variances):.2g} %")
+    effects = {
+        "fixed effects move by up to {:.3g} standard errors": [
+            _shift(case, line)
+            for case, line in lines
+            if line.quantity == "beta" and cause in MOVES_ESTIMATES
+        ],
+        "their standard errors are off by up to {:.3g} %": [
+            100 * _relative(line) for _, line in lines if line.quantity == "beta_se"
+        ],
+        "variances are off by up to {:.3g} %": [
+            100 * _relative(line) for _, line in lines if kind_of(line.quantity) == "random_cov"
+        ],
+    }
+    said = [text.format(_largest(sizes)) for text, sizes in effects.items() if _largest(sizes) > 0]
+    if any(kind_of(x.quantity) == "random_cov" and x.reference_value == 0 for _, x in lines):
+        said.append("a variance or covariance is not 0 where the truth is")
     return "; ".join(said) or "none on fixed effects, their standard errors or variances"
 
 
