@@ -88,28 +88,23 @@ def _significant(value: float, digits: int) -> float:
 
 
 def _column(name: str, values: Sequence[Any]) -> dict[str, Any]:
-    levels = _sorted(name, values)
-    # NaN is not equal to itself; its text is.
-    place = {repr(level): i for i, level in enumerate(levels)}
-    return {
-        "levels": [_plain(level) for level in levels],
-        "codes": [place[repr(value)] for value in values],
-    }
+    # NaN is not equal to itself and would never be found again; None is.
+    keys = [None if isinstance(v, float) and math.isnan(v) else v for v in values]
+    levels = _sorted(name, dict.fromkeys(keys))
+    place = {level: i for i, level in enumerate(levels)}
+    return {"levels": [_plain(level) for level in levels], "codes": [place[key] for key in keys]}
 
 
-def _sorted(name: str, values: Iterable[Any]) -> list[Any]:
-    distinct = list({repr(value): value for value in values}.values())
+def _sorted(name: str, distinct: Iterable[Any]) -> list[Any]:
     if name == "model":
-        return distinct
+        return list(distinct)
     if name == "verdict":
         return sorted(distinct, key=SEVERITY.index)
     if name in NUMBERS:
-        return sorted(distinct, key=lambda x: (math.isnan(x), x))
+        return sorted(distinct, key=lambda x: math.inf if x is None else x)
     return sorted(distinct)
 
 
 def _plain(value: Any) -> Any:
-    """JSON has no NaN and no infinity."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else str(value)
-    return value
+    """JSON has no infinity."""
+    return str(value) if isinstance(value, float) and math.isinf(value) else value

@@ -69,13 +69,19 @@ def engines_of(report: Report) -> list[str]:
     return list(dict.fromkeys(engine for case in report.cases for engine in case.fits))
 
 
-def least_digits(case: CaseReport, engine: str, *kinds: str) -> float:
-    """Digits of an engine's worst number of some kinds against the truth; nan without any."""
-    found = [
-        line.digits
-        for line in case.comparisons
-        if line.candidate == engine and line.kind == "truth" and kind_of(line.quantity) in kinds
-    ]
+def least_digits(case: CaseReport) -> dict[tuple[str, str], float]:
+    """Digits of each engine's worst number of each kind against the truth."""
+    found: dict[tuple[str, str], float] = {}
+    for line in case.comparisons:
+        if line.kind == "truth":
+            key = (line.candidate, kind_of(line.quantity))
+            found[key] = min(line.digits, found.get(key, math.inf))
+    return found
+
+
+def variance_digits(least: dict[tuple[str, str], float], engine: str) -> float:
+    """Digits of an engine's worst variance component; nan without any."""
+    found = [least[engine, kind] for kind in ("random_cov", "sigma") if (engine, kind) in least]
     return min(found, default=math.nan)
 
 
@@ -92,12 +98,9 @@ def worst(verdicts: Iterable[str]) -> str:
 
 def digits_of(report: Report) -> Digits:
     """Digits by engine and kind of quantity."""
+    by_case = [least_digits(case) for case in report.cases]
     table = {
-        (engine, kind): [
-            value
-            for case in report.cases
-            if not math.isnan(value := least_digits(case, engine, kind))
-        ]
+        (engine, kind): [least[engine, kind] for least in by_case if (engine, kind) in least]
         for engine in engines_of(report)
         for kind in KINDS
     }
@@ -119,8 +122,9 @@ def scatter_of(report: Report) -> Scatter:
         (engine, case.n_obs, icc(case.fits["certified"]), digits)
         for case in report.cases
         if "certified" in case.fits and case.fits["certified"].status == "ok"
+        for least in [least_digits(case)]
         for engine in case.fits
-        if not math.isnan(digits := least_digits(case, engine, "random_cov", "sigma"))
+        if not math.isnan(digits := variance_digits(least, engine))
     ]
     engine = [point[0] for point in points]
     numbers = np.array([point[1:] for point in points], dtype=float).reshape(-1, 3)

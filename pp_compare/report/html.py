@@ -17,6 +17,7 @@ from pp_compare.report.digest import (
     findings,
     least_digits,
     scatter_of,
+    variance_digits,
     worst,
 )
 from pp_compare.report.gallery import Picture
@@ -168,15 +169,16 @@ def _agreement(report: Report) -> str | None:
 
 def _model(case: CaseReport, engines: Sequence[str]) -> ModelRow:
     groups = ", ".join(f"{count} {name}" for name, count in case.n_groups.items())
+    least = least_digits(case)
     cells = [
-        *(_engine_cell(case, engine) for engine in engines),
+        *(_engine_cell(case, engine, least) for engine in engines),
         Cell(str(case.n_obs), case.n_obs),
         Cell(groups, max(case.n_groups.values(), default=0)),
     ]
     return ModelRow(case.title, case.formula, case.why, tuple(cells))
 
 
-def _engine_cell(case: CaseReport, engine: str) -> Cell:
+def _engine_cell(case: CaseReport, engine: str, least: dict[tuple[str, str], float]) -> Cell:
     fit = case.fits.get(engine)
     if fit is None:
         return Cell("", math.inf)
@@ -186,8 +188,8 @@ def _engine_cell(case: CaseReport, engine: str) -> Cell:
         return Cell(f"{fit.extra.get('claim')} optimum", 16.0)
     lines = [line for line in case.comparisons if line.candidate == engine]
     verdict = worst(line.verdict for line in lines)
-    beta = least_digits(case, engine, "beta")
-    variances = least_digits(case, engine, "random_cov", "sigma")
+    beta = least.get((engine, "beta"), math.nan)
+    variances = variance_digits(least, engine)
     if math.isnan(beta) or math.isnan(variances):
         return Cell(verdict, 17.0, verdict)
     return Cell(f"{verdict} {beta:.1f} / {variances:.1f}", min(beta, variances), verdict)

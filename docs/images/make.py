@@ -1,0 +1,50 @@
+"""Draw the pictures of the documentation: ``python docs/images/make.py``.
+
+Needs no R: lme4 and nlme are played back from the recorded references.
+"""
+
+from pathlib import Path
+
+from pp_compare.corpus import case
+from pp_compare.design import Design, build_design
+from pp_compare.engines import make_engine
+from pp_compare.explain import explain
+from pp_compare.files import write_text
+from pp_compare.model import Method
+from pp_compare.profile import criterion_profile
+from pp_compare.report.audit_figures import profile_figure
+from pp_compare.report.pooling_figures import lines_figure, points_figure, weights_figure
+from pp_compare.report.svg import standalone_svg
+
+HERE = Path(__file__).parent
+ENGINES = {
+    "lme4": "recorded:bookworm/lme4",
+    "nlme": "recorded:bookworm/nlme",
+    "statsmodels": "statsmodels",
+}
+
+
+def design_of(name: str, method: Method = "REML") -> Design:
+    """Design of a named case."""
+    known = case(name)
+    return build_design(known.dataset, known.spec(method))
+
+
+def main() -> None:
+    """Write one SVG a figure."""
+    e = explain(design_of("seed_case1"), title="seed_case1")
+    two = design_of("two_optima_ml", "ML")
+    fits = {engine: make_engine(source).fit(two) for engine, source in ENGINES.items()}
+    figures = {
+        "pooling": lines_figure(e, "pooling"),
+        "refit": lines_figure(e, "refit", refit=True),
+        "points": points_figure(e, "points"),
+        "weights": weights_figure(e, "weights"),
+        "two-optima": profile_figure(criterion_profile(two, fits), "profile", "ML"),
+    }
+    for name, svg in figures.items():
+        write_text(HERE / f"{name}.svg", standalone_svg(svg))
+
+
+if __name__ == "__main__":
+    main()
