@@ -130,6 +130,33 @@ def reproduce_command(
             _stdout().print(_escape(str(path)), soft_wrap=True)
 
 
+@app.command("search")
+def search_command(
+    engine: Annotated[str, typer.Option(help="Engine id.")] = "statsmodels",
+    seconds: Annotated[float, typer.Option(help="For the whole search.")] = 600.0,
+    seed: Annotated[int, typer.Option(help="Of the generated data.")] = 1,
+    bundle: Annotated[Path | None, typer.Option(help="Folder for one bundle a finding.")] = None,
+) -> None:
+    """Look for trouble on generated data, without a registry: find, shrink, and bundle."""
+    # Hypothesis, which only this command needs, is not part of a plain installation.
+    try:
+        from pp_compare import search as hunting  # noqa: PLC0415
+    except ImportError as error:
+        raise UnavailableError(f"{error}; 'pip install hypothesis' brings it") from error
+    console = _stdout()
+    found = 0
+    for finding in hunting.search(engine, seconds, seed, _say):
+        found += 1
+        title = finding.hunt.title.format(engine=finding.engine)
+        console.print(
+            f"[bold]{finding.hunt.id}[/] {_escape(title)}: {len(finding.example[0].frame)} rows, "
+            f"first after {finding.seconds:.1f} s, {finding.tried} data sets"
+        )
+        if bundle is not None:
+            hunting.bundle(bundle, finding)
+    raise typer.Exit(1 if found else 0)
+
+
 @app.command("explain")
 def explain_command(
     name: Annotated[str | None, typer.Argument(help="A named case.")] = None,
@@ -315,6 +342,10 @@ def _deliver(
         from pp_compare.report.folder import write_report  # noqa: PLC0415
 
         write_report(out, report, load_deviations(), designs)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}?\n")
 
 
 def _stdout() -> Console:

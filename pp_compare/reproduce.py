@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,13 @@ SHOWN_ROWS = 40
 """Data of up to so many rows stand in the issue itself."""
 
 
-def write_bundle(folder: Path, design: Design, case: CaseReport) -> tuple[Path, ...]:
+def write_bundle(
+    folder: Path,
+    design: Design,
+    case: CaseReport,
+    title: str = "",
+    extra: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[Path, ...]:
     """Write everything that reproduces one audited case.
 
     Parameters
@@ -37,6 +44,10 @@ def write_bundle(folder: Path, design: Design, case: CaseReport) -> tuple[Path, 
     design : Design
         Of the case.
     case : CaseReport
+    title : str
+        Of the issue; by default it is made from the differences.
+    extra : mapping of str to str
+        More files, or others in the place of those below, by name.
 
     Returns
     -------
@@ -52,10 +63,11 @@ def write_bundle(folder: Path, design: Design, case: CaseReport) -> tuple[Path, 
         "levels.csv": levels.to_csv(index=False, lineterminator="\n"),
         "expected.json": json.dumps(_expected(case), indent=1, ensure_ascii=False) + "\n",
         "reproduce.R": _r_script(design, case),
-        "ISSUE.md": _issue(design, case),
+        "ISSUE.md": _issue(design, case, title),
     }
     if not isinstance(layout(design), str):
         texts["reproduce.py"] = _python_script(design, case)
+    texts |= extra
     for name, text in texts.items():
         write_text(folder / name, text)
     return tuple(folder / name for name in texts)
@@ -203,11 +215,11 @@ def _filled(template: str, **values: str) -> str:
 # ---- the issue ----------------------------------------------------------------------------------
 
 
-def _issue(design: Design, case: CaseReport) -> str:
+def _issue(design: Design, case: CaseReport, title: str) -> str:
     found = _first_causes(case)
     engines = ", ".join(dict.fromkeys(line.candidate for line in found)) or "no engine"
-    title = f"# {engines}: {case.method} fit of a linear mixed model is off"
-    lines = [title, "", "## What happens", ""]
+    title = title or f"{engines}: {case.method} fit of a linear mixed model is off"
+    lines = [f"# {title}", "", "## What happens", ""]
     lines += [f"- {_plain(_sentence(line))}" for line in found] or ["- Nothing differs."]
     lines += ["", "## What is expected", "", *_reference(case), ""]
     lines += ["## How to see it", "", *_how(design), ""]

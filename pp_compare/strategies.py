@@ -331,3 +331,21 @@ def _unit(X: np.ndarray) -> np.ndarray:
 
 def _indicators(codes: np.ndarray) -> np.ndarray:
     return np.asarray(codes[:, None] == np.arange(codes.max() + 1), dtype=float)
+
+
+@st.composite
+def one_cluster_and_singletons(draw: st.DrawFn, *, methods: Sequence[Method] = METHODS) -> Example:
+    """``y ~ 1 + (1|g)``: one cluster of 2 to 8 rows, the rest of one row; small whole numbers.
+
+    Next to nothing is known of the variance between clusters here: the criterion may have two
+    optima, and both sit where rounding is no excuse.
+    """
+    inside = _list(draw, st.integers(2, 8), st.integers(-2, 2))
+    outside = _list(draw, st.integers(2, 4), st.integers(-4, 4))
+    y = np.array([*inside, *outside], dtype=float)
+    if len(set(inside)) == 1:
+        y[0] += 1.0
+    g = [1] * len(inside) + list(range(2, len(outside) + 2))
+    frame = pd.DataFrame({"y": y, "g": g})
+    method = draw(st.sampled_from(tuple(methods)))
+    return Dataset("generated", frame, "generated"), parse_formula("y ~ 1 + (1|g)", method)

@@ -26,7 +26,7 @@ LAYERS = [
     {"report"},
     {"provenance"},
     {"audit"},
-    {"reproduce", "metamorphic"},
+    {"reproduce", "metamorphic", "mixedlm"},
     {"search"},
     {"doctor"},
     {"cli"},

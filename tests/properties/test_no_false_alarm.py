@@ -23,17 +23,18 @@ QUIET = settings(
 
 
 @pytest.mark.parametrize(
-    ("examples", "count"),
+    ("examples", "count", "at_least"),
     [
-        pytest.param(MOSTLY, 200, id="random-intercept"),
-        pytest.param(OTHERS, 40, id="others"),
-        pytest.param(MOSTLY, 4_500, id="random-intercept-long", marks=pytest.mark.slow),
-        pytest.param(OTHERS, 1_000, id="others-long", marks=pytest.mark.slow),
+        pytest.param(MOSTLY, 200, 140, id="random-intercept"),
+        pytest.param(OTHERS, 40, 28, id="others"),
+        pytest.param(MOSTLY, 6_000, 4_300, id="random-intercept-long", marks=pytest.mark.slow),
+        pytest.param(OTHERS, 1_000, 700, id="others-long", marks=pytest.mark.slow),
     ],
 )
 def test_a_faultless_engine_sets_off_nothing(
-    examples: st.SearchStrategy[Example], count: int
+    examples: st.SearchStrategy[Example], count: int, at_least: int
 ) -> None:
+    """Of the examples some repeat, and some have no optimum; so many different ones are left."""
     judged = set()
 
     @seed(5000)
@@ -52,4 +53,4 @@ def test_a_faultless_engine_sets_off_nothing(
         judged.add((design.dataset.sha256(), design.spec.formula, design.spec.method))
 
     check()
-    assert len(judged) >= 0.8 * count
+    assert len(judged) >= at_least
