@@ -82,11 +82,12 @@ likelihood_ratio <- function(fit) {
 }
 
 marginal_means <- function(fit, factor, ...) {
-  found <- as.data.frame(summary(emmeans::emmeans(fit, factor, ...), infer = c(TRUE, FALSE)))
+  found <- as.data.frame(summary(emmeans::emmeans(fit, factor, ...), infer = c(TRUE, TRUE)))
   names(found)[1] <- "term"
   lower <- if (is.null(found$lower.CL)) found$asymp.LCL else found$lower.CL
   upper <- if (is.null(found$upper.CL)) found$asymp.UCL else found$upper.CL
-  table_of(as.character(found$term), found$emmean, found$SE, found$df, NA, NA, lower, upper)
+  ratio <- if (is.null(found$t.ratio)) found$z.ratio else found$t.ratio
+  table_of(as.character(found$term), found$emmean, found$SE, found$df, ratio, found$p.value, lower, upper)
 }
 
 # Nakagawa and Schielzeth (2013), eq. 26 and 27, and the intraclass correlation.

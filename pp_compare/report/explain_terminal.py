@@ -47,7 +47,9 @@ def print_inference(
 def _table(table: Table) -> RichTable:
     found = RichTable(box=None, pad_edge=False, header_style="bold")
     for i, heading in enumerate(table.columns):
-        found.add_column(Text(heading), justify="right" if i else "left", overflow="fold")
+        found.add_column(
+            Text(heading), justify="right" if i >= table.labels else "left", overflow="fold"
+        )
     for row in table.rows[:SHOWN]:
         found.add_row(*map(Text, row))
     return found

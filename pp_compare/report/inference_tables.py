@@ -38,7 +38,7 @@ def _table(tables: Sequence[InferenceTable]) -> Table:
     terms = list(dict.fromkeys(line.term for _, line in lines))
     lines.sort(key=lambda pair: terms.index(pair[1].term))
     rows = tuple((line.term, source, *_cells(line, heads)) for source, line in lines)
-    return Table(("term", "source", *heads), rows)
+    return Table(("term", "source", *heads), rows, labels=2)
 
 
 def _cells(line: Estimate, heads: Sequence[str]) -> list[str]:

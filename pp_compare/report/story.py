@@ -27,10 +27,11 @@ LINE_NAMES = {
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under headings; the first column names the row, the others are numbers."""
+    """Rows of text under headings; the first `labels` columns name the row, others are numbers."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    labels: int = 1
 
 
 @dataclass(frozen=True)
