@@ -27,7 +27,7 @@ Cause = Literal[
     "failure",
 ]
 
-LISTED = 200
+LISTED = 20
 """Quantities with more numbers than this are listed by their worst one only."""
 
 
@@ -147,7 +147,9 @@ def _lines(
             error,
             lre(value, truth),
             limit,
-            tolerance.reason if slack == 1.0 else f"both sides: {tolerance.reason}",
+            tolerance.reason
+            if slack == 1.0 or np.isinf(limit)
+            else f"both sides: {tolerance.reason}",
             _verdict(error, limit),
         )
 
@@ -164,7 +166,8 @@ def _worst(lines: list[Comparison]) -> Comparison:
         ratio = line.error / line.tolerance if line.tolerance else np.inf * line.error
         return float("inf") if np.isnan(ratio) and line.verdict == "fail" else float(ratio)
 
-    return replace(max(lines, key=badness), count=len(lines))
+    digits = min(line.digits for line in lines)
+    return replace(max(lines, key=badness), count=len(lines), digits=digits)
 
 
 def _missing(candidate: Fit, reference: Fit, quantity: Quantity) -> Comparison:

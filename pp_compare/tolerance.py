@@ -77,7 +77,7 @@ def derive_tolerances(design: Design, model: CertifiedModel) -> Tolerances:
     rounding = rounding_at(design, float(best["sigma"].values), covariances)
     criterion = NEGLIGIBLE + rounding.criterion
     if criterion > MEANINGFUL:
-        return _out_of_reach(criterion, best)
+        return _out_of_reach(best)
     axes = model.near(criterion)
     found = {}
     for name, quantity in best.items():
@@ -96,10 +96,7 @@ def derive_tolerances(design: Design, model: CertifiedModel) -> Tolerances:
     return Tolerances(criterion, found)
 
 
-def _out_of_reach(criterion: float, best: dict[str, Quantity]) -> Tolerances:
-    reason = (
-        f"double precision cannot tell: rounding alone may raise the deviance by {criterion:.2g}, "
-        f"more than {MEANINGFUL:g}"
-    )
+def _out_of_reach(best: dict[str, Quantity]) -> Tolerances:
+    reason = "double precision cannot tell"
     values = {name: np.full(quantity.values.shape, np.inf) for name, quantity in best.items()}
     return Tolerances(np.inf, {name: Tolerance(value, reason) for name, value in values.items()})

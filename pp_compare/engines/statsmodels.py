@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import statsmodels
-from statsmodels.regression.mixed_linear_model import MixedLM
+from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams
 
 from pp_compare.design import Block, Column, Design
 from pp_compare.engines import Engine
@@ -25,8 +25,16 @@ from pp_compare.model import Fit, Quantity
 from pp_compare.numerics import design_error
 
 METHODS = ("bfgs", "lbfgs", "cg", "powell", "nm")
-TIGHT: Mapping[str, Any] = {"method": ["bfgs", "nm", "bfgs"], "gtol": 1e-12, "maxiter": 5000}
-"""The closest that MixedLM was found to get to its optimum; see docs/settings."""
+Step = Mapping[str, Any]
+TIGHT: tuple[Step, ...] = (
+    {"method": "powell", "maxiter": 300},
+    {"method": "powell", "maxiter": 300},
+    {"method": "bfgs", "gtol": 1e-12},
+    {"method": "nm", "maxiter": 300},
+)
+"""Arguments of ``fit``, one call after the other, each from where the last one stopped: the closest
+that MixedLM was found to get to its optimum. Powell needs no gradient, so the score's wrong sign
+does not stop it; docs/settings.md has the digits."""
 
 _WHOLE = "all_rows"
 
@@ -34,11 +42,11 @@ _WHOLE = "all_rows"
 def make(setting: str | None) -> Engine:
     """Engine factory: the default, ``tight``, or one optimiser of `METHODS`."""
     if setting is None:
-        return StatsmodelsEngine("statsmodels", {})
+        return StatsmodelsEngine("statsmodels", ({},))
     if setting == "tight":
         return StatsmodelsEngine("statsmodels:tight", TIGHT)
     if setting in METHODS:
-        return StatsmodelsEngine(f"statsmodels:{setting}", {"method": setting})
+        return StatsmodelsEngine(f"statsmodels:{setting}", ({"method": setting},))
     raise InputError(
         f"statsmodels has no setting '{setting}'; there are: tight, {', '.join(METHODS)}"
     )
@@ -65,10 +73,10 @@ class Layout:
 
 @dataclass(frozen=True)
 class StatsmodelsEngine:
-    """MixedLM with the options `options` of its ``fit``."""
+    """MixedLM, with the arguments of one or more calls of its ``fit``."""
 
     name: str
-    options: Mapping[str, Any]
+    steps: tuple[Step, ...]
 
     def unsupported(self, design: Design) -> str | None:
         """Why MixedLM cannot express the model; None where it can."""
@@ -93,7 +101,7 @@ class StatsmodelsEngine:
                 **fields,
                 "messages": (*fields.get("messages", ()), *said),
                 "singular": any("boundary" in text or "singular" in text for text in said),
-                "settings": {key: str(value) for key, value in self.options.items()},
+                "settings": _settings(self.steps),
                 "versions": _versions(),
             },
         )
@@ -102,7 +110,10 @@ class StatsmodelsEngine:
         asked = arguments(design, plan)
         start = time.perf_counter()
         model = MixedLM.from_formula(**asked)
-        result = model.fit(reml=design.spec.method == "REML", **self.options)
+        result = None
+        for step in self.steps:
+            begin = None if result is None else _stopping_point(result)
+            result = model.fit(reml=design.spec.method == "REML", start_params=begin, **step)
         quantities, problem = _quantities(design, plan, result)
         return {
             "seconds": time.perf_counter() - start,
@@ -125,6 +136,22 @@ def arguments(design: Design, plan: Layout) -> dict[str, Any]:
         "re_formula": _random_formula(design, plan.correlated),
         "vc_formula": _component_formulas(design, plan),
     }
+
+
+def _stopping_point(result: Any) -> MixedLMParams:
+    """Where a fit stopped, as ``start_params``: variances relative to the residual variance."""
+    return MixedLMParams.from_components(
+        fe_params=result.fe_params,
+        cov_re=result.cov_re_unscaled,
+        vcomp=result.vcomp / result.scale,
+    )
+
+
+def _settings(steps: tuple[Step, ...]) -> dict[str, str]:
+    """Arguments that are not defaults; of several calls, numbered."""
+    if len(steps) == 1:
+        return {key: str(value) for key, value in steps[0].items()}
+    return {f"fit {i + 1}": str(dict(step)) for i, step in enumerate(steps)}
 
 
 def layout(design: Design) -> Layout | str:

@@ -263,15 +263,23 @@ def _known(report: Report, registry: Mapping[str, Deviation]) -> list[Text]:
 
 
 def _skipped(report: Report) -> list[Text]:
-    found: dict[str, list[str]] = {}
+    """Reasons, each with the engines and the models that it is about."""
+    found: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
     for case in report.cases:
         for line in case.comparisons:
             if line.verdict == "skip":
-                found.setdefault(f"{line.candidate}: {line.reason}", []).append(case.title)
+                engines, titles = found.setdefault(line.reason, ({}, {}))
+                engines[line.candidate] = titles[case.title] = None
     return [
-        Text(f"  {reason} ({', '.join(titles[:3])}{', ...' if len(titles) > 3 else ''})", "dim")
-        for reason, titles in found.items()
+        Text(f"  {', '.join(engines)}: {reason} ({_some(list(titles))})", style="dim")
+        for reason, (engines, titles) in found.items()
     ]
+
+
+def _some(names: list[str]) -> str:
+    """Up to four names, and how many more there are."""
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return ", ".join(names[:4]) + more
 
 
 def _verdict(report: Report) -> Text:
