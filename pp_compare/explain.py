@@ -172,8 +172,8 @@ def cluster_weights_of(design: Design, tau2: float, sigma2: float) -> ClusterWei
     residual = design.y - design.X @ ols(design.X, design.y)
     transformed = _quasi_demeaned(block, residual[:, None], keep)[:, 0]
     return ClusterWeights(
-        lm=_by_cluster(block, plain),
-        mixed=_by_cluster(block, quasi) * keep,
+        lm=_weights(block, plain),
+        mixed=_weights(block, quasi) * keep,
         parts=_by_cluster(block, quasi * transformed) - _by_cluster(block, plain * residual),
     )
 
@@ -186,6 +186,16 @@ def _quasi_demeaned(block: Block, columns: np.ndarray, keep: np.ndarray) -> np.n
 def _by_cluster(block: Block, rows: np.ndarray) -> np.ndarray:
     """Sums over the rows of each cluster, (p, m), of (p, n)."""
     return np.array([np.bincount(block.codes, line, len(block.levels)) for line in rows])
+
+
+def _weights(block: Block, rows: np.ndarray) -> np.ndarray:
+    """Sums by cluster, 0 where nothing but rounding is left of what cancels.
+
+    1e-12 of what the cluster with most to say adds up: n eps cond(X) is smaller for any X that a
+    line can be drawn through, and no weight that small can be seen.
+    """
+    sums, sizes = _by_cluster(block, rows), _by_cluster(block, np.abs(rows))
+    return np.where(np.abs(sums) <= 1e-12 * sizes.max(axis=1, keepdims=True), 0.0, sums)
 
 
 def _no_pooling(design: Design, means: np.ndarray) -> np.ndarray:

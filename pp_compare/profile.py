@@ -13,8 +13,10 @@ from pp_compare.engines.certified.statistics import InterceptStatistics
 from pp_compare.errors import InputError
 from pp_compare.model import Fit
 
-POINTS = 240
-"""Of the curve: a line of 600 pixels shows no corner with as many."""
+POINTS, POINTS_OF_LARGE = 160, 48
+"""Of the curve, and of that of a model with more than `LARGE` fixed effects: each is a proof, and
+its cost grows with their cube."""
+LARGE = 20
 BEYOND = 4.0
 """How far the axis goes past the last optimum and stop: e^4, more than a 50-fold ratio."""
 
@@ -76,8 +78,9 @@ def criterion_profile(design: Design, fits: dict[str, Fit] | None = None) -> Cri
     stops = {engine: ratio for engine, ratio in stops.items() if 0 <= ratio < np.inf}
     marked = [*stops.values(), *(float(point.position[0]) for point in optima)]
     last = np.log1p(max(marked) * mean_size) + BEYOND
+    points = POINTS if design.X.shape[1] <= LARGE else POINTS_OF_LARGE
     # The optima are points of the curve, so that it touches their marks.
-    ratios = np.unique([*(np.expm1(np.linspace(0, last, POINTS)) / mean_size), *marked])
+    ratios = np.unique([*(np.expm1(np.linspace(0, last, points)) / mean_size), *marked])
 
     def deviance(ratio: float) -> float:
         return float(deviance_at(statistics, ratio, reml=reml))

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 from rich.console import Console
 
+from pp_compare import cli
 from pp_compare.engines import make_engine
 from pp_compare.errors import InputError
 from pp_compare.explain import Explanation, cluster_weights_of, explain, explanation_of
@@ -192,3 +195,59 @@ def test_the_terminal_shows_every_step(capsys: pytest.CaptureFixture[str]):
         assert title in shown
     assert "-1.5513" in shown
     assert shown.index("5. Where the line") < shown.index("Why\n")
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
+    monkeypatch.setattr(sys, "argv", ["pp-compare", "explain", *map(str, arguments)])
+    with pytest.raises(SystemExit) as exit_:
+        cli.main()
+    return int(exit_.value.code or 0)
+
+
+def test_a_file_never_seen_before_is_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    data, out = tmp_path / "f.csv", tmp_path / "out"
+    clusters(9, [2, 9, 4, 7]).to_csv(data, index=False)
+    assert run(monkeypatch, "--data", data, "--formula", "y ~ w + (1|g)", "--out", out) == 0
+    assert "22 rows in 4 clusters (g), of 2 to 9 rows" in capsys.readouterr().out
+    page = (out / "explain.html").read_text()
+    assert "22 rows in 4 clusters (g), of 2 to 9 rows" in page
+    assert {path.name for path in out.iterdir()} == {
+        "explain.html", "lines.svg", "refit.svg", "points.svg", "weights.svg",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "give either a named case or --data with --formula"),
+        (
+            ("seed_case1", "--data", "f.csv", "--formula", "y ~ 1 + (1|g)"),
+            "give either a named case",
+        ),
+        (("seed_case9",), "no case 'seed_case9'"),
+        (("sleepstudy",), "is not a model with one random intercept"),
+        (("seed_case1", "--engine", "nonsense"), "no engine 'nonsense'"),
+        (("seed_case1", "--na", "guess"), "--na is raise or drop, not 'guess'"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(
+    arguments: tuple[str, ...],
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    assert run(monkeypatch, *arguments) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+
+
+def test_inference_comes_with_the_explanation_where_asked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    assert run(monkeypatch, "seed_case1", "--inference") == 0
+    shown = capsys.readouterr().out
+    assert "kenward-roger" in shown
+    assert "5.997372" in shown

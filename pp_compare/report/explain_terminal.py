@@ -16,6 +16,8 @@ from pp_compare.report.story import Table, steps, why
 
 SHOWN = 40
 """Rows of a table that a terminal gets; the page has all of them."""
+WIDEST = 10
+"""Columns of a table that a terminal gets."""
 
 
 def print_explanation(console: Console, e: Explanation) -> None:
@@ -46,10 +48,13 @@ def print_inference(
 
 def _table(table: Table) -> RichTable:
     found = RichTable(box=None, pad_edge=False, header_style="bold")
-    for i, heading in enumerate(table.columns):
+    columns = table.columns[:WIDEST]
+    if len(table.columns) > WIDEST:
+        found.caption = f"{len(table.columns) - WIDEST} more columns in the page"
+    for i, heading in enumerate(columns):
         found.add_column(
             Text(heading), justify="right" if i >= table.labels else "left", overflow="fold"
         )
     for row in table.rows[:SHOWN]:
-        found.add_row(*map(Text, row))
+        found.add_row(*map(Text, row[:WIDEST]))
     return found

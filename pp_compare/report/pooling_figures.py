@@ -13,6 +13,10 @@ from pp_compare.partial_pooling import cluster_design
 from pp_compare.report.svg import INK, WIDTH, inline_svg, legend_above, shared_legend, style
 
 OBSERVED, PREDICTED, REFIT = "#8aa9c4", "#d9822b", "#d62728"
+PANELS = 3
+"""Fixed effects whose weights are drawn; the table has all."""
+ROWS = 2000
+"""Points that are drawn; of more rows, as many evenly spaced ones."""
 NAMED = 24
 """With more clusters than this their names are left out: they would overlap."""
 
@@ -45,33 +49,45 @@ def lines_figure(e: Explanation, name: str = "lines", *, refit: bool = False) ->
     with style():
         figure = Figure(figsize=(WIDTH, 4.2))
         axes = figure.add_subplot()
-        half = 0.4 * place.width
-        axes.bar(
-            place.cluster - half / 2,
-            e.pooling.observed,
-            half,
-            color=OBSERVED,
-            label="observed mean",
-        )
-        axes.bar(
-            place.cluster + half / 2, e.pooling.partially_pooled, half, color=PREDICTED,
-            label="predicted mean",
-        )  # fmt: skip
+        _means(axes, e, place)
         _draw_lines(axes, e, place, refit=refit)
         _finish(axes, e, place)
         return inline_svg(figure, name, _description(e, "bars of observed and predicted means"))
+
+
+def _means(axes: Axes, e: Explanation, place: Place) -> None:
+    """Bars where 0 is near enough to start from, else marks: a bar that is cut misleads."""
+    half, p = 0.4 * place.width, e.pooling
+    both = np.concatenate([p.observed, p.partially_pooled])
+    lowest, highest = np.abs(both).min(), np.abs(both).max()
+    of_one_sign = both.min() > 0 or both.max() < 0
+    if of_one_sign and lowest > 0.75 * highest:
+        axes.scatter(
+            place.cluster - half / 2, p.observed, 50, color=OBSERVED, label="observed mean"
+        )
+        axes.scatter(
+            place.cluster + half / 2, p.partially_pooled, 50, color=PREDICTED,
+            label="predicted mean",
+        )  # fmt: skip
+        return
+    axes.bar(place.cluster - half / 2, p.observed, half, color=OBSERVED, label="observed mean")
+    axes.bar(
+        place.cluster + half / 2, p.partially_pooled, half, color=PREDICTED, label="predicted mean"
+    )
+    axes.axhline(0, color=INK, linewidth=0.6)
 
 
 def points_figure(e: Explanation, name: str = "points") -> str:
     """Every row as a point, means by cluster, and all lines."""
     place = place_of(e)
     block, p = e.design.blocks[0], e.pooling
+    step = -(-e.design.n_obs // ROWS)
     with style():
         figure = Figure(figsize=(WIDTH, 4.2))
         axes = figure.add_subplot()
         axes.scatter(
-            place.cluster[block.codes], e.design.y, s=9, color=INK, alpha=0.35, linewidths=0,
-            label="rows",
+            place.cluster[block.codes[::step]], e.design.y[::step], s=9, color=INK, alpha=0.35,
+            linewidths=0, label="rows" if step == 1 else f"every {step}th row",
         )  # fmt: skip
         side = 0.18 * place.width
         size = 30 + 120 * p.sizes / p.sizes.max()
@@ -86,13 +102,19 @@ def points_figure(e: Explanation, name: str = "points") -> str:
 
 def weights_figure(e: Explanation, name: str = "weights") -> str:
     """What each cluster says in each fixed effect, in lm and in the mixed model."""
-    labels, clusters = e.design.labels, e.pooling.clusters
+    clusters = e.pooling.clusters
+    # The effects whose weights differ most, in the order of the model.
+    largest = np.abs([e.weights.mixed, e.weights.lm]).max(axis=(0, 2))
+    moved = np.abs(e.weights.mixed - e.weights.lm).max(axis=1)
+    change = np.divide(moved, largest, out=np.zeros_like(moved), where=largest > 0)
+    shown = sorted(np.argsort(-change, kind="stable")[:PANELS].tolist())
+    labels = [e.design.labels[k] for k in shown]
     y = np.arange(len(clusters))
     with style():
         figure = Figure(figsize=(WIDTH, min(1.6 + 0.32 * len(clusters), 9)))
         panels = figure.subplots(1, len(labels), sharey=True, squeeze=False)[0]
         for axes, label, lm, mixed in zip(
-            panels, labels, e.weights.lm, e.weights.mixed, strict=True
+            panels, labels, e.weights.lm[shown], e.weights.mixed[shown], strict=True
         ):
             axes.barh(y - 0.2, lm, 0.4, color=OBSERVED, label="lm")
             axes.barh(y + 0.2, mixed, 0.4, color=PREDICTED, label="mixed model")
@@ -162,7 +184,8 @@ def _finish(axes: Axes, e: Explanation, place: Place) -> None:
     if named:
         texts = [f"{c}\n({n})" for c, n in zip(clusters, sizes, strict=True)]
         axes.set_xticks(place.cluster, texts)
-        crowded = max(map(len, clusters)) * len(clusters) > 90
+        widest = max(len(line) for text in texts for line in text.split("\n"))
+        crowded = widest * len(clusters) > 50  # characters that fit the width of a figure
         axes.tick_params(axis="x", rotation=90 if crowded else 0, length=0)
     else:
         axes.set_xticks([])
@@ -172,7 +195,6 @@ def _finish(axes: Axes, e: Explanation, place: Place) -> None:
         axes.tick_params(axis="x", which="minor", length=0, pad=32 if named else 4)
     axes.set_ylabel(e.design.spec.response)
     axes.grid(visible=False, axis="x")
-    axes.axhline(0, color=INK, linewidth=0.6)
     legend_above(axes, 2)
 
 

@@ -13,6 +13,8 @@ import numpy as np
 
 from pp_compare.explain import Explanation
 
+SHOWN_EFFECTS = 4
+"""Fixed effects that the closing paragraph tells of: those that differ most."""
 SHOWN_PARTS = 2
 """Clusters named for each fixed effect; the rest is summed up."""
 
@@ -53,18 +55,24 @@ def why(e: Explanation) -> tuple[str, ...]:
     if e.tau2 == 0:
         return (_no_variance(e),)
     found = [_ratio(e), _counting(e), *_lean(e)]
-    for k, label in enumerate(e.design.labels):
-        found += _moved(e, k, label)
-    found += _shrinkage(e)
+    order = np.argsort(-_standardised(e), kind="stable")
+    for k in sorted(order[:SHOWN_EFFECTS]):
+        found += _moved(e, k, e.design.labels[k])
+    found += [*_others(e, order[SHOWN_EFFECTS:]), *_shrinkage(e)]
     return tuple(sentence for sentence in found if sentence)
 
 
 def _sizes(e: Explanation) -> Step:
     p = e.pooling
     rows = [(c, str(n), _num(mean)) for c, n, mean in _zip(p.clusters, p.sizes, p.observed)]
+    sizes = (
+        _rows(min(p.sizes)) + " each"
+        if _equal_sizes(e)
+        else f"{min(p.sizes)} to {max(p.sizes)} rows"
+    )
     text = (
-        f"{e.design.n_obs} rows in {len(p.clusters)} clusters ({e.group}), of {min(p.sizes)} to "
-        f"{max(p.sizes)} rows. The plain mean of a cluster uses its own rows alone."
+        f"{e.design.n_obs} rows in {len(p.clusters)} clusters ({e.group}), of {sizes}. The plain "
+        "mean of a cluster uses its own rows alone."
     )
     return Step(
         "Clusters and their means", text, Table((e.group, "rows", "observed mean"), (*rows,))
@@ -98,7 +106,7 @@ def _pooling(e: Explanation) -> Step:
 
 def _weights(e: Explanation) -> Step:
     heads = [f"{label}: {fit}" for label in e.design.labels for fit in ("lm", "mixed")]
-    both = np.stack([_clean(e.weights.lm), _clean(e.weights.mixed)], axis=1)
+    both = np.stack([e.weights.lm, e.weights.mixed], axis=1)
     both = both.reshape(-1, len(e.pooling.clusters))
     rows = [
         (c, str(n), *map(_num, line))
@@ -178,6 +186,20 @@ def _counting(e: Explanation) -> str:
     )
 
 
+def _standardised(e: Explanation) -> np.ndarray:
+    """How far each fixed effect differs between the fits, in the mixed model's standard errors."""
+    se = dict(e.fit.quantities["beta_se"].entries())
+    difference = np.abs(e.lines["partial pooling"] - e.lines["complete pooling"])
+    return np.asarray(difference / np.array([se[label] for label in e.design.labels]))
+
+
+def _others(e: Explanation, rest: np.ndarray) -> list[str]:
+    if not len(rest):
+        return []
+    largest = _standardised(e)[rest].max()
+    return [f"The other {len(rest)} fixed effects differ by at most {largest:.2g} standard errors."]
+
+
 def _moved(e: Explanation, k: int, label: str) -> list[str]:
     """How one fixed effect differs, and which clusters that comes from."""
     lm, mixed = e.lines["complete pooling"][k], e.lines["partial pooling"][k]
@@ -202,7 +224,7 @@ def _part(e: Explanation, k: int, j: int) -> str:
     )
     if not e.is_cluster_level:
         return part
-    before, after = _clean(e.weights.lm)[k, j], _clean(e.weights.mixed)[k, j]
+    before, after = e.weights.lm[k, j], e.weights.mixed[k, j]
     side = "above" if residual > 0 else "below"
     return (
         f"{part}: its weight goes from {_num(before)} to {_num(after)}, and its mean lies "
@@ -244,11 +266,6 @@ def _shrinkage(e: Explanation) -> list[str]:
         f"largest is {_signed(p.shrinkage[j])}, of {e.group} {p.clusters[j]} "
         f"({_rows(p.sizes[j])}), from {_num(p.observed[j])} to {_num(p.partially_pooled[j])}."
     ]
-
-
-def _clean(weights: np.ndarray) -> np.ndarray:
-    """Weights that are zero but for rounding as zero: 1e-12 of the largest is beyond doubt."""
-    return np.where(np.abs(weights) < 1e-12 * np.abs(weights).max(), 0.0, weights)
 
 
 def _equal_sizes(e: Explanation) -> bool:

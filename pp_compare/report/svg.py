@@ -80,6 +80,17 @@ def shared_legend(figure: Figure, axes: Axes, columns: int) -> None:
     figure.legend(handles, labels, loc="outside upper left", ncols=columns)
 
 
+def offset_into_label(figure: Figure) -> None:
+    """Write an axis's common factor or offset into its label: beside it, it meets other text."""
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            text = axis.get_offset_text()
+            if text.get_text():
+                axis.set_label_text(f"{axis.get_label_text()} ({text.get_text()})")
+                text.set_visible(False)
+
+
 def inline_svg(figure: Figure, name: str, description: str) -> str:
     """The figure as an ``<svg>`` element.
 
@@ -91,6 +102,7 @@ def inline_svg(figure: Figure, name: str, description: str) -> str:
     description : str
         What a screen reader says.
     """
+    offset_into_label(figure)
     text = io.StringIO()
     figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
     svg = text.getvalue()

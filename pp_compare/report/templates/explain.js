@@ -63,6 +63,8 @@
   const lm = fixedPart(data.lm);
   const all = [...data.observed, ...lm, ...predict(data.ratio).line, ...fixedPart(fixedEffects(ratioAt(STEPS)))];
   const low = Math.min(...all), span = (Math.max(...all) - low) || 1;
+  // Far from 0 and close together: ticks are differences, or they would all read the same.
+  const base = Math.abs(low) > 1e3 * span ? Number(low.toPrecision(6)) : 0;
   const xs = data.place, x0 = Math.min(...xs) - data.width, x1 = Math.max(...xs) + data.width;
   const sx = (x) => left + (right - left) * (x - x0) / (x1 - x0);
   const sy = (y) => bottom - (bottom - top) * (y - low + 0.06 * span) / (1.12 * span);
@@ -89,13 +91,14 @@
 
   function frame() {
     const step = niceStep(span);
-    for (let y = Math.ceil(low / step) * step; y <= low + span; y += step) {
+    for (let k = Math.ceil((low - base) / step); base + k * step <= low + span; k++) {
+      const y = base + k * step;
       node("line", { x1: left, x2: right, y1: sy(y), y2: sy(y), stroke: "currentColor", opacity: 0.2 });
-      node("text", { x: left - 6, y: sy(y) + 4, "text-anchor": "end", "font-size": 12, fill: "currentColor" }, show(y));
+      node("text", { x: left - 6, y: sy(y) + 4, "text-anchor": "end", "font-size": 12, fill: "currentColor" }, show(k * step));
     }
     const middle = (top + bottom) / 2;
     node("text", { x: 14, y: middle, "text-anchor": "middle", "font-size": 13, fill: "currentColor",
-      transform: `rotate(-90 14 ${middle})` }, data.response);
+      transform: `rotate(-90 14 ${middle})` }, data.response + (base ? ` minus ${base}` : ""));
     if (m <= 24) {
       const room = (right - left) / (m + 1) / 7;
       data.clusters.forEach((c, j) => {
@@ -129,8 +132,9 @@
       row[3].textContent = show(now.weights[j]);
       row[4].textContent = show(now.predicted[j]);
     });
-    const effects = data.labels.map((label, k) => `${label} ${show(now.beta[k])}`).join(", ");
-    said.textContent = `tau2 / sigma2 = ${show(ratio)}: ${effects}`;
+    const effects = data.labels.slice(0, 6).map((label, k) => `${label} ${show(now.beta[k])}`).join(", ");
+    const more = p > 6 ? ` and ${p - 6} more` : "";
+    said.textContent = `tau2 / sigma2 = ${show(ratio)}: ${effects}${more}`;
     slider.setAttribute("aria-valuetext", show(ratio));
   }
   function atEstimate() {
