@@ -1,0 +1,78 @@
+"""The search finds by itself what is known to be wrong, and nothing in an engine that is right."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from pp_compare import search
+from pp_compare.design import build_design
+from pp_compare.engines.certified.models import certified_model
+from pp_compare.search import HUNTS, Finding
+
+HUNT = {hunt.id: hunt for hunt in HUNTS}
+SECONDS = 8.0
+"""The first example of each of these came within 3 s on a busy machine; the rest is shrinking."""
+
+
+@cache
+def found(name: str, engine: str = "statsmodels") -> Finding:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search, "HUNTS", (HUNT[name],))
+        (finding,) = search.search(engine, SECONDS, seed=3)
+    return finding
+
+
+def test_two_optima_in_at_most_twelve_rows() -> None:
+    finding = found("two-optima", "certified")
+    assert len(finding.example[0].frame) <= 12
+    optima = certified_model(build_design(*finding.example)).optimum.optima
+    assert len(optima) == 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["score-sign", "variance-se-scale", "broken-identity-lbfgs"],
+)
+def test_a_defect_of_statsmodels_is_found_and_shrunk(name: str) -> None:
+    """A failure here may be good news: the defect is repaired."""
+    finding = found(name)
+    assert finding.badness > 1
+    assert len(finding.example[0].frame) <= 60
+
+
+def test_nothing_is_found_in_the_certified_engine(monkeypatch) -> None:
+    general = [h for h in HUNTS if not h.engine and h.id != "two-optima"]
+    monkeypatch.setattr(search, "HUNTS", tuple(general))
+    assert list(search.search("certified", 1.5 * len(general), seed=3)) == []
+
+
+def test_the_bundle_of_the_score_needs_statsmodels_and_numpy_alone(tmp_path: Path) -> None:
+    search.bundle(tmp_path, found("score-sign"))
+    script = tmp_path / "score-sign" / "reproduce.py"
+    text = script.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 40
+    assert "pandas" not in text
+    assert "pp_compare" not in text
+    done = subprocess.run(
+        [sys.executable, "-I", "-W", "ignore", script], capture_output=True, text=True, check=True
+    )
+    assert "factor +0.5" in done.stdout
+    assert done.stdout.count("DIFFER") == 1
+    assert (tmp_path / "score-sign" / "ISSUE.md").read_text().startswith("# MixedLM.score has")
+
+
+def test_the_bundle_of_the_variance_shows_both_units(tmp_path: Path) -> None:
+    search.bundle(tmp_path, found("variance-se-scale"))
+    script = tmp_path / "variance-se-scale" / "reproduce.py"
+    done = subprocess.run(
+        [sys.executable, "-I", script], capture_output=True, text=True, check=True
+    )
+    assert "its standard error by" in done.stdout
+    expected = json.loads((script.parent / "expected.json").read_text())
+    assert "statsmodels" in expected["seen"]
