@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pp_compare.deviations import Deviation
@@ -81,6 +81,7 @@ def report_html(
         verdict=_verdict(report),
         findings=[(f, _sentence(f), entries.get(f.deviation or "")) for f in findings(report)],
         broken=_broken_identities(report),
+        known_identities=_known_identities(report, entries),
         skipped=_skipped(report),
         identities=_identities(report),
         heatmap=_heatmap(report),
@@ -127,6 +128,22 @@ def _broken_identities(report: Report) -> list[str]:
         for case in report.cases
         for check in case.identities
         if check.verdict == "fail"
+    ]
+
+
+def _known_identities(report: Report, registry: Mapping[str, Deviation]) -> list[str]:
+    """Deviations that show in an identity and in no comparison: each once, with its models."""
+    told = {line.deviation for case in report.cases for line in case.comparisons}
+    found: dict[tuple[str, str, str], set[str]] = {}
+    for case in report.cases:
+        for check in case.identities:
+            if check.deviation and check.deviation not in told:
+                key = (check.deviation, check.engine, check.identity)
+                found.setdefault(key, set()).add(case.title)
+    return [
+        f"{engine} breaks the identity {identity}, known as {name}, in {len(titles)} of "
+        f"{len(report.cases)} models. {registry[name].summary if name in registry else ''}"
+        for (name, engine, identity), titles in found.items()
     ]
 
 

@@ -21,6 +21,7 @@ from pp_compare.report.digest import digits_of, findings, icc, scatter_of
 from pp_compare.report.document import Document, Section, to_markdown, to_page
 from pp_compare.report.evidence import camis_table, qualification, source_checksum
 from pp_compare.report.folder import write_report
+from pp_compare.report.html import report_html
 from pp_compare.report.record import Report
 from pp_compare.report.story import Table
 from tests.examples import corpus_design
@@ -84,6 +85,15 @@ def test_the_findings_name_the_wrong_optimum_first_where_it_is(report: Report):
     assert wrong.models == 1
     # What follows from the wrong optimum is not told again.
     assert wrong.numbers == 1
+
+
+def test_a_deviation_that_only_an_identity_shows_is_told(report: Report):
+    case = report.cases[0]
+    known = replace(case.identities[0], verdict="known", deviation="somebody's-se")
+    only = replace(report, cases=(replace(case, comparisons=(), identities=(known,)),))
+    words = f"breaks the identity {known.identity}, known as somebody&#39;s-se, in 1 of 1 models"
+    assert words in report_html(only, ())
+    assert words not in report_html(report, ())
 
 
 def test_the_digits_are_the_worst_number_of_each_model(report: Report):
