@@ -11,10 +11,13 @@ from pp_compare.rounding import EPS
 
 
 def _loglik(at: Workings) -> Residue:
-    # Worst case for both sides: n residuals of size sigma, each off by eps max|y| in one direction.
-    n, y = at.design.n_obs, at.design.y
+    # Worst case for both sides: n residuals of size sigma, each off by eps max|y| in one direction;
+    # and a quadratic form and determinants that are differences of terms 1 + rho sum z^2 larger.
+    (n, p), y = at.design.X.shape, at.design.y
     one_way = float(2 * n * EPS * np.abs(y).max() / at.fit["sigma"])
-    return Residue(abs(float(at.fit["loglik"]) - loglik(at)), at.rounding.criterion + one_way)
+    differences = (n / 2 + p) * at.rounding.relative
+    tolerance = at.rounding.criterion + one_way + differences
+    return Residue(abs(float(at.fit["loglik"]) - loglik(at)), tolerance)
 
 
 def loglik(at: Workings) -> float:
@@ -48,7 +51,8 @@ CRITERION: tuple[Identity, ...] = (
         id="own-loglik",
         statement="log-likelihood = the REML or ML criterion at the engine's own estimates",
         source="Bates et al. 2015, J. Stat. Softw. 67(1), equations 34 and 40",
-        reason="rounding: 2 n eps max|y| / sigma for the residuals, and the criterion's own",
+        reason="rounding: 2 n eps max|y| / sigma for the residuals, (n / 2 + p) (n + p) eps "
+        "cond(X)^2 (1 + rho sum z^2) for what is subtracted, and the criterion's own",
         needs=("beta", "loglik", "random_cov", "sigma"),
         applies=every_model,
         residue=_loglik,
