@@ -109,7 +109,7 @@ class StatsmodelsEngine:
     def _answer(self, design: Design, plan: Layout) -> dict[str, Any]:
         asked = arguments(design, plan)
         start = time.perf_counter()
-        model = MixedLM.from_formula(**asked)
+        model: Any = MixedLM.from_formula(**asked)
         result = None
         for step in self.steps:
             begin = None if result is None else _stopping_point(result)
