@@ -9,10 +9,11 @@ audit: $(STAMP)
 	$(VENV)/bin/pp-compare audit seed_case1 seed_case2 seed_case3
 
 test: $(STAMP)
-	$(VENV)/bin/python -m pytest -n auto
+	sh tests/report/setup_browser.sh
+	OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --dist worksteal
 
 search: $(STAMP)
-	$(VENV)/bin/python -m pytest -n auto -m slow
+	OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto -m slow
 
 lint: $(STAMP)
 	$(VENV)/bin/python -m pip install -q --disable-pip-version-check -e .[dev]
