@@ -27,7 +27,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -65,9 +65,12 @@ class Dataset:
 
         `repr` of a Python float is the shortest decimal that does so (David Gay's algorithm).
         """
-        return self.frame.to_csv(
-            index=False, float_format=lambda x: repr(float(x)), lineterminator="\n"
-        )
+        return self.frame.to_csv(index=False, float_format=_shortest, lineterminator="\n")
+
+
+def _shortest(x: Any) -> str:
+    """Numpy's own `repr` says np.float64(...)."""
+    return repr(float(x))
 
 
 @dataclass(frozen=True)

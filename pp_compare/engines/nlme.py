@@ -29,8 +29,8 @@ from pp_compare.engines._r import (
 from pp_compare.engines._rpy2 import session
 from pp_compare.errors import EngineError, InputError
 
-# EM does not look at the rounded value of the criterion, so it is not held to half the digits of the
-# parameters as the optimiser after it is. Over the named cases with an interior optimum the
+# EM does not look at the rounded value of the criterion, so it is not held to half the digits of
+# the parameters as the optimiser after it is. Over the named cases with an interior optimum the
 # random-effects covariance has 14.5 digits in the median, against 7.4 by default; 4.2 at worst,
 # where EM converges slowly. A smaller rel.tol only makes nlminb() give up ("false convergence").
 _TIGHT: Mapping[str, Any] = {"niterEM": 10_000.0, "msMaxIter": 500.0, "msMaxEval": 2_000.0}

@@ -110,7 +110,7 @@ class StatsmodelsEngine:
         asked = arguments(design, plan)
         start = time.perf_counter()
         model: Any = MixedLM.from_formula(**asked)
-        result = None
+        result: Any = None
         for step in self.steps:
             begin = None if result is None else _stopping_point(result)
             result = model.fit(reml=design.spec.method == "REML", start_params=begin, **step)

@@ -39,7 +39,7 @@ class SizeClass(NamedTuple):
     """The clusters of one size, as far as the likelihood can tell them apart."""
 
     size: int
-    count: int
+    count: int  # type: ignore[assignment]  # not tuple.count: a record is never searched
     crossproduct: fmpz_mat  # sum over these clusters of s s', s the column sums
 
 
