@@ -21,8 +21,8 @@ SLOW = pytest.mark.slow
 # over 1,000 together in the short run.
 RUNS = [
     pytest.param("lme4", 600, 400, marks=R),
-    pytest.param("nlme", 600, 400, marks=R),
-    ("statsmodels", 320, 200),
+    pytest.param("nlme", 900, 560, marks=R),
+    ("statsmodels", 130, 80),
     pytest.param("lme4", 5_000, 3_000, marks=[R, SLOW]),
     pytest.param("nlme", 5_000, 3_000, marks=[R, SLOW]),
     pytest.param("statsmodels", 3_000, 1_800, marks=SLOW),
