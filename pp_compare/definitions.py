@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import block_diag
 
 from pp_compare.design import Design
 from pp_compare.model import Fit
@@ -140,11 +141,7 @@ class _Profile:
             tri[np.tril_indices(q)] = psi[at : at + count]
             at += count
             parts.append(np.kron(np.eye(m), tri + np.tril(tri, -1).T))
-        size = sum(len(part) for part in parts)
-        whole, at = np.zeros((size, size)), 0
-        for part in parts:
-            whole[at : at + len(part), at : at + len(part)] = part
-            at += len(part)
+        whole: np.ndarray = block_diag(*parts)
         return whole
 
     def value(self, psi: np.ndarray) -> float:

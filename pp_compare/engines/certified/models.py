@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 from flint import arb, arb_mat, fmpq
+from scipy.linalg import block_diag
 
 from pp_compare.design import Block, Design
 from pp_compare.engines.certified.blocks import RandomBlock
@@ -281,7 +282,7 @@ class GeneralModel:
         for group, levels in design.group_levels.items():
             labels = design.random_labels(group)
             of_group = [i for i, block in enumerate(design.blocks) if block.group == group]
-            cov = _block_diagonal([_matrix(estimates.random_cov[i]) for i in of_group])
+            cov = block_diag(*(_matrix(estimates.random_cov[i]) for i in of_group))
             blup = np.hstack([_matrix(estimates.blup[i]) for i in of_group])
             codes = design.group_codes[group]
             means = np.bincount(codes, fitted) / np.bincount(codes)
@@ -329,15 +330,6 @@ def _fixed_part(X: np.ndarray, beta: arb_mat) -> np.ndarray:
 
 def _row_labels(design: Design) -> tuple[str, ...]:
     return tuple(str(i + 1) for i in range(design.n_obs))
-
-
-def _block_diagonal(parts: Sequence[np.ndarray]) -> np.ndarray:
-    size = sum(len(part) for part in parts)
-    whole, at = np.zeros((size, size)), 0
-    for part in parts:
-        whole[at : at + len(part), at : at + len(part)] = part
-        at += len(part)
-    return whole
 
 
 def _floats(balls: Sequence[arb]) -> np.ndarray:
