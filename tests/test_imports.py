@@ -36,7 +36,7 @@ ONLY_IMPORTERS = {
     "rpy2": {"engines/_rpy2.py"},
     "hypothesis": {"strategies.py", "search.py"},
     "pytest": {"plugin.py", "conformance"},
-    "typer": {"cli.py"},
+    "typer": {"cli"},
     "flint": {"engines/certified", "nist.py"},
     "matplotlib": {"report"},
     "jinja2": {"report"},

@@ -1,0 +1,113 @@
+"""`pp-compare audit`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pp_compare.audit import DEFAULT_ENGINES, Selection, audit
+from pp_compare.cli.app import app
+from pp_compare.cli.console import progress_bar, stdout
+from pp_compare.cli.options import (
+    Data,
+    Engines,
+    Formula,
+    Methods,
+    Na,
+    design_of,
+    na_policy,
+    parse_methods,
+    select,
+)
+from pp_compare.design import Design
+from pp_compare.deviations import load_deviations
+from pp_compare.files import write_text
+from pp_compare.report.json import to_json
+from pp_compare.report.record import CaseReport, Report
+from pp_compare.report.terminal import print_report
+from pp_compare.reproduce import write_bundle
+
+
+@app.command("audit")
+def audit_command(
+    cases: Annotated[
+        list[str] | None, typer.Argument(help="Named cases; all but the large ones by default.")
+    ] = None,
+    engine: Engines = None,
+    tight: Annotated[
+        bool, typer.Option("--tight", help="Beside each default the engine's closest settings.")
+    ] = False,
+    method: Methods = None,
+    data: Data = None,
+    formula: Formula = None,
+    na: Na = "raise",
+    tag: Annotated[
+        list[str] | None, typer.Option(help="Only cases with this tag; repeatable.")
+    ] = None,
+    large: Annotated[bool, typer.Option("--large", help="The large cases too.")] = False,
+    limit: Annotated[float, typer.Option(help="Seconds that one fit may take.")] = 60.0,
+    out: Annotated[Path | None, typer.Option(help="Folder for the reports and the data.")] = None,
+    json: Annotated[str | None, typer.Option(help="File for report.json; - for stdout.")] = None,
+    bundle: Annotated[
+        Path | None, typer.Option(help="Folder for one bundle a failing case, as by reproduce.")
+    ] = None,
+) -> None:
+    """Fit every model with every engine, and say how well they agree, who is right, and why not."""
+    policy = na_policy(na)
+    selections = select(cases, parse_methods(method), data, formula, tag, large)
+    with progress_bar() as progress:
+        task = progress.add_task("audit", total=len(selections), title="")
+        report = audit(
+            selections,
+            _engines(engine, tight),
+            na=policy,
+            limit=limit,
+            processes=os.cpu_count() or 1,
+            command=shlex.join(["pp-compare", *sys.argv[1:]]),
+            progress=lambda title: progress.update(task, advance=1, title=title),
+        )
+    chosen: dict[tuple[str, str], Selection] = {(s.case, s.method): s for s in selections}
+    _deliver(report, out, json, lambda c: design_of(chosen[c.case, c.method], policy))
+    if bundle is not None:
+        for failing in (c for c in report.cases if c.failing):
+            write_bundle(
+                bundle / failing.file_name,
+                design_of(chosen[failing.case, failing.method], policy),
+                failing,
+            )
+    raise typer.Exit(report.exit_status)
+
+
+HAVE_TIGHT = frozenset({"lme4", "nlme", "statsmodels"})
+
+
+def _engines(names: list[str] | None, tight: bool) -> tuple[str, ...]:
+    """What was asked for, with ``tight`` each engine's closest setting behind its default."""
+    chosen = tuple(names or DEFAULT_ENGINES)
+    if not tight:
+        return chosen
+    pairs = [(e, f"{e}:tight") if e in HAVE_TIGHT else (e,) for e in chosen]
+    return tuple(dict.fromkeys(engine for pair in pairs for engine in pair))
+
+
+def _deliver(
+    report: Report, out: Path | None, json: str | None, designs: Callable[[CaseReport], Design]
+) -> None:
+    text = to_json(report)
+    if json == "-":
+        sys.stdout.write(text)
+    else:
+        print_report(stdout(), report, load_deviations())
+    if json and json != "-":
+        write_text(Path(json), text)
+    if out is not None:
+        # Figures need matplotlib, which takes half a second to load.
+        from pp_compare.report.folder import write_report  # noqa: PLC0415
+
+        write_report(out, report, load_deviations(), designs)

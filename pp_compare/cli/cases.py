@@ -1,0 +1,17 @@
+"""`pp-compare cases`."""
+
+from __future__ import annotations
+
+from pp_compare.cli.app import app
+from pp_compare.cli.console import escape, stdout
+from pp_compare.corpus import all_cases
+
+
+@app.command("cases")
+def cases_command() -> None:
+    """List the named cases, each with its model and the reason it exists."""
+    console = stdout()
+    for known in all_cases():
+        tags = f" [{', '.join(sorted(known.tags))}]" if known.tags else ""
+        console.print(f"[bold]{known.name}[/]  {escape(known.formula)}{escape(tags)}")
+        console.print(f"    {escape(known.why)}")

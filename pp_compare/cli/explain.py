@@ -1,0 +1,59 @@
+"""`pp-compare explain`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pp_compare.cli.app import app
+from pp_compare.cli.console import stdout
+from pp_compare.cli.options import (
+    Data,
+    Methods,
+    Na,
+    design_of,
+    na_policy,
+    parse_methods,
+    select,
+)
+from pp_compare.errors import InputError
+from pp_compare.explain import explain
+from pp_compare.r_inference import all_inference, first_factor
+from pp_compare.report.explain_terminal import print_explanation, print_inference
+
+
+@app.command("explain")
+def explain_command(
+    name: Annotated[str | None, typer.Argument(help="A named case.")] = None,
+    data: Data = None,
+    formula: Annotated[
+        str | None, typer.Option(help="One random intercept: 'y ~ x + (1|g)'.")
+    ] = None,
+    method: Methods = None,
+    engine: Annotated[str, typer.Option(help="Whose estimates to explain.")] = "certified",
+    na: Na = "raise",
+    inference: Annotated[
+        bool, typer.Option("--inference", help="Tests and intervals too, by their definitions.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder for explain.html and figures.")] = None,
+) -> None:
+    """Show the steps of partial pooling with a model's own numbers, and why its line lies there."""
+    if (name is None) == (data is None):
+        raise InputError("give either a named case or --data with --formula")
+    selection = select([name] if name else None, parse_methods(method), data, formula, None, True)[
+        0
+    ]
+    design = design_of(selection, na_policy(na))
+    explanation = explain(design, engine, selection.case)
+    tables, remarks = (
+        all_inference(design, selection.case, first_factor(design)) if inference else ([], [])
+    )
+    print_explanation(stdout(), explanation)
+    if inference:
+        print_inference(stdout(), tables, remarks)
+    if out is not None:
+        from pp_compare.report.folder import write_explanation  # noqa: PLC0415  # as in _deliver
+
+        write_explanation(out, explanation, tables, remarks)

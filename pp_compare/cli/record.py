@@ -1,0 +1,43 @@
+"""`pp-compare record`."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pp_compare.cli.app import app
+from pp_compare.cli.console import escape, progress_bar, stdout
+from pp_compare.cli.options import Engines
+from pp_compare.corpus import all_cases, case
+from pp_compare.record import ENGINES as RECORDED_ENGINES
+from pp_compare.record import record
+
+
+@app.command("record")
+def record_command(
+    folder: Annotated[
+        Path, typer.Argument(help="Folder of the stack, named after it; made if it is not there.")
+    ],
+    cases: Annotated[list[str] | None, typer.Argument(help="Named cases; all by default.")] = None,
+    rscript: Annotated[
+        str, typer.Option(help="Command that starts R: Rscript, 'chroot DIR Rscript', ...")
+    ] = "Rscript",
+    engine: Engines = None,
+    limit: Annotated[float, typer.Option(help="Seconds that one fit may take.")] = 600.0,
+) -> None:
+    """Record what an R answers to the named cases, to be played back where there is none."""
+    chosen = [case(name) for name in cases] if cases else list(all_cases())
+    with progress_bar() as progress:
+        task = progress.add_task("record", total=sum(len(c.methods) for c in chosen), title="")
+        written = record(
+            shlex.split(rscript),
+            chosen,
+            folder,
+            tuple(engine or RECORDED_ENGINES),
+            limit,
+            progress=lambda title: progress.update(task, advance=1, title=title),
+        )
+    stdout().print(f"{len(written)} files in {escape(str(folder))}")

@@ -1,0 +1,45 @@
+"""`pp-compare reproduce`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pp_compare.audit import DEFAULT_ENGINES, audit
+from pp_compare.cli.app import app
+from pp_compare.cli.console import escape, stdout
+from pp_compare.cli.options import (
+    Engines,
+    Formula,
+    Methods,
+    Na,
+    design_of,
+    na_policy,
+    parse_methods,
+    select,
+)
+from pp_compare.reproduce import write_bundle
+
+
+@app.command("reproduce")
+def reproduce_command(
+    subject: Annotated[str, typer.Argument(help="A named case, or a CSV file with --formula.")],
+    formula: Formula = None,
+    engine: Engines = None,
+    method: Methods = None,
+    na: Na = "raise",
+    out: Annotated[Path, typer.Option(help="Folder for the bundles.")] = Path("bundles"),
+) -> None:
+    """Write data, scripts and an issue with which anybody can see what the audit sees."""
+    if formula is None:
+        selections = select([subject], parse_methods(method), None, None, None, True)
+    else:
+        selections = select(None, parse_methods(method), Path(subject), formula, None, True)
+    policy = na_policy(na)
+    report = audit(selections, (*(engine or DEFAULT_ENGINES), "certified"), na=policy)
+    for selection, judged in zip(selections, report.cases, strict=True):
+        folder = out / judged.file_name
+        for path in write_bundle(folder, design_of(selection, policy), judged):
+            stdout().print(escape(str(path)), soft_wrap=True)
