@@ -7,19 +7,16 @@ outermost factor; crossed factors become variance components within one group th
 
 from __future__ import annotations
 
-import time
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import statsmodels
-from statsmodels.regression.mixed_linear_model import MixedLM, MixedLMParams
 
 from pp_compare.design import Block, Column, Design
-from pp_compare.engines import Engine
+from pp_compare.engines import Engine, mixedlm
+from pp_compare.engines.mixedlm import Answer
 from pp_compare.errors import InputError
 from pp_compare.model import Fit, Quantity
 from pp_compare.numerics import design_error
@@ -88,43 +85,57 @@ class StatsmodelsEngine:
         plan = layout(design)
         if isinstance(plan, str):
             return Fit.unsupported(self.name, plan)
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            try:
-                fields = self._answer(design, plan)
-            except Exception as error:  # whatever the engine raises is its answer
-                fields = {"status": "error", "messages": (f"{type(error).__name__}: {error}",)}
-        said = tuple(dict.fromkeys(f"{w.category.__name__}: {w.message}" for w in caught))
-        return Fit(
-            engine=self.name,
-            **{
-                **fields,
-                "messages": (*fields.get("messages", ()), *said),
-                "singular": any("boundary" in text or "singular" in text for text in said),
-                "settings": _settings(self.steps),
-                "versions": _versions(),
-            },
-        )
+        asked = request(design, plan, self.steps)
+        return read_fit(self.name, self.steps, design, plan, mixedlm.fit(asked), mixedlm.about())
 
-    def _answer(self, design: Design, plan: Layout) -> dict[str, Any]:
-        asked = arguments(design, plan)
-        start = time.perf_counter()
-        model: Any = MixedLM.from_formula(**asked)
-        result: Any = None
-        for step in self.steps:
-            begin = None if result is None else _stopping_point(result)
-            result = model.fit(reml=design.spec.method == "REML", start_params=begin, **step)
-        quantities, problem = _quantities(design, plan, result)
-        return {
-            "seconds": time.perf_counter() - start,
-            "status": "ok",
-            "quantities": quantities,
-            "converged": bool(result.converged),
-            "messages": problem,
-            "design_error": design_error(
-                design, _our_labels(design, model), model.exog, model.endog
-            ),
-        }
+
+def request(design: Design, plan: Layout, steps: tuple[Step, ...] = ({},)) -> dict[str, Any]:
+    """A model as `pp_compare.engines.mixedlm` is asked for it."""
+    asked = arguments(design, plan)
+    columns = {str(name): _plain(column) for name, column in asked.pop("data").items()}
+    reml = design.spec.method == "REML"
+    return {**asked, "columns": columns, "reml": reml, "steps": [dict(step) for step in steps]}
+
+
+def _plain(column: pd.Series) -> dict[str, Any]:
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        codes = column.cat.codes.to_numpy().astype(np.int64)
+        return {"codes": codes, "levels": list(column.cat.categories)}
+    if pd.api.types.is_numeric_dtype(column):
+        return {"values": column.to_numpy(float)}
+    codes, levels = pd.factorize(column)
+    return {"codes": codes.astype(np.int64), "levels": list(levels), "plain": True}
+
+
+def read_fit(
+    name: str,
+    steps: tuple[Step, ...],
+    design: Design,
+    plan: Layout,
+    answer: Answer,
+    versions: Mapping[str, str],
+) -> Fit:
+    """The Fit from what `pp_compare.engines.mixedlm` answered, here or in another environment."""
+    said = tuple(answer["warnings"])
+    problem = (answer["problem"],) if answer["problem"] else ()
+    fields: dict[str, Any] = {
+        "messages": (*problem, *said),
+        "singular": any("boundary" in text or "singular" in text for text in said),
+        "settings": _settings(steps),
+        "versions": dict(versions),
+    }
+    if answer["status"] != "ok":
+        return Fit(name, "error", **fields)
+    labels = _our_labels(design, answer)
+    return Fit(
+        name,
+        "ok",
+        _quantities(design, plan, answer),
+        converged=answer["converged"],
+        seconds=answer["seconds"],
+        design_error=design_error(design, labels, answer["exog"], answer["endog"]),
+        **fields,
+    )
 
 
 def arguments(design: Design, plan: Layout) -> dict[str, Any]:
@@ -136,15 +147,6 @@ def arguments(design: Design, plan: Layout) -> dict[str, Any]:
         "re_formula": _random_formula(design, plan.correlated),
         "vc_formula": _component_formulas(design, plan),
     }
-
-
-def _stopping_point(result: Any) -> MixedLMParams:
-    """Where a fit stopped, as ``start_params``: variances relative to the residual variance."""
-    return MixedLMParams.from_components(
-        fe_params=result.fe_params,
-        cov_re=result.cov_re_unscaled,
-        vcomp=result.vcomp / result.scale,
-    )
 
 
 def _settings(steps: tuple[Step, ...]) -> dict[str, str]:
@@ -223,9 +225,9 @@ def _component_formulas(design: Design, plan: Layout) -> dict[str, str] | None:
     return formulas or None
 
 
-def _our_labels(design: Design, model: Any) -> list[str]:
+def _our_labels(design: Design, answer: Answer) -> list[str]:
     ours = {_their_label(design, column): column.label for column in design.columns}
-    return [ours.get(label, label) for label in model.exog_names]
+    return [ours.get(label, label) for label in answer["exog_names"]]
 
 
 def _their_label(design: Design, column: Column) -> str:
@@ -237,31 +239,25 @@ def _their_label(design: Design, column: Column) -> str:
     return ":".join(parts) or "Intercept"
 
 
-def _quantities(
-    design: Design, plan: Layout, result: Any
-) -> tuple[dict[str, Quantity], tuple[str, ...]]:
-    """Everything MixedLM answers; without predictions, but its words, where it refuses them."""
-    labels = _our_labels(design, result.model)
+def _quantities(design: Design, plan: Layout, answer: Answer) -> dict[str, Quantity]:
+    """Everything MixedLM answered, in our order; without predictions where it refused them."""
+    labels = _our_labels(design, answer)
     order = [labels.index(label) for label in design.labels]
-    p = len(order)
-    cov = np.asarray(result.cov_params())[:p, :p][np.ix_(order, order)]
+    cov = answer["cov_params"][np.ix_(order, order)]
     found = [
-        Quantity("beta", np.asarray(result.fe_params)[order], design.labels),
+        Quantity("beta", answer["fe_params"][order], design.labels),
         Quantity("beta_cov", cov, design.labels, design.labels),
-        Quantity("beta_se", np.asarray(result.bse_fe)[order], design.labels),
-        Quantity("sigma", np.sqrt(result.scale)),
-        Quantity("loglik", result.llf),
-        *_random_cov(design, plan, result),
+        Quantity("beta_se", answer["bse_fe"][order], design.labels),
+        Quantity("sigma", np.sqrt(answer["scale"])),
+        Quantity("loglik", answer["llf"]),
+        *_random_cov(design, plan, answer),
     ]
-    problem: tuple[str, ...] = ()
-    try:
-        found += _predictions(design, plan, result)
-    except (ValueError, np.linalg.LinAlgError) as error:
-        problem = (f"no predictions: {type(error).__name__}: {error}",)
-    return {quantity.name: quantity for quantity in found}, problem
+    if "fitted" in answer:
+        found += _predictions(design, plan, answer)
+    return {quantity.name: quantity for quantity in found}
 
 
-def _random_cov(design: Design, plan: Layout, result: Any) -> list[Quantity]:
+def _random_cov(design: Design, plan: Layout, answer: Answer) -> list[Quantity]:
     """Covariances of the random effects, one block-diagonal matrix a grouping factor."""
     found = []
     for group in design.group_levels:
@@ -270,31 +266,30 @@ def _random_cov(design: Design, plan: Layout, result: Any) -> list[Quantity]:
         at = 0
         for block in (block for block in design.blocks if block.group == group):
             q = len(block.columns)
-            matrix[at : at + q, at : at + q] = _block_cov(design, plan, result, block)
+            matrix[at : at + q, at : at + q] = _block_cov(design, plan, answer, block)
             at += q
         found.append(Quantity(f"random_cov[{group}]", matrix, labels, labels))
     return found
 
 
-def _block_cov(design: Design, plan: Layout, result: Any, block: Block) -> np.ndarray:
+def _block_cov(design: Design, plan: Layout, answer: Answer, block: Block) -> np.ndarray:
     if block is plan.correlated:
-        order = _random_order(design, block, result.model)
-        return np.asarray(result.cov_re)[np.ix_(order, order)]
-    return np.asarray(result.vcomp[plan.independent.index(block)])
+        order = _random_order(design, block, answer)
+        return np.asarray(answer["cov_re"][np.ix_(order, order)])
+    return np.asarray(answer["vcomp"][plan.independent.index(block)])
 
 
-def _random_order(design: Design, block: Block, model: Any) -> list[int]:
+def _random_order(design: Design, block: Block, answer: Answer) -> list[int]:
     """Where MixedLM keeps our random effects; it calls the intercept by the group's name."""
-    theirs = [str(name) for name in model.data.exog_re_names]
     group = _group_alias(design, block)
     wanted = [_their_label(design, c).replace("Intercept", group) for c in block.columns]
-    return [theirs.index(label) for label in wanted]
+    return [answer["exog_re_names"].index(label) for label in wanted]
 
 
-def _predictions(design: Design, plan: Layout, result: Any) -> list[Quantity]:
-    fitted = np.asarray(result.fittedvalues)
+def _predictions(design: Design, plan: Layout, answer: Answer) -> list[Quantity]:
+    fitted = answer["fitted"]
     found = [Quantity("fitted", fitted, tuple(str(i + 1) for i in range(design.n_obs)))]
-    effects = _effects(design, plan, result)
+    effects = _effects(design, plan, answer)
     for group, levels in design.group_levels.items():
         codes = design.group_codes[group]
         labels = design.random_labels(group)
@@ -305,29 +300,14 @@ def _predictions(design: Design, plan: Layout, result: Any) -> list[Quantity]:
     return found
 
 
-def _effects(design: Design, plan: Layout, result: Any) -> dict[int, np.ndarray]:
-    """BLUPs of each block, (m, q), by the block's id.
-
-    MixedLM lists a group's effects as those of ``re_formula`` and then component by component; a
-    component's columns are told apart by the rows in which they are not zero.
-    """
+def _effects(design: Design, plan: Layout, answer: Answer) -> dict[int, np.ndarray]:
+    """BLUPs of each block, (m, q), by the block's id; levels are found by a row that has them."""
     found = {id(b): np.zeros((len(b.levels), len(b.columns))) for b in design.blocks}
-    model = result.model
-    order = _random_order(design, plan.correlated, model) if plan.correlated else []
-    for g, label in enumerate(model.group_labels):
-        rows, values = model.row_indices[label], np.asarray(result.random_effects[label])
-        if plan.correlated:
-            found[id(plan.correlated)][plan.correlated.codes[rows[0]]] = values[order]
-        at = len(order)
-        for j, block in enumerate(plan.independent):
-            columns = model.exog_vc.mats[j][g]
-            for k in range(columns.shape[1]):
-                used = np.flatnonzero(columns[:, k])
-                if len(used):
-                    found[id(block)][block.codes[rows[used[0]]], 0] = values[at + k]
-            at += columns.shape[1]
+    if plan.correlated:
+        levels = plan.correlated.codes[answer["effect_rows"]]
+        order = _random_order(design, plan.correlated, answer)
+        found[id(plan.correlated)][levels] = answer["effects"][:, order]
+    components = zip(answer["component_rows"], answer["components"], strict=True)
+    for block, (rows, values) in zip(plan.independent, components, strict=True):
+        found[id(block)][block.codes[rows], 0] = values
     return found
-
-
-def _versions() -> dict[str, str]:
-    return {"statsmodels": statsmodels.__version__, "numpy": np.__version__}
