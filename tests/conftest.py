@@ -21,13 +21,9 @@ def _r_runs_here() -> bool:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    selects_slow = "slow" in (config.option.markexpr or "")
-    slow = pytest.mark.skip(reason="deep search: make search")
     no_r = pytest.mark.skip(reason="no R here: sh r/setup.sh")
     missing = not _r_runs_here()
     for item in items:
-        if "slow" in item.keywords and not selects_slow:
-            item.add_marker(slow)
         if "needs_r" in item.keywords and missing:
             if CI:
                 raise pytest.UsageError("tests need R and CI has none: sh r/setup.sh says why")

@@ -25,8 +25,8 @@ QUIET = settings(
 @pytest.mark.parametrize(
     ("examples", "count", "at_least"),
     [
-        pytest.param(MOSTLY, 200, 140, id="random-intercept"),
-        pytest.param(OTHERS, 40, 28, id="others"),
+        pytest.param(MOSTLY, 120, 80, id="random-intercept"),
+        pytest.param(OTHERS, 20, 12, id="others"),
         pytest.param(MOSTLY, 6_000, 4_300, id="random-intercept-long", marks=pytest.mark.slow),
         pytest.param(OTHERS, 1_000, 700, id="others-long", marks=pytest.mark.slow),
     ],

@@ -13,6 +13,7 @@ from pp_compare.engines.certified.models import certified_model
 from pp_compare.identities import OLS_ON_PREDICTED_MEANS, check_identity
 from pp_compare.model import Fit
 from pp_compare.strategies import Example, random_intercept_cluster_level
+from tests.properties.test_truth import deviance_above_optimum
 
 ENGINES = [
     pytest.param("lme4", marks=pytest.mark.needs_r),
@@ -54,6 +55,8 @@ def test_the_identity_holds(engine: str, length: tuple[int, int]) -> None:
         if "cluster_mean[g]" not in fit.quantities:
             assert known(design, fit, "cluster_mean[g]", "failure"), fit.messages
             return
+        # The same fits, which are the dear part, serve the other property of generated data.
+        deviance_above_optimum(design, fit)
         outcome = check_identity(OLS_ON_PREDICTED_MEANS, design, fit)
         if outcome.verdict == "pass":
             held.add((design.dataset.sha256(), design.spec.formula, design.spec.method))
