@@ -27,6 +27,7 @@ LAYERS = [
     {"provenance"},
     {"audit"},
     {"reproduce", "metamorphic", "mixedlm"},
+    {"hunts"},
     {"search"},
     {"doctor"},
     {"cli"},
@@ -34,7 +35,7 @@ LAYERS = [
 ]
 ONLY_IMPORTERS = {
     "rpy2": {"engines/_rpy2.py"},
-    "hypothesis": {"strategies.py", "search.py"},
+    "hypothesis": {"strategies.py", "hunts.py", "search.py"},
     "pytest": {"plugin.py", "conformance"},
     "typer": {"cli"},
     "flint": {"engines/certified", "nist.py"},

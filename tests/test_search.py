@@ -13,7 +13,8 @@ import pytest
 from pp_compare import search
 from pp_compare.design import build_design
 from pp_compare.engines.certified.models import certified_model
-from pp_compare.search import HUNTS, Finding
+from pp_compare.hunts import HUNTS
+from pp_compare.search import Finding
 
 HUNT = {hunt.id: hunt for hunt in HUNTS}
 SECONDS = 8.0
