@@ -150,16 +150,18 @@ def relative_variance(fit: Fit) -> float:
         return float(np.float64(smallest) / fit["sigma"] ** 2)
 
 
-def load_deviations(folder: Path | None = None) -> tuple[Deviation, ...]:
-    """Read the registry, one TOML file an entry.
+def load_deviations(path: Path | None = None) -> tuple[Deviation, ...]:
+    """Read the registry, one TOML file an entry, or one such file.
 
     Raises
     ------
     InputError
         For an entry that cannot be read, with the file and the field.
     """
-    root = folder or resource("fixtures", "deviations")
-    return tuple(_read(path) for path in sorted(root.glob("*.toml")))
+    root = path or resource("fixtures", "deviations")
+    return tuple(
+        _read(file) for file in ([root] if root.is_file() else sorted(root.glob("*.toml")))
+    )
 
 
 def find(

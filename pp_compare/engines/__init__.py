@@ -5,15 +5,18 @@ An engine id is a name and, after a colon, a setting other than the engine's own
 ``pp_compare.engines``; each entry point is a callable that takes the setting (None for the
 default) and gives an Engine, or raises `UnavailableError` (not on this machine) or `InputError`
 (no such setting). An engine that is not installed as an entry point goes by the path of its
-factory, ``package.module:factory``.
+factory, ``package.module:factory``, and a setting of it by one more colon. An engine without
+settings may be a class, or a function, that takes no argument.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
 from typing import Protocol
 
 from pp_compare.design import Design
@@ -65,24 +68,37 @@ def make_engine(engine_id: str) -> Engine:
         For an engine that this machine cannot run, with what to install.
     """
     name, _, setting = engine_id.partition(":")
-    if "." in name:
-        return _by_path(name, setting)(None)
     point = _registered().get(name)
     if point is None:
-        raise InputError(
-            f"no engine '{name}'; there are: {', '.join(engine_names())}, "
-            "or package.module:factory for one of your own"
-        )
+        return _by_path(name, setting, engine_id)
     try:
         factory: EngineFactory = point.load()
     except ImportError as error:
         raise UnavailableError(f"engine '{name}' cannot be loaded: {error}") from error
-    return factory(setting or None)
+    return _made(factory, engine_id, setting)
 
 
-def _by_path(module: str, attribute: str) -> EngineFactory:
+def _by_path(module: str, rest: str, engine_id: str) -> Engine:
+    attribute, _, setting = rest.partition(":")
+    if not attribute or ("." not in module and find_spec(module) is None):
+        raise InputError(
+            f"no engine '{module}'; there are: {', '.join(engine_names())}, "
+            "or package.module:factory for one of your own"
+        )
     try:
         factory: EngineFactory = getattr(import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise InputError(f"no engine factory '{module}:{attribute}': {error}") from error
-    return factory
+    return _made(factory, engine_id, setting)
+
+
+def _made(factory: Callable[..., Engine], engine_id: str, setting: str) -> Engine:
+    """Call a factory with the setting, or without where it has no place for one."""
+    try:
+        inspect.signature(factory).bind(None)
+    except TypeError:
+        if setting:
+            name = engine_id.removesuffix(f":{setting}")
+            raise InputError(f"'{name}' has no settings, so no setting '{setting}'") from None
+        return factory()
+    return factory(setting or None)

@@ -1,0 +1,15 @@
+"""Parity: every number of the engine against lme4's and nlme's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from pp_compare.conformance.checks import Check
+
+
+@pytest.mark.pp_checks("parity")
+def test_parity(pp_check: Check, settle: Callable[[Check], None]) -> None:
+    """One quantity of one model against one reference."""
+    settle(pp_check)

@@ -1,0 +1,15 @@
+"""Truth: every number of the engine against the certified optimum."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from pp_compare.conformance.checks import Check
+
+
+@pytest.mark.pp_checks("truth")
+def test_truth(pp_check: Check, settle: Callable[[Check], None]) -> None:
+    """One quantity of one model."""
+    settle(pp_check)

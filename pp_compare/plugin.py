@@ -1,0 +1,167 @@
+"""The pytest plugin: options, markers and fixtures to test a mixed-model engine.
+
+Every pytest run loads it where the package is installed, so it imports nothing but pytest until one
+of its options or fixtures is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pp_compare.errors import InputError, PPCompareError
+
+if TYPE_CHECKING:
+    from pp_compare.conformance.models import Model
+    from pp_compare.conformance.trial import Trial
+    from pp_compare.deviations import Deviation
+    from pp_compare.engines import Engine
+
+TRIAL = pytest.StashKey["Trial"]()
+MARKERS = (
+    "pp_cases(*names, level='quick', methods=('REML', 'ML')): the models that the fixture pp_case "
+    "goes through; by default those of --pp-case and --pp-level",
+    "pp_checks(kind): a test of pp_compare.conformance, with the kind of checks it runs",
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options; `pytest --help` lists them."""
+    group = parser.getgroup("pp-compare", "conformance of a mixed-model engine")
+    group.addoption("--pp-engine", metavar="ID", help="engine: package.module:factory, or its name")
+    group.addoption(
+        "--pp-reference",
+        action="append",
+        metavar="NAME",
+        help="certified, recorded:STACK or live; repeatable (certified and recorded:bookworm)",
+    )
+    group.addoption(
+        "--pp-case", action="append", default=[], metavar="NAME", help="named case; repeatable"
+    )
+    group.addoption(
+        "--pp-level",
+        default="quick",
+        choices=("quick", "full", "search"),
+        help="quick: half a minute; full: all but the large cases; search: all, and generated data",
+    )
+    group.addoption(
+        "--pp-known",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="known deviations of your own: a TOML file or a folder of them; repeatable",
+    )
+    group.addoption("--pp-bundle", metavar="DIR", help="folder for one bundle a failing model")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make engine and references, so that what is missing is said before any test."""
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
+    if config.option.pp_engine is not None:
+        try:
+            config.stash[TRIAL] = _trial(config)
+        except PPCompareError as error:
+            raise pytest.UsageError(f"pp-compare: {error}") from error
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_cmdline_main(config: pytest.Config) -> Any:
+    """Under xdist one worker takes all checks of a model, so that it is fitted once."""
+    option = config.option
+    in_parallel = bool(getattr(option, "numprocesses", None))
+    if option.pp_engine is not None and in_parallel and option.dist == "no":
+        option.dist = "loadgroup"
+    return (yield)
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Engine and references, where there is an engine."""
+    trial = config.stash.get(TRIAL, None)
+    if trial is None:
+        return None
+    return f"pp-compare: engine {trial.name}, against {' and '.join(trial.references.names)}"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give `pp_check` its checks and `pp_case` its models."""
+    names = metafunc.fixturenames
+    if "pp_check" in names and TRIAL in metafunc.config.stash:
+        metafunc.parametrize("pp_check", _checks(metafunc))
+    if "pp_case" in names:
+        models = [_param(metafunc, model, model) for model in _models(metafunc)]
+        metafunc.parametrize("pp_case", models)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
+    """Refuse to run the suite on nothing."""
+    asking = [item for item in items if item.get_closest_marker("pp_checks")]
+    if asking and TRIAL not in config.stash:
+        raise pytest.UsageError(
+            "pp-compare: say which engine to test: --pp-engine package.module:factory"
+        )
+
+
+@pytest.fixture(scope="session")
+def pp_engine(pytestconfig: pytest.Config) -> Engine:
+    """The engine of --pp-engine."""
+    if TRIAL not in pytestconfig.stash:
+        pytest.fail("the fixture pp_engine needs --pp-engine package.module:factory", pytrace=False)
+    return pytestconfig.stash[TRIAL].engine
+
+
+def _trial(config: pytest.Config) -> Trial:
+    from pp_compare.conformance.references import DEFAULT  # noqa: PLC0415  # heavy: see above
+    from pp_compare.conformance.trial import Trial  # noqa: PLC0415
+    from pp_compare.deviations import load_deviations  # noqa: PLC0415
+
+    own = [entry for path in config.option.pp_known for entry in _known(Path(path))]
+    bundle = config.option.pp_bundle
+    return Trial(
+        config.option.pp_engine,
+        config.option.pp_reference or DEFAULT,
+        (*own, *load_deviations()),
+        Path(bundle) if bundle else None,
+    )
+
+
+def _known(path: Path) -> Sequence[Deviation]:
+    from pp_compare.deviations import load_deviations  # noqa: PLC0415
+
+    if not path.exists():
+        raise InputError(f"--pp-known: no file or folder '{path}'")
+    found = load_deviations(path)
+    if not found:
+        raise InputError(f"--pp-known: no TOML file in '{path}'")
+    return found
+
+
+def _checks(metafunc: pytest.Metafunc) -> list[Any]:
+    from pp_compare.conformance.checks import checks_of  # noqa: PLC0415
+
+    (kind,) = next(metafunc.definition.iter_markers("pp_checks")).args
+    trial = metafunc.config.stash[TRIAL]
+    checks = checks_of(trial, _models(metafunc), [kind])
+    nothing = pytest.mark.skip(reason=f"no {kind} is asked of {trial.name} on these models")
+    return [_param(metafunc, check, check.model) for check in checks] or [
+        pytest.param(None, id="none", marks=nothing)
+    ]
+
+
+def _models(metafunc: pytest.Metafunc) -> Sequence[Model]:
+    """Those of the marker, else those of the options."""
+    from pp_compare.conformance.models import models_of  # noqa: PLC0415
+
+    option, marker = metafunc.config.option, metafunc.definition.get_closest_marker("pp_cases")
+    if marker is not None:
+        return models_of(names=marker.args, **marker.kwargs)
+    return models_of(option.pp_level, option.pp_case)
+
+
+def _param(metafunc: pytest.Metafunc, value: Any, model: Model) -> Any:
+    grouped = metafunc.config.pluginmanager.hasplugin("xdist")
+    marks = [pytest.mark.xdist_group(model.id)] if grouped else []
+    return pytest.param(value, id=value.id, marks=marks)
