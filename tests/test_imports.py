@@ -29,7 +29,8 @@ LAYERS = [
     {"reproduce", "metamorphic", "mixedlm"},
     {"hunts"},
     {"search"},
-    {"doctor"},
+    {"conformance", "doctor"},
+    {"plugin"},
     {"cli"},
     {"__main__"},
 ]
