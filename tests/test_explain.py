@@ -171,9 +171,9 @@ def test_a_wrong_prediction_shows_in_the_steps():
     values = blup.values + 4e-3 * (np.arange(8) == 0)[:, None]
     moved = Quantity(blup.name, values, blup.rows, blup.columns)
     e = explanation_of(model, type(fit)("moved", "ok", {**fit.quantities, blup.name: moved}))
-    # One of four control clusters is predicted 4e-3 too high: their mean by 1e-3.
-    assert "fixed effects to 0.001" in steps(e)[-1].text
-    assert "fixed effects to 0.001" not in steps(explained("seed_case1"))[-1].text
+    # One of four control clusters is predicted 4e-3 too high: their mean by 1e-3, of 6.87.
+    assert "fixed effects, to 0.0001 of the largest mean" in steps(e)[-1].text
+    assert "0.0001 of the largest" not in steps(explained("seed_case1"))[-1].text
 
 
 def test_limits_of_the_weights():

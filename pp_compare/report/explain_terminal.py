@@ -31,7 +31,7 @@ def print_explanation(console: Console, e: Explanation) -> None:
             hidden = len(step.table.rows) - SHOWN
             if hidden > 0:
                 console.print(Text(f"  ... and {hidden} more; --out DIR writes the page", "dim"))
-    console.print("", Text("Why", style="bold"), Text(" ".join(why(e))), sep="\n")
+    console.print("", Text("Why", style="bold"), Text("\n\n".join(why(e))), sep="\n")
 
 
 def print_inference(

@@ -64,7 +64,7 @@ def why(e: Explanation) -> tuple[str, ...]:
 
 def _sizes(e: Explanation) -> Step:
     p = e.pooling
-    rows = [(c, str(n), _num(mean)) for c, n, mean in _zip(p.clusters, p.sizes, p.observed)]
+    rows = [(c, str(n), mean) for c, n, mean in _zip(p.clusters, p.sizes, _column(p.observed))]
     sizes = (
         _rows(min(p.sizes)) + " each"
         if _equal_sizes(e)
@@ -92,8 +92,8 @@ def _pooling(e: Explanation) -> Step:
     p = e.pooling
     numbers = (p.weights, p.fixed_part, p.partially_pooled, p.completely_pooled, p.shrinkage)
     rows = [
-        (c, str(n), *map(_num, line))
-        for c, n, *line in _zip(p.clusters, p.sizes, p.observed, *numbers)
+        (c, str(n), *line)
+        for c, n, *line in _zip(p.clusters, p.sizes, *map(_column, (p.observed, *numbers)))
     ]
     text = (
         "A cluster's own mean gets the pooling weight lambda = tau2 / (tau2 + sigma2 / n), the "
@@ -128,11 +128,13 @@ def _weights(e: Explanation) -> Step:
 
 
 def _lines(e: Explanation) -> Step:
-    rows = [(LINE_NAMES[name], *map(_num, beta)) for name, beta in e.lines.items()]
+    effects = [_column(beta) for beta in np.array(list(e.lines.values())).T]
+    rows = [(LINE_NAMES[name], *line) for name, *line in _zip(e.lines, *effects)]
     gap = _largest(e.lines["predicted means"] - e.lines["partial pooling"])
     text = (
-        f"Least squares on the predicted means gives the mixed model's fixed effects to {gap:.1g}: "
-        "an identity, since the predicted effects sum to zero along every predictor."
+        "Least squares on the predicted means gives the mixed model's fixed effects, "
+        f"{_apart(e, 'predicted means')}: an identity, since the predicted effects sum to zero "
+        "along every predictor."
         if e.is_cluster_level
         else "A predictor varies within clusters, so least squares on the predicted means is "
         f"another estimator here: it differs by up to {_num(gap)}."
@@ -145,11 +147,10 @@ def _lines(e: Explanation) -> Step:
 
 
 def _no_variance(e: Explanation) -> str:
-    gap = _largest(e.lines["partial pooling"] - e.lines["complete pooling"])
     return (
         "The estimated variance between clusters is 0. Every pooling weight is then 0, every "
         "prediction is its fixed part, and clusters count by their rows as in lm: the two lines "
-        f"are the same (they differ by {gap:.1g})."
+        f"are the same, {_apart(e, 'complete pooling')}."
     )
 
 
@@ -169,10 +170,9 @@ def _counting(e: Explanation) -> str:
     """What a large cluster counts against a small one, in both fits."""
     sizes = e.pooling.sizes
     if _equal_sizes(e):
-        gap = _largest(e.lines["partial pooling"] - e.lines["complete pooling"])
         return (
             "All clusters have the same size, so lm and the mixed model weigh them alike, and the "
-            f"two lines are the same (they differ by {gap:.1g})."
+            f"two lines are the same, {_apart(e, 'complete pooling')}."
             if e.is_cluster_level
             else ""
         )
@@ -272,6 +272,14 @@ def _equal_sizes(e: Explanation) -> bool:
     return bool((e.pooling.sizes == e.pooling.sizes[0]).all())
 
 
+def _apart(e: Explanation, line: str) -> str:
+    """How far another line is from the mixed model's, as a share of the largest observed mean."""
+    gap = _largest(e.lines[line] - e.lines["partial pooling"])
+    if gap == 0:
+        return "to the last bit"
+    return f"to {gap / _largest(e.pooling.observed):.1g} of the largest mean"
+
+
 def _largest(differences: np.ndarray) -> float:
     return float(np.abs(differences).max())
 
@@ -291,6 +299,13 @@ def _percent(share: float) -> str:
 
 def _num(value: float) -> str:
     return f"{value:.5g}"
+
+
+def _column(values: np.ndarray) -> list[str]:
+    """Numbers of one column, with digits enough to see five of what sets them apart."""
+    size, spread = np.abs(values).max(), np.ptp(values)
+    common = max(0, int(np.log10(size / spread))) if size > spread > 0 else 0
+    return [f"{value:.{min(5 + common, 15)}g}" for value in values]
 
 
 def _signed(value: float) -> str:
