@@ -41,16 +41,28 @@ pp_columns <- function(x) list(values = as.double(x), columns = colnames(x))
 
 pp_named <- function(x) list(values = as.double(x), names = names(x))
 
-# Runs body() and gives what it returned or R's words, and all warnings and messages on the way.
-# A caller's options(contrasts) must not change what is fitted.
+# Runs body() and gives what it returned or R's words, all warnings and messages on the way, and the
+# versions.
 pp_answer <- function(packages, limit, body) {
+  before <- pp_options()
+  on.exit(options(before))
+  answer <- pp_caught(limit, body)
+  answer$versions <- pp_versions(packages)
+  answer
+}
+
+# A caller's options(contrasts) must not change what is fitted.
+pp_options <- function() {
+  options(contrasts = c("contr.treatment", "contr.poly"), na.action = "na.fail")
+}
+
+pp_caught <- function(limit, body) {
   said <- character()
   listen <- function(restart) function(condition) {
     said <<- c(said, trimws(conditionMessage(condition)))
     invokeRestart(restart)
   }
-  before <- options(contrasts = c("contr.treatment", "contr.poly"), na.action = "na.fail")
-  on.exit({ setTimeLimit(); options(before) })
+  on.exit(setTimeLimit())
   answer <- tryCatch({
     setTimeLimit(elapsed = limit, transient = TRUE)
     withCallingHandlers(
@@ -59,13 +71,16 @@ pp_answer <- function(packages, limit, body) {
       message = listen("muffleMessage")
     )
   }, error = function(e) list(error = conditionMessage(e), seconds = 0))
-  versions <- vapply(packages, getNamespaceVersion, "", USE.NAMES = FALSE)
   answer$messages <- said
-  answer$versions <- list(
+  answer
+}
+
+pp_versions <- function(packages) {
+  versions <- vapply(packages, getNamespaceVersion, "", USE.NAMES = FALSE)
+  list(
     names = c("R", packages),
     values = c(paste(R.version$major, R.version$minor, sep = "."), versions)
   )
-  answer
 }
 
 pp_seconds_since <- function(start) as.numeric(Sys.time()) - as.numeric(start)
@@ -78,20 +93,28 @@ pp_seconds_since <- function(start) as.numeric(Sys.time()) - as.numeric(start)
 pp_fit_lme4 <- function(request) {
   pp_answer(c("lme4", "Matrix"), request$limit, function() {
     data <- pp_frame(request$data, request$levels)
-    bars <- lapply(request$random, function(term) {
-      call("(", call("|", pp_sum(term$intercept, term$terms), as.name(term$group)))
-    })
-    right <- Reduce(function(a, b) call("+", a, b), bars, pp_sum(request$intercept, request$fixed))
-    formula <- pp_formula(list(as.name(request$response), right))
-    seconds <- 0
-    start <- NULL
-    for (step in request$control) {
-      fit <- pp_lmer(formula, data, request$REML, do.call(lme4::lmerControl, step), start)
-      seconds <- seconds + fit$seconds
-      start <- fit$fit@theta
-    }
-    c(pp_lmer_quantities(fit$fit), list(seconds = seconds))
+    fit <- pp_lmer_steps(pp_lmer_formula(request), data, request)
+    c(pp_lmer_quantities(fit$fit), list(seconds = fit$seconds))
   })
+}
+
+pp_lmer_formula <- function(request) {
+  bars <- lapply(request$random, function(term) {
+    call("(", call("|", pp_sum(term$intercept, term$terms), as.name(term$group)))
+  })
+  right <- Reduce(function(a, b) call("+", a, b), bars, pp_sum(request$intercept, request$fixed))
+  pp_formula(list(as.name(request$response), right))
+}
+
+pp_lmer_steps <- function(formula, data, request) {
+  seconds <- 0
+  start <- NULL
+  for (step in request$control) {
+    fit <- pp_lmer(formula, data, request$REML, do.call(lme4::lmerControl, step), start)
+    seconds <- seconds + fit$seconds
+    start <- fit$fit@theta
+  }
+  list(fit = fit$fit, seconds = seconds)
 }
 
 # lmer() keeps its call: here that call holds names, not the data.
@@ -102,6 +125,18 @@ pp_lmer <- function(formula, data, REML, control, start) {
 }
 
 pp_lmer_quantities <- function(fit) {
+  modes <- lme4::ranef(fit, condVar = FALSE)
+  blup <- Map(function(group, table) c(list(group = group), pp_matrix(as.matrix(table))),
+    names(modes), unclass(modes), USE.NAMES = FALSE)
+  c(pp_lmer_estimates(fit), list(
+    blup = blup,
+    fitted = as.double(stats::fitted(fit)),
+    X = pp_columns(stats::model.matrix(fit)),
+    y = as.double(stats::model.response(stats::model.frame(fit)))
+  ))
+}
+
+pp_lmer_estimates <- function(fit) {
   cov <- pp_lmer_vcov(fit)
   components <- lme4::VarCorr(fit)
   # VarCorr() names the second term of a group "g.1"; cnms has the group's own name.
@@ -109,20 +144,13 @@ pp_lmer_quantities <- function(fit) {
   random <- Map(function(group, names, matrix) {
     list(group = group, effects = names, values = as.double(matrix))
   }, names(effects), effects, components[seq_along(effects)], USE.NAMES = FALSE)
-  modes <- lme4::ranef(fit, condVar = FALSE)
-  blup <- Map(function(group, table) c(list(group = group), pp_matrix(as.matrix(table))),
-    names(modes), unclass(modes), USE.NAMES = FALSE)
   list(
     beta = pp_named(lme4::fixef(fit)),
     beta_cov = as.double(cov),
     beta_se = sqrt(diag(cov)),
     random = random,
-    blup = blup,
     sigma = stats::sigma(fit),
     loglik = as.double(stats::logLik(fit)),
-    fitted = as.double(stats::fitted(fit)),
-    X = pp_columns(stats::model.matrix(fit)),
-    y = as.double(stats::model.response(stats::model.frame(fit))),
     converged = pp_lmer_converged(fit),
     singular = lme4::isSingular(fit)
   )
@@ -152,14 +180,20 @@ pp_lmer_converged <- function(fit) {
 pp_fit_nlme <- function(request) {
   pp_answer("nlme", request$limit, function() {
     data <- pp_frame(request$data, request$levels)
-    right <- pp_sum(request$intercept, request$fixed)
-    fixed <- pp_formula(list(as.name(request$response), right))
-    random <- lapply(request$random, function(level) pp_pd(level$blocks))
-    names(random) <- vapply(request$random, function(level) level$group, "")
-    method <- if (request$REML) "REML" else "ML"
-    fit <- pp_lme(fixed, data, random, method, do.call(nlme::lmeControl, request$control))
+    fit <- pp_lme_fitter(request)(data)
     c(pp_lme_quantities(fit$fit), list(seconds = fit$seconds))
   })
+}
+
+# What is asked, as a function of the data alone.
+pp_lme_fitter <- function(request) {
+  right <- pp_sum(request$intercept, request$fixed)
+  fixed <- pp_formula(list(as.name(request$response), right))
+  random <- lapply(request$random, function(level) pp_pd(level$blocks))
+  names(random) <- vapply(request$random, function(level) level$group, "")
+  method <- if (request$REML) "REML" else "ML"
+  control <- do.call(nlme::lmeControl, request$control)
+  function(data) pp_lme(fixed, data, random, method, control)
 }
 
 pp_lme <- function(fixed, data, random, method, control) {
@@ -180,29 +214,34 @@ pp_pd <- function(blocks) {
 }
 
 pp_lme_quantities <- function(fit) {
+  modes <- nlme::ranef(fit)
+  if (is.data.frame(modes)) modes <- stats::setNames(list(modes), names(fit$modelStruct$reStruct))
+  blup <- Map(function(group, table) c(list(group = group), pp_matrix(as.matrix(table))),
+    names(modes), unclass(modes), USE.NAMES = FALSE)
+  # fit$contrasts has those of the random part too, about which model.matrix() would warn.
+  contrasts <- fit$contrasts[names(fit$contrasts) %in% all.vars(fit$terms)]
+  c(pp_lme_estimates(fit), list(
+    blup = blup,
+    fitted = as.double(stats::fitted(fit)),
+    X = pp_columns(stats::model.matrix(fit$terms, fit$data, contrasts)),
+    y = as.double(eval(fit$terms[[2]], fit$data))
+  ))
+}
+
+pp_lme_estimates <- function(fit) {
   sigma <- stats::sigma(fit)
   structures <- fit$modelStruct$reStruct
   random <- lapply(names(structures), function(group) {
     matrix <- nlme::pdMatrix(structures[[group]]) * sigma^2
     list(group = group, effects = nlme::Names(structures[[group]]), values = as.double(matrix))
   })
-  modes <- nlme::ranef(fit)
-  if (is.data.frame(modes)) modes <- stats::setNames(list(modes), names(structures))
-  blup <- Map(function(group, table) c(list(group = group), pp_matrix(as.matrix(table))),
-    names(modes), unclass(modes), USE.NAMES = FALSE)
-  # fit$contrasts has those of the random part too, about which model.matrix() would warn.
-  contrasts <- fit$contrasts[names(fit$contrasts) %in% all.vars(fit$terms)]
   list(
     beta = pp_named(nlme::fixef(fit)),
     beta_cov = as.double(stats::vcov(fit)),
     beta_se = pp_lme_se(fit),
     random = random,
-    blup = blup,
     sigma = sigma,
     loglik = as.double(stats::logLik(fit)),
-    fitted = as.double(stats::fitted(fit)),
-    X = pp_columns(stats::model.matrix(fit$terms, fit$data, contrasts)),
-    y = as.double(eval(fit$terms[[2]], fit$data)),
     # lme() stops where its optimiser does not converge.
     converged = TRUE,
     singular = NA

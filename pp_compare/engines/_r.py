@@ -196,14 +196,20 @@ def refuse_ambiguous(design: Design) -> None:
 
 
 def read_fit(name: str, dialect: Dialect, design: Design, answer: Answer) -> Fit:
-    """Make the Fit of an answer, every number aligned by label."""
+    """Make the Fit of an answer, every number aligned by label.
+
+    An answer of ``r/batch.R`` has no predictions and no design of R's own; so has its Fit.
+    """
     messages = tuple(dict.fromkeys(answer["messages"]))
     versions = dict(zip(answer["versions"]["names"], answer["versions"]["values"], strict=True))
     if "error" in answer:
         said = (*answer["error"], *messages)
         return Fit(name, "error", messages=said, settings=dialect.settings, versions=versions)
+    whole = "fitted" in answer
     try:
-        quantities = _quantities(dialect, design, answer)
+        quantities = _estimates(dialect, design, answer)
+        if whole:
+            quantities += _predictions(dialect, design, answer)
     except KeyError as error:
         reason = f"R names {error} differently, or has dropped it"
         said = (reason, *messages)
@@ -218,7 +224,7 @@ def read_fit(name: str, dialect: Dialect, design: Design, answer: Answer) -> Fit
         settings=dialect.settings,
         versions=versions,
         seconds=float(answer["seconds"][0]),
-        design_error=_design_error(design, answer),
+        design_error=_design_error(design, answer) if whole else None,
     )
 
 
@@ -229,11 +235,10 @@ def _design_error(design: Design, answer: Answer) -> float:
     return design_error(design, [ours.get(name, name) for name in theirs], X, answer["y"])
 
 
-def _quantities(dialect: Dialect, design: Design, answer: Answer) -> list[Quantity]:
+def _estimates(dialect: Dialect, design: Design, answer: Answer) -> list[Quantity]:
     labels, names, wanted = design.labels, answer["beta"]["names"], fixed_names(design)
     p = len(names)
     cov = align(names, align(names, answer["beta_cov"].reshape(p, p), wanted).T, wanted)
-    fitted = answer["fitted"]
     return [
         Quantity("beta", align(names, answer["beta"]["values"], wanted), labels),
         Quantity("beta_cov", cov, labels, labels),
@@ -241,6 +246,12 @@ def _quantities(dialect: Dialect, design: Design, answer: Answer) -> list[Quanti
         Quantity("sigma", answer["sigma"][0]),
         Quantity("loglik", answer["loglik"][0]),
         *_random_cov(design, dialect.covariances(design, answer)),
+    ]
+
+
+def _predictions(dialect: Dialect, design: Design, answer: Answer) -> list[Quantity]:
+    fitted = answer["fitted"]
+    return [
         *_blup(design, dialect.predictions(design, answer)),
         Quantity("fitted", fitted, tuple(str(i + 1) for i in range(design.n_obs))),
         *_cluster_mean(design, fitted),

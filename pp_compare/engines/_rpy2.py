@@ -53,7 +53,7 @@ def _started() -> Rpy2Session:
 
 
 class Rpy2Session:
-    """The functions of ``r/fit.R`` in the R of this process.
+    """The functions of ``r/fit.R`` and ``r/batch.R`` in the R of this process.
 
     Parameters
     ----------
@@ -65,10 +65,11 @@ class Rpy2Session:
         self._r = interface
         self._lock = importlib.import_module("rpy2.rinterface_lib.openrlib").rlock
         self._callbacks = importlib.import_module("rpy2.rinterface_lib.callbacks")
-        code = resource("r", "fit.R").read_text(encoding="utf-8")
         with self._console():
             self._functions = interface.baseenv["new.env"](parent=interface.globalenv)
-            interface.evalr(code, envir=self._functions)
+            for name in ("fit.R", "batch.R", "glmmtmb.R"):
+                code = resource("r", name).read_text(encoding="utf-8")
+                interface.evalr(code, envir=self._functions)
 
     def require(self, package: str) -> None:
         """Load an R package.

@@ -1,0 +1,162 @@
+# Fits many data sets of one model in one call and returns the estimates as one vector of doubles.
+#
+# pp_batch_lme4(request) and pp_batch_nlme(request) stand on fit.R, which is sourced before. A request
+# is one of fit.R in which each vector of `data` holds the rows of all data sets, one after the other,
+# and `rows` says how many belong to each. With `fixed_design` the data sets differ in the response
+# alone.
+#
+# The answer has `numbers` (all doubles of all answers, in their order), `shapes` (the distinct kinds
+# of answers, a vector of doubles standing as its length), `shape_of` and `messages_of` (which kind
+# each answer is, and how many of the `messages` belong to it), and `versions`.
+
+pp_batch_lme4 <- function(request) {
+  formula <- pp_lmer_formula(request)
+  whole <- function(data) pp_lmer_steps(formula, data, request)
+  fit <- if (isTRUE(request$fixed_design)) pp_lmer_again(formula, request, whole) else whole
+  labels <- function(fit) dimnames(fit@pp$X)[[2]]
+  pp_batch(request, c("lme4", "Matrix"), fit, labels, pp_lmer_estimates, pp_lmer_numbers)
+}
+
+pp_batch_nlme <- function(request) {
+  labels <- function(fit) names(nlme::fixef(fit))
+  pp_batch(request, "nlme", pp_lme_fitter(request), labels, pp_lme_estimates, pp_lme_numbers)
+}
+
+# estimates(fit) is the slow and safe way to the numbers, numbers(fit) the fast one. The fast one is
+# believed where both gave the same bits for the first data set that could be fitted, and only for
+# fits with the same fixed effects.
+pp_batch <- function(request, packages, fit, labels, estimates, numbers) {
+  before <- pp_options()
+  on.exit(options(before))
+  rows <- split(seq_len(sum(request$rows)), rep(seq_along(request$rows), request$rows))
+  first <- NULL
+  believed <- FALSE
+  read <- function(found) {
+    if (believed && identical(labels(found$fit), first)) {
+      return(list(numbers = c(numbers(found$fit), found$seconds)))
+    }
+    slow <- estimates(found$fit)
+    if (is.null(first)) {
+      first <<- labels(found$fit)
+      believed <<- identical(numbers(found$fit), pp_flat(slow))
+    }
+    c(slow, list(seconds = found$seconds))
+  }
+  answers <- lapply(rows, function(own) {
+    pp_caught(request$limit, function() {
+      read(fit(pp_frame(lapply(request$data, `[`, own), request$levels)))
+    })
+  })
+  c(pp_pack(answers), list(versions = pp_versions(packages)))
+}
+
+# The quick answers have no shape of their own: it is that of the first slow one.
+pp_pack <- function(answers) {
+  messages <- lapply(answers, `[[`, "messages")
+  shapes <- list()
+  numbers <- vector("list", length(answers))
+  shape_of <- numeric(length(answers))
+  believed <- NULL
+  for (i in seq_along(answers)) {
+    answer <- answers[[i]]
+    answer$messages <- NULL
+    if (is.null(answer$numbers)) {
+      shapes[[length(shapes) + 1L]] <- pp_shape(answer)
+      if (is.null(believed) && is.null(answer$error)) believed <- length(shapes)
+      shape_of[[i]] <- length(shapes)
+      numbers[[i]] <- pp_flat(answer)
+    } else {
+      shape_of[[i]] <- believed
+      numbers[[i]] <- answer$numbers
+    }
+  }
+  list(
+    numbers = as.double(unlist(numbers, use.names = FALSE)),
+    shapes = shapes,
+    shape_of = shape_of,
+    messages = as.character(unlist(messages, use.names = FALSE)),
+    messages_of = as.double(lengths(messages, use.names = FALSE))
+  )
+}
+
+# Text stays; a vector of numbers becomes its length.
+pp_shape <- function(x) {
+  if (is.list(x)) lapply(x, pp_shape) else if (is.character(x)) x else as.double(length(x))
+}
+
+pp_flat <- function(answer) {
+  as.double(unlist(rapply(answer, as.double, c("numeric", "integer", "logical")), use.names = FALSE))
+}
+
+# What pp_lmer_estimates() gives, from the slots of the fit: the accessors take a tenth of lmer().
+pp_lmer_numbers <- function(fit) {
+  cov <- pp_lmer_vcov(fit)
+  sigma <- stats::sigma(fit)
+  compared <- fit@devcomp$cmp
+  deviance <- if (fit@devcomp$dims[["REML"]] > 0) compared[["REML"]] else compared[["dev"]]
+  tolerance <- getOption("lme4.singular.tolerance", 1e-4)
+  c(fit@beta, cov, sqrt(diag(cov)), pp_lmer_variances(fit, sigma), sigma, -deviance / 2,
+    pp_lmer_converged(fit), any(fit@theta[fit@lower == 0] < tolerance), use.names = FALSE)
+}
+
+pp_lmer_variances <- function(fit, sigma) {
+  sizes <- lengths(fit@cnms)
+  last <- cumsum(sizes * (sizes + 1) / 2)
+  unlist(lapply(seq_along(sizes), function(i) {
+    q <- sizes[[i]]
+    factor <- matrix(0, q, q)
+    factor[lower.tri(factor, diag = TRUE)] <- fit@theta[seq.int(to = last[[i]], length.out = q * (q + 1) / 2)]
+    tcrossprod(sigma * factor)
+  }), use.names = FALSE)
+}
+
+# What pp_lme_estimates() gives. NA is its `singular`.
+pp_lme_numbers <- function(fit) {
+  sigma <- stats::sigma(fit)
+  variances <- lapply(fit$modelStruct$reStruct, function(pd) nlme::pdMatrix(pd) * sigma^2)
+  c(nlme::fixef(fit), fit$varFix, pp_lme_se(fit), unlist(variances, use.names = FALSE), sigma,
+    fit$logLik, 1, NA, use.names = FALSE)
+}
+
+# lmer() in its own parts, the first of which depends on the design alone: lFormula() is run once,
+# for the first data set. That the answers are the same bits as lmer()'s is tried on that data set;
+# where they are not, or where lmer() is made of other parts, lmer() itself is called.
+# lme4::refit() would not do: it starts from the last optimum and leaves out lmer()'s restart at the
+# boundary, so its answers are other bits.
+pp_lmer_again <- function(formula, request, whole) {
+  parts <- NULL
+  control <- NULL
+  trusted <- length(request$control) == 1L
+  again <- function(data) {
+    began <- Sys.time()
+    frame <- parts$fr
+    frame[[request$response]] <- data[[request$response]]
+    fit <- pp_lmer_from_parts(parts, frame, control)
+    list(fit = fit, seconds = pp_seconds_since(began))
+  }
+  function(data) {
+    if (!trusted) return(whole(data))
+    if (!is.null(parts)) return(again(data))
+    found <- whole(data)
+    control <<- do.call(lme4::lmerControl, request$control[[1]])
+    parts <<- lme4::lFormula(formula, data = data, REML = request$REML, control = control)
+    trusted <<- tryCatch(
+      identical(pp_lmer_estimates(again(data)$fit), pp_lmer_estimates(found$fit)),
+      error = function(e) FALSE
+    )
+    found
+  }
+}
+
+# The body of lmer() after lFormula() (lme4 1.1-31).
+pp_lmer_from_parts <- function(parts, frame, control) {
+  devfun <- lme4::mkLmerDevfun(frame, parts$X, parts$reTrms, REML = parts$REML, control = control)
+  opt <- lme4::optimizeLmer(devfun,
+    optimizer = control$optimizer, restart_edge = control$restart_edge,
+    boundary.tol = control$boundary.tol, control = control$optCtrl,
+    calc.derivs = control$calc.derivs, use.last.params = control$use.last.params)
+  rho <- environment(devfun)
+  checked <- lme4::checkConv(attr(opt, "derivs"), opt$par,
+    ctrl = control$checkConv, lbound = rho$lower)
+  lme4::mkMerMod(rho, opt, parts$reTrms, fr = frame, mc = quote(lmer()), lme4conv = checked)
+}
