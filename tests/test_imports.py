@@ -19,6 +19,7 @@ LAYERS = [
     {"nist", "numerics", "rounding", "files"},
     {"corpus", "identities", "definitions", "partial_pooling", "strategies"},
     {"engines"},
+    {"adapters"},
     {"tolerance", "explain", "inference", "profile"},
     {"r_inference"},
     {"agreement"},
@@ -42,6 +43,18 @@ ONLY_IMPORTERS = {
     "flint": {"engines/certified", "nist.py"},
     "matplotlib": {"report"},
     "jinja2": {"report"},
+    **{
+        name: {f"adapters/{module}.py"}
+        for name, module in {
+            "bambi": "bambi",
+            "gpboost": "gpboost",
+            "interlace": "interlace",
+            "linearmodels": "linearmodels",
+            "mixedlm": "mixedlm_package",
+            "pymc": "bambi",
+            "pymer4": "pymer4",
+        }.items()
+    },
 }
 
 

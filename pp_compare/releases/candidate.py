@@ -1,0 +1,190 @@
+"""Candidates: an engine in an environment of its own, or in an R of its own."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any, Protocol
+
+from pp_compare.design import Design
+from pp_compare.engines import rscript
+from pp_compare.errors import EngineError
+from pp_compare.model import Fit
+from pp_compare.releases import serve
+from pp_compare.releases.dialect import Dialect
+from pp_compare.releases.environment import Environment
+from pp_compare.releases.platform import Platform
+from pp_compare.releases.session import Session
+from pp_compare.releases.store import file_sha256
+from pp_compare.resources import resource
+
+
+@dataclass(frozen=True)
+class Effort:
+    """What fits may cost: `seconds` each, `processes` at once."""
+
+    seconds: float = 60.0
+    processes: int = 1
+
+
+class Candidate(Protocol):
+    """Something that fits models, in versions of its own."""
+
+    @property
+    def label(self) -> str:
+        """As in the report."""
+
+    @property
+    def engine(self) -> str:
+        """Engine id of its Fits."""
+
+    def versions(self, platform: Platform, effort: Effort) -> dict[str, str]:
+        """Versions of what does the work; EngineError where it does not start."""
+
+    def identity(self) -> list[Any]:
+        """All that its answers depend on, as values of JSON's kinds."""
+
+    def fits(self, designs: Sequence[Design], platform: Platform, effort: Effort) -> Iterator[Fit]:
+        """One Fit a design, in their order."""
+
+    def calls(
+        self, requests: Sequence[tuple[str, Sequence[Any]]], platform: Platform, effort: Effort
+    ) -> list[Any]:
+        """Answers of functions of the adapter; an EngineError in the place of a failed one."""
+
+
+@dataclass(frozen=True)
+class PythonCandidate:
+    """A package in an environment.
+
+    Parameters
+    ----------
+    label : str
+    dialect : Dialect
+    environment : Environment
+    """
+
+    label: str
+    dialect: Dialect
+    environment: Environment
+
+    @property
+    def engine(self) -> str:
+        """Engine id of its Fits."""
+        return self.dialect.engine
+
+    def versions(self, platform: Platform, effort: Effort) -> dict[str, str]:
+        """Versions by the packages' own word."""
+        with self._session(platform, effort) as session:
+            return session.about()
+
+    def identity(self) -> list[Any]:
+        """Every file in the environment, and our two that run there."""
+        code = file_sha256(Path(serve.__file__), self.dialect.adapter)
+        return ["python", self.engine, self.environment.lock, code]
+
+    def fits(self, designs: Sequence[Design], platform: Platform, effort: Effort) -> Iterator[Fit]:
+        """One Fit a design, in their order, over as many workers as there may be."""
+        sessions: queue.SimpleQueue[Session] = queue.SimpleQueue()
+        everyone = [self._session(platform, effort) for _ in range(effort.processes)]
+        for session in everyone:
+            sessions.put(session)
+
+        def fit(design: Design) -> Fit:
+            session = sessions.get()
+            try:
+                return self._fit(session, design)
+            finally:
+                sessions.put(session)
+
+        try:
+            with ThreadPoolExecutor(effort.processes) as threads:
+                yield from threads.map(fit, designs)
+        finally:
+            for session in everyone:
+                session.close()
+
+    def calls(
+        self, requests: Sequence[tuple[str, Sequence[Any]]], platform: Platform, effort: Effort
+    ) -> list[Any]:
+        """Answers of functions of the adapter; an EngineError in the place of a failed one."""
+        found: list[Any] = []
+        with self._session(platform, effort) as session:
+            for function, arguments in requests:
+                try:
+                    found.append(session.call(function, *arguments))
+                except EngineError as error:
+                    found.append(error)
+        return found
+
+    def _session(self, platform: Platform, effort: Effort) -> Session:
+        variables = platform.environment()
+        return Session(self.environment.python, self.dialect.adapter, variables, effort.seconds)
+
+    def _fit(self, session: Session, design: Design) -> Fit:
+        request = self.dialect.request(design)
+        if isinstance(request, str):
+            return Fit.unsupported(self.engine, request)
+        try:
+            answer = session.call("fit", request)
+            return self.dialect.read(design, answer, session.about())
+        except EngineError as error:
+            return Fit.failed(self.engine, str(error), versions=self._installed())
+
+    def _installed(self) -> dict[str, str]:
+        """The version that was installed, for one that cannot say it any more."""
+        name = self.engine.partition(":")[0]
+        found = self.environment.versions.get(name)
+        return {name: found} if found else {}
+
+
+@dataclass(frozen=True)
+class RCandidate:
+    """lme4 or nlme in the R that a command starts.
+
+    Parameters
+    ----------
+    label, engine : str
+    command : tuple of str
+    about : mapping
+        What `RscriptSession.about` says of it.
+    """
+
+    label: str
+    engine: str
+    command: tuple[str, ...]
+    about: Mapping[str, Any]
+
+    def versions(self, platform: Platform, effort: Effort) -> dict[str, str]:
+        """Versions of R and its packages."""
+        return dict(self.about["versions"])
+
+    def identity(self) -> list[Any]:
+        """That R, by its own word, and our code that runs there."""
+        code = file_sha256(resource("r", "fit.R"), resource("r", "serve.R"))
+        return ["R", self.engine, dict(self.about), code]
+
+    def fits(self, designs: Sequence[Design], platform: Platform, effort: Effort) -> Iterator[Fit]:
+        """One Fit a design, in their order, over as many Rs as there may be."""
+        variables = [f"{name}={value}" for name, value in platform.environment().items()]
+        # By env and not in our own environment: other candidates run at the same time.
+        command = ("env", *variables, *self.command)
+        size = -(-len(designs) // effort.processes)
+        parts = [designs[k : k + size] for k in range(0, len(designs), max(size, 1))]
+
+        def run(part: Sequence[Design]) -> list[Fit]:
+            tasks = [(self.engine, design) for design in part]
+            return list(rscript.fits(command, tasks, effort.seconds))
+
+        with ThreadPoolExecutor(effort.processes) as threads:
+            yield from chain.from_iterable(threads.map(run, parts))
+
+    def calls(
+        self, requests: Sequence[tuple[str, Sequence[Any]]], platform: Platform, effort: Effort
+    ) -> list[Any]:
+        """R engines have no probes."""
+        return [EngineError("R engines are asked for fits alone") for _ in requests]

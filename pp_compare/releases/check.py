@@ -1,0 +1,356 @@
+"""The check: fit every model with every candidate, judge them alike, and compare the candidates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from pp_compare.agreement import Comparison
+from pp_compare.audit import Selection, judge
+from pp_compare.design import Design
+from pp_compare.deviations import Deviation
+from pp_compare.engines import make_engine
+from pp_compare.engines.recorded import decode_fit, design_sha256, encode_fit, model_key
+from pp_compare.engines.worker import Workers
+from pp_compare.errors import EngineError
+from pp_compare.identities import IdentityCheck
+from pp_compare.model import Fit
+from pp_compare.releases import probes
+from pp_compare.releases.candidate import Candidate, Effort
+from pp_compare.releases.difference import difference
+from pp_compare.releases.noise import FACTOR, Noise, noise_of, noise_row
+from pp_compare.releases.platform import Platform
+from pp_compare.releases.store import Store, file_sha256, key_of, our_code
+from pp_compare.report.record import CaseReport
+from pp_compare.report.release_record import (
+    CandidateReport,
+    NoiseRow,
+    Outcome,
+    ReleaseReport,
+)
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, how many of it are done, and how many there are."""
+
+FIRST = 3
+"""Models tried before the rest; a candidate that dies or hangs in all of them is given up."""
+
+JUDGE_SECONDS = 600.0
+"""For one model; the certified optimum of the largest named case takes a minute."""
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A model on data, ready to be fitted."""
+
+    selection: Selection
+    design: Design
+
+    @property
+    def key(self) -> list[str]:
+        """Data, model and rows, by checksum."""
+        spec = self.design.spec
+        return [self.design.dataset.sha256(), model_key(spec), design_sha256(self.design)]
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A candidate that there is no environment for."""
+
+    label: str
+    engine: str
+    problem: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a check is made.
+
+    Parameters
+    ----------
+    platform : Platform
+        That all candidates run on.
+    variants : tuple of Platform
+        That the noise is measured on.
+    effort : Effort
+    references : mapping of str to str
+        Engine that plays each reference, as ``{"lme4": "recorded:bookworm/lme4"}``.
+    registry : tuple of Deviation
+    store : Store
+    """
+
+    platform: Platform
+    variants: tuple[Platform, ...]
+    effort: Effort
+    references: Mapping[str, str]
+    registry: tuple[Deviation, ...]
+    store: Store
+
+
+def check(
+    candidates: Sequence[Candidate | Broken],
+    subjects: Sequence[Subject],
+    plan: Plan,
+    about: Mapping[str, str],
+    *,
+    baseline: str | None = None,
+    progress: Progress = lambda what, done, of: None,
+) -> ReleaseReport:
+    """Check the candidates.
+
+    Parameters
+    ----------
+    baseline : str, optional
+        Label that the others are compared with; by default each is compared with the one before.
+    """
+    run = _Run(subjects, plan, progress)
+    reports = [run.report(candidate) for candidate in candidates]
+    noise: dict[str, dict[str, Noise]] = {}
+    rows: list[NoiseRow] = []
+    for candidate, report in zip(candidates, reports, strict=True):
+        if report.problem or isinstance(candidate, Broken) or report.engine in noise:
+            continue
+        noise[report.engine], found = run.noise(candidate)
+        rows += found
+    differences = tuple(
+        difference(one, two, noise.get(one.engine, {})) for one, two in _pairs(reports, baseline)
+    )
+    return ReleaseReport(
+        tuple(reports), differences, tuple(rows), plan.platform.label, FACTOR, about
+    )
+
+
+def _pairs(
+    reports: Sequence[CandidateReport], baseline: str | None
+) -> Iterator[tuple[CandidateReport, CandidateReport]]:
+    """Candidates of one engine: each with the one before it, or with the baseline."""
+    for engine in dict.fromkeys(report.engine for report in reports):
+        same = [report for report in reports if report.engine == engine]
+        base = [report for report in same if report.label == baseline]
+        if baseline is None:
+            yield from pairwise(same)
+        elif base:
+            yield from ((base[0], report) for report in same if report is not base[0])
+
+
+class _Run:
+    """One check, with what it keeps."""
+
+    def __init__(self, subjects: Sequence[Subject], plan: Plan, progress: Progress) -> None:
+        self.subjects, self.plan, self.progress = subjects, plan, progress
+        self.keys = [subject.key for subject in subjects]
+        self._reference_fits: list[dict[str, Fit]] | None = None
+
+    def report(self, candidate: Candidate | Broken) -> CandidateReport:
+        """Fit, judge and probe one candidate."""
+        if isinstance(candidate, Broken):
+            return CandidateReport(
+                candidate.label, candidate.engine, {}, {}, problem=candidate.problem
+            )
+        try:
+            versions = candidate.versions(self.plan.platform, self.plan.effort)
+        except EngineError as error:
+            return CandidateReport(candidate.label, candidate.engine, {}, {}, problem=str(error))
+        fits = self.fits(candidate, self.plan.platform)
+        return CandidateReport(
+            candidate.label,
+            candidate.engine,
+            versions,
+            _lock(candidate),
+            problem=_given_up(fits),
+            cases=tuple(self.judged(candidate, fits)),
+            probes=self.probes(candidate),
+        )
+
+    def fits(self, candidate: Candidate, platform: Platform) -> list[Fit]:
+        """Every model's Fit: those that are kept, and new ones for the rest."""
+        keys = [self._fit_key(candidate, platform, key) for key in self.keys]
+        found = {key: self.plan.store.get(key) for key in keys}
+        missing = [k for k, key in enumerate(keys) if found[key] is None]
+        what = f"{candidate.engine} {candidate.label}, {platform.label}"
+        for done, (k, fit) in enumerate(self._new(candidate, platform, missing), 1):
+            found[keys[k]] = {**encode_fit(fit), "seconds": fit.seconds}
+            self.plan.store.put(keys[k], found[keys[k]])
+            self.progress(what, done, len(missing))
+        return [_decoded(candidate.engine, found[key]) for key in keys]
+
+    def _new(
+        self, candidate: Candidate, platform: Platform, missing: Sequence[int]
+    ) -> Iterator[tuple[int, Fit]]:
+        """Fit what is missing, unless the first few all end their worker."""
+        first, rest = missing[:FIRST], missing[FIRST:]
+        dead = []
+        for k, fit in self._fitted(candidate, platform, first):
+            dead.append(ended(fit))
+            yield k, fit
+        if dead and all(dead) and len(dead) == FIRST:
+            reason = f"not tried: the first {FIRST} models all ended the process"
+            failed = Fit.failed(candidate.engine, reason)
+            yield from ((k, failed) for k in rest)
+        else:
+            yield from self._fitted(candidate, platform, rest)
+
+    def _fitted(
+        self, candidate: Candidate, platform: Platform, which: Sequence[int]
+    ) -> Iterator[tuple[int, Fit]]:
+        designs = [self.subjects[k].design for k in which]
+        if designs:
+            yield from zip(which, candidate.fits(designs, platform, self.plan.effort), strict=True)
+
+    def _fit_key(self, candidate: Candidate, platform: Platform, key: list[str]) -> str:
+        limit = self.plan.effort.seconds
+        return key_of("fit", candidate.identity(), asdict(platform), limit, key)
+
+    def judged(self, candidate: Candidate, fits: Sequence[Fit]) -> list[CaseReport]:
+        """Every model's comparisons with the truth and the references."""
+        code, references = our_code(), self._references()
+        keys = [
+            key_of(
+                "judged",
+                code,
+                candidate.engine,
+                key,
+                _told(fit),
+                {n: _told(f) for n, f in r.items()},
+            )
+            for key, fit, r in zip(self.keys, fits, references, strict=True)
+        ]
+        found = {key: self.plan.store.get(key) for key in keys}
+        missing = [k for k, key in enumerate(keys) if found[key] is None]
+        what = f"{candidate.engine} {candidate.label}, judged"
+        with Workers(JUDGE_SECONDS, self.plan.effort.processes) as workers:
+            waiting = [
+                workers.start(
+                    _judged, self.subjects[k], fits[k], references[k], self.plan.registry,
+                    otherwise=_not_judged,
+                )
+                for k in missing
+            ]  # fmt: skip
+            for done, (k, answer) in enumerate(zip(missing, waiting, strict=True), 1):
+                found[keys[k]] = answer()
+                self.plan.store.put(keys[k], found[keys[k]])
+                self.progress(what, done, len(missing))
+        return [
+            _case(subject, fit, found[key])
+            for subject, fit, key in zip(self.subjects, fits, keys, strict=True)
+        ]
+
+    def _references(self) -> list[dict[str, Fit]]:
+        if self._reference_fits is None:
+            engines = {name: make_engine(source) for name, source in self.plan.references.items()}
+            self._reference_fits = [
+                {
+                    name: replace(fit, engine=name)
+                    for name, engine in engines.items()
+                    if (fit := engine.fit(subject.design)).status == "ok"
+                }
+                for subject in self.subjects
+            ]
+        return self._reference_fits
+
+    def probes(self, candidate: Candidate) -> dict[str, Outcome]:
+        """What was found out beside the fits; nothing of an engine that we have no probes for."""
+        if candidate.engine.partition(":")[0] != "statsmodels":
+            return {}
+        plan = self.plan
+        code = file_sha256(Path(probes.__file__))
+        key = key_of(
+            "probes", code, candidate.identity(), asdict(plan.platform), plan.effort.seconds
+        )
+        found = plan.store.get(key)
+        if found is None:
+            self.progress(f"{candidate.engine} {candidate.label}, probes", 0, 1)
+            asked = probes.probe(candidate, plan.platform, plan.effort)
+            found = {name: asdict(outcome) for name, outcome in asked.items()}
+            plan.store.put(key, found)
+        return {name: Outcome(**outcome) for name, outcome in found.items()}
+
+    def noise(self, candidate: Candidate) -> tuple[dict[str, Noise], list[NoiseRow]]:
+        """How far a candidate is from itself on the other platforms."""
+        base = self.fits(candidate, self.plan.platform)
+        others = {platform: self.fits(candidate, platform) for platform in self.plan.variants}
+        titles = [f"{s.selection.case} {s.selection.method}" for s in self.subjects]
+        by_model = {
+            title: noise_of(fit, [fits[k] for fits in others.values()])
+            for k, (title, fit) in enumerate(zip(titles, base, strict=True))
+        }
+        name = f"{candidate.engine} {candidate.label}"
+        return by_model, [noise_row(name, p.label, base, fits) for p, fits in others.items()]
+
+
+def ended(fit: Fit) -> bool:
+    """Whether the fit ended its process, or did not end itself."""
+    first = fit.messages[0] if fit.messages else ""
+    marks = (
+        "its process died",
+        "stopped after",
+        "did not answer in time",
+        "R was ended",
+        "R ended",
+    )
+    return fit.status == "error" and any(mark in first for mark in marks)
+
+
+def _given_up(fits: Sequence[Fit]) -> str | None:
+    """The reason, where no model got an answer and the candidate itself is to blame."""
+    if any(fit.status == "ok" for fit in fits) or not any(ended(fit) for fit in fits):
+        return None
+    reason = next(fit.messages[0] for fit in fits if ended(fit))
+    return f"no model got an answer: {reason}"
+
+
+def _lock(candidate: Candidate) -> dict[str, str]:
+    environment = getattr(candidate, "environment", None)
+    return dict(environment.versions) if environment else {}
+
+
+def _decoded(engine: str, kept: Mapping[str, Any]) -> Fit:
+    return replace(decode_fit(engine, kept), seconds=float(kept["seconds"]))
+
+
+def _told(fit: Fit) -> str:
+    """Checksum of a Fit without its time."""
+    return key_of(encode_fit(fit))
+
+
+def _judged(
+    subject: Subject, fit: Fit, references: Mapping[str, Fit], registry: Sequence[Deviation]
+) -> dict[str, Any]:
+    """What `judge` says of one engine, as JSON."""
+    fits = {**references, fit.engine: fit}
+    case = judge(subject.selection, subject.design, fits, registry)
+    return {
+        "comparisons": [asdict(c) for c in case.comparisons if c.candidate == fit.engine],
+        "identities": [asdict(i) for i in case.identities if i.engine == fit.engine],
+        "stale": list(case.stale),
+    }
+
+
+def _not_judged(reason: str) -> dict[str, Any]:
+    line = Comparison(
+        "", "certified", "fit", "", math.nan, math.nan, math.nan, 0.0, math.nan,
+        f"the comparison {reason}", "fail", cause="failure",
+    )  # fmt: skip
+    return {"comparisons": [asdict(line)], "identities": [], "stale": []}
+
+
+def _case(subject: Subject, fit: Fit, judged: Mapping[str, Any]) -> CaseReport:
+    selection, design = subject.selection, subject.design
+    return CaseReport(
+        case=selection.case,
+        why=selection.why,
+        formula=design.spec.formula,
+        method=design.spec.method,
+        n_obs=design.n_obs,
+        rows_dropped=design.rows_dropped,
+        n_groups={group: len(levels) for group, levels in design.group_levels.items()},
+        data_sha256=design.dataset.sha256(),
+        fits={fit.engine: fit},
+        identities=tuple(IdentityCheck(**i) for i in judged["identities"]),
+        comparisons=tuple(Comparison(**c) for c in judged["comparisons"]),
+        stale=tuple(judged["stale"]),
+    )

@@ -1,0 +1,317 @@
+"""What changed from one candidate to another, model by model, and then each thing once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pp_compare.model import Fit
+from pp_compare.releases.noise import FACTOR, Noise, distance, warnings_of
+from pp_compare.report.digest import kind_of
+from pp_compare.report.record import CaseReport
+from pp_compare.report.release_record import (
+    DIRECTIONS,
+    KINDS,
+    CandidateReport,
+    Change,
+    Difference,
+    Direction,
+    Outcome,
+)
+
+LOST_DIGIT = 1.0
+"""By so many digits a number that disagrees with the truth must move to be better or worse."""
+
+WRONG = ("fail", "known")
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A change in one model; `size` says in which it shows most."""
+
+    change: Change
+    size: float = 0.0
+
+
+def difference(
+    before: CandidateReport, after: CandidateReport, noise: Mapping[str, Noise]
+) -> Difference:
+    """Everything that changed.
+
+    Parameters
+    ----------
+    noise : mapping of str to Noise
+        By title of the model; a model that is not there has none.
+    """
+    pairs = _pairs(before, after)
+    seen = [*_start(before, after), *_probes(before, after)]
+    quiet = identical = 0
+    for one, two in pairs:
+        pair = _Pair(one, two, noise.get(one.title, Noise()))
+        seen += pair.changes()
+        quiet += not pair.moved
+        identical += not any(pair.distances.values()) and pair.before.status == pair.after.status
+    return Difference(before.name, after.name, _each_once(seen), len(pairs), identical, quiet)
+
+
+def _pairs(before: CandidateReport, after: CandidateReport) -> list[tuple[CaseReport, CaseReport]]:
+    later = {case.title: case for case in after.cases}
+    return [(case, later[case.title]) for case in before.cases if case.title in later]
+
+
+def _start(before: CandidateReport, after: CandidateReport) -> Iterator[_Seen]:
+    if (before.problem is None) == (after.problem is None):
+        return
+    direction: Direction = "worse" if after.problem else "better"
+    yield _Seen(
+        Change(
+            "start",
+            direction,
+            "the candidate as a whole",
+            before.problem or "runs",
+            after.problem or "runs",
+        )
+    )
+
+
+def _probes(before: CandidateReport, after: CandidateReport) -> Iterator[_Seen]:
+    if before.problem or after.problem:
+        return
+    one, two = before.probes or {}, after.probes or {}
+    for name in one.keys() & two.keys():
+        if one[name] != two[name]:
+            kind = "keyword" if name.startswith("keyword ") else "probe"
+            yield _Seen(
+                Change(kind, _way(one[name], two[name]), name, one[name].text, two[name].text)
+            )
+
+
+def _way(before: Outcome, after: Outcome) -> Direction:
+    if before.ok == after.ok:
+        return "changed"
+    return "better" if after.ok else "worse"
+
+
+class _Pair:
+    """One model, fitted by both."""
+
+    def __init__(self, before: CaseReport, after: CaseReport, noise: Noise) -> None:
+        self.title = before.title
+        self.noise = noise
+        self.cases = before, after
+        self.before, self.after = _fit(before), _fit(after)
+        names = dict.fromkeys([*self.before.quantities, *self.after.quantities])
+        self.distances = {n: distance(self.before, self.after, n) for n in names}
+        self.moved = {
+            name
+            for name, size in self.distances.items()
+            if size > FACTOR * noise.spread.get(name, 0)
+        }
+
+    def changes(self) -> Iterator[_Seen]:
+        """Of every kind."""
+        if self.before.status != self.after.status or self.before.status == "error":
+            yield from self._exception()
+            return
+        if self.before.status == "ok":
+            if self.moved:
+                yield from self._wrong_optimum()
+                yield from self._values()
+                yield from self._identities()
+            if self.moved or self.before.versions != self.after.versions:
+                yield from self._deviations()
+            yield from self._flag()
+        yield from self._warnings()
+
+    def _change(
+        self, kind: str, direction: Direction, subject: str, words: Sequence[str], size: float = 0.0
+    ) -> _Seen:
+        before, after = words
+        return _Seen(Change(kind, direction, subject, before, after, (self.title,)), size)
+
+    def _exception(self) -> Iterator[_Seen]:
+        before, after = _answer(self.before), _answer(self.after)
+        if self.noise.status or before == after:
+            return
+        ok = self.before.status == "ok", self.after.status == "ok"
+        direction: Direction = "worse" if ok[0] else "better" if ok[1] else "changed"
+        words = [fit.messages[0] if fit.messages else fit.status for fit in self._failing()]
+        told = [words.pop(0) if not fine else "answers" for fine in ok]
+        yield self._change("exception", direction, f"{before} became {after}", told)
+
+    def _failing(self) -> list[Fit]:
+        return [fit for fit in (self.before, self.after) if fit.status != "ok"]
+
+    def _wrong_optimum(self) -> Iterator[_Seen]:
+        wrong = [
+            any(line.cause == "wrong optimum" for line in case.comparisons) for case in self.cases
+        ]
+        if wrong[0] != wrong[1]:
+            words = [_criterion(case) for case in self.cases]
+            direction: Direction = "worse" if wrong[1] else "better"
+            yield self._change("wrong optimum", direction, "wrong optimum", words)
+
+    def _values(self) -> Iterator[_Seen]:
+        """A quantity that moved: into agreement with the truth, out of it, or neither."""
+        truth = [_truth(case) for case in self.cases]
+        for name in sorted(self.moved):
+            kind = kind_of(name)
+            if any(name not in lines for lines in truth):
+                yield self._gone(name)
+                continue
+            one, two = (lines[name] for lines in truth)
+            words = one.text, two.text
+            lost = one.digits - two.digits
+            if one.wrong != two.wrong:
+                yield self._change(
+                    "value", "worse" if two.wrong else "better", kind, words, abs(lost)
+                )
+            elif one.wrong and abs(lost) >= LOST_DIGIT:
+                yield self._change(
+                    "value", "worse" if lost > 0 else "better", kind, words, abs(lost)
+                )
+            else:
+                yield self._change("moved", "changed", kind, words, self._relative(name))
+
+    def _gone(self, name: str) -> _Seen:
+        """A quantity without a truth, or that one of the two does not give."""
+        there = [name in fit.quantities for fit in (self.before, self.after)]
+        if all(there):
+            values = [fit[name].ravel() for fit in (self.before, self.after)]
+            words = [f"{value[0]:.10g}" for value in values]
+            return self._change("moved", "changed", kind_of(name), words, self._relative(name))
+        direction: Direction = "worse" if there[0] else "better"
+        words = ["given" if given else "not given" for given in there]
+        return self._change("value", direction, kind_of(name), words, math.inf)
+
+    def _relative(self, name: str) -> float:
+        scale = float(abs(self.before[name]).max())
+        return self.distances[name] / scale if scale else math.inf
+
+    def _identities(self) -> Iterator[_Seen]:
+        one, two = ({i.identity: i for i in case.identities} for case in self.cases)
+        for name in one.keys() & two.keys():
+            wrong = one[name].verdict in WRONG, two[name].verdict in WRONG
+            if wrong[0] != wrong[1]:
+                words = [
+                    f"off by {c.error:.2g} (rounding {c.tolerance:.1g})"
+                    for c in (one[name], two[name])
+                ]
+                yield self._change("identity", "worse" if wrong[1] else "better", name, words)
+
+    def _deviations(self) -> Iterator[_Seen]:
+        one, two = (_deviations_of(case) for case in self.cases)
+        for name in one ^ two:
+            words = ["shows" if name in shown else "does not show" for shown in (one, two)]
+            yield self._change("deviation", "worse" if name in two else "better", name, words)
+
+    def _flag(self) -> Iterator[_Seen]:
+        """Better where the flag tells the truth of the numbers afterwards, worse where it lies."""
+        flags = self.before.converged, self.after.converged
+        if flags[0] == flags[1] or self.noise.flag:
+            return
+        wrong = _stopped_short(self.cases[1])
+        direction: Direction = "better" if flags[1] != wrong else "worse"
+        state = "at numbers that are off" if wrong else "at the optimum"
+        words = [f"converged={flag}" for flag in flags]
+        yield self._change("flag", direction, f"{words[1]} {state}", words)
+
+    def _warnings(self) -> Iterator[_Seen]:
+        one, two = warnings_of(self.before), warnings_of(self.after)
+        for text in sorted((one.keys() | two.keys()) - self.noise.warnings):
+            before, after = one.get(text), two.get(text)
+            if before == after:
+                continue
+            silent = before and not after and _stopped_short(self.cases[1])
+            words = [name or "not given" for name in (before, after)]
+            yield self._change("warning", "worse" if silent else "changed", _shortened(text), words)
+
+
+@dataclass(frozen=True)
+class _Truth:
+    """The worst line of one quantity against the certified optimum."""
+
+    wrong: bool
+    digits: float
+    text: str
+
+
+def _truth(case: CaseReport) -> dict[str, _Truth]:
+    found: dict[str, _Truth] = {}
+    for line in case.comparisons:
+        if line.kind != "truth":
+            continue
+        wrong = line.verdict in WRONG
+        old = found.get(line.quantity)
+        if old is None or (wrong, -line.digits) > (old.wrong, -old.digits):
+            name = f"{line.label} = " if line.label else ""
+            cause = f", {line.cause}" if line.cause else ""
+            text = (
+                f"{name}{line.candidate_value:.10g}, true {line.reference_value:.10g} "
+                f"({line.digits:.1f} digits{cause})"
+            )
+            found[line.quantity] = _Truth(wrong, line.digits, text)
+    return found
+
+
+def _criterion(case: CaseReport) -> str:
+    for line in case.comparisons:
+        if line.quantity == "criterion":
+            return f"deviance {line.error:.3g} above the optimum"
+    return "deviance not known"
+
+
+def _stopped_short(case: CaseReport) -> bool:
+    """Whether the criterion is off, or, where it is not judged, any number."""
+    lines = [line for line in case.comparisons if line.kind == "truth"]
+    criterion = [line for line in lines if line.quantity == "criterion"]
+    return any(line.verdict in WRONG for line in criterion or lines)
+
+
+def _deviations_of(case: CaseReport) -> set[str]:
+    shown = [line.deviation for line in case.comparisons] + [i.deviation for i in case.identities]
+    return set(filter(None, shown))
+
+
+def _fit(case: CaseReport) -> Fit:
+    (fit,) = case.fits.values()
+    return fit
+
+
+def _answer(fit: Fit) -> str:
+    """``ok``, or the kind of failure."""
+    if fit.status == "ok":
+        return "an answer"
+    first = fit.messages[0] if fit.messages else fit.status
+    name, colon, _ = first.partition(":")
+    return name if colon and " " not in name else first.partition(":")[0]
+
+
+def _shortened(text: str, most: int = 90) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _each_once(seen: list[_Seen]) -> tuple[Change, ...]:
+    """Changes of one kind, direction and subject as one; the model that shows it most first."""
+    groups: dict[tuple[str, Direction, str], list[_Seen]] = {}
+    for one in seen:
+        change = one.change
+        groups.setdefault((change.kind, change.direction, change.subject), []).append(one)
+    merged = []
+    for group in groups.values():
+        group.sort(key=lambda one: -one.size)
+        titles = tuple(title for one in group for title in one.change.titles)
+        merged.append(replace(group[0].change, titles=titles))
+    kinds = list(KINDS)
+    return tuple(
+        sorted(
+            merged,
+            key=lambda c: (
+                kinds.index(c.kind),
+                DIRECTIONS.index(c.direction),
+                -len(c.titles),
+                c.subject,
+            ),
+        )
+    )

@@ -1,0 +1,80 @@
+"""Results that are kept: JSON files by the checksum of all that they depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from pp_compare.files import write_text
+
+PACKAGE = Path(__file__).resolve().parents[1]
+SHOWING = ("cli", "report")
+"""Folders of ours on which no result depends."""
+
+
+def default_cache() -> Path:
+    """The user's cache folder, as the platform has it."""
+    return Path(platformdirs.user_cache_dir("pp-compare", appauthor=False))
+
+
+class Store:
+    """Values by key.
+
+    Parameters
+    ----------
+    folder : Path
+        Made when the first value is kept.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def get(self, key: str) -> Any:
+        """The value, or None; a file that is no JSON counts as not there."""
+        try:
+            return json.loads(self._path(key).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def put(self, key: str, value: Any) -> None:
+        """Keep a value of JSON's kinds; NaN and infinities come back as they are."""
+        write_text(self._path(key), json.dumps(value, ensure_ascii=False))
+
+    def remembered(self, key: str, make: Callable[[], Any]) -> Any:
+        """The value; made and kept where it is not there."""
+        found = self.get(key)
+        if found is None:
+            found = make()
+            self.put(key, found)
+        return found
+
+    def _path(self, key: str) -> Path:
+        return self.folder / key[:2] / f"{key}.json"
+
+
+def key_of(*parts: Any) -> str:
+    """Checksum of values of JSON's kinds."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+@cache
+def our_code() -> str:
+    """Checksum of our own code and of the registry, but not of what only shows results."""
+    digest = hashlib.sha256()
+    root = PACKAGE.parent if (PACKAGE.parent / "fixtures").is_dir() else PACKAGE
+    registry = sorted((root / "fixtures" / "deviations").iterdir())
+    for path in [*sorted(PACKAGE.rglob("*.py")), *registry]:
+        if path.relative_to(root).parts[-2] not in SHOWING:
+            digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def file_sha256(*paths: Path) -> str:
+    """Checksum of files, one after the other."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
