@@ -32,6 +32,7 @@ LAYERS = [
     {"search"},
     {"conformance", "doctor"},
     {"plugin"},
+    {"releases"},
     {"cli"},
     {"__main__"},
 ]
