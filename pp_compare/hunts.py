@@ -41,8 +41,9 @@ class Hunt:
         Only engines of this name (``""`` for all); a setting in it is the one that is hunted.
     shown : callable
         The design that goes into the bundle, from the one that was found.
-    script : str
-        A script of `mixedlm.plain_script` that shows it better than a fit.
+    script, expected : str
+        A script of `mixedlm.plain_script` that shows it better than a fit, and what it should
+        print.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Hunt:
     engine: str = ""
     shown: Callable[[Design], Design] = lambda design: design
     script: str = ""
+    expected: str = ""
 
 
 def _two_optima(engine: Engine, design: Design) -> float:
@@ -168,6 +170,8 @@ HUNTS: tuple[Hunt, ...] = (
         _score_sign,
         "statsmodels",
         script="score",
+        expected="The score is the derivative of the log-likelihood on both sides of 0. The "
+        "optimisers follow it; where they cross 0 they walk away from the optimum.",
     ),
     Hunt(
         "variance-se-scale",
@@ -176,6 +180,8 @@ HUNTS: tuple[Hunt, ...] = (
         _variance_se_scale,
         "statsmodels",
         script="variance_se",
+        expected="With the response in units c times smaller, a variance and its standard error "
+        "are both c^2 times as large.",
     ),
     Hunt(
         "other-definition",

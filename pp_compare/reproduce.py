@@ -8,9 +8,10 @@ the parsed model in aliases that are plain words, so nothing that came with the 
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,6 @@ def write_bundle(
     design: Design,
     case: CaseReport,
     title: str = "",
-    extra: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Path, ...]:
     """Write everything that reproduces one audited case.
 
@@ -46,8 +46,6 @@ def write_bundle(
     case : CaseReport
     title : str
         Of the issue; by default it is made from the differences.
-    extra : mapping of str to str
-        More files, or others in the place of those below, by name.
 
     Returns
     -------
@@ -67,10 +65,46 @@ def write_bundle(
     }
     if not isinstance(layout(design), str):
         texts["reproduce.py"] = _python_script(design, case)
-    texts |= extra
     for name, text in texts.items():
         write_text(folder / name, text)
     return tuple(folder / name for name in texts)
+
+
+def write_script_bundle(
+    folder: Path, design: Design, files: Mapping[str, str], title: str, expected: str
+) -> tuple[Path, ...]:
+    """Write a bundle around a script that shows more than a fit does, with what it prints here.
+
+    Parameters
+    ----------
+    folder : Path
+        Made where it is not there.
+    design : Design
+    files : mapping of str to str
+        Text by file name; ``reproduce.py`` is among them, and is run.
+    title, expected : str
+        Of the issue: what is wrong, and what should be seen.
+
+    Raises
+    ------
+    subprocess.CalledProcessError
+        Where the script fails, which is a defect of ours.
+    """
+    for name, text in files.items():
+        write_text(folder / name, text)
+    shown = subprocess.run(  # noqa: S603  # our own script, by an argument list
+        [sys.executable, "-I", "-W", "ignore", folder / "reproduce.py"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    frame, _ = _tables(design)
+    lines = [f"# {title}", "", "## What happens", "", "`python reproduce.py` prints:", ""]
+    lines += [f"    {line}" for line in shown.splitlines()]
+    lines += ["", "## What is expected", "", expected, "", "## The data", ""]
+    lines += [f"    {row}" for row in _data_lines(frame)]
+    write_text(folder / "ISSUE.md", "\n".join(lines) + "\n")
+    return tuple(folder / name for name in (*files, "ISSUE.md"))
 
 
 def _tables(design: Design) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -23,7 +23,7 @@ from pp_compare.engines import Engine, make_engine
 from pp_compare.engines.certified.models import DegenerateModelError
 from pp_compare.errors import DataError
 from pp_compare.hunts import HUNTS, Hunt
-from pp_compare.reproduce import write_bundle
+from pp_compare.reproduce import write_bundle, write_script_bundle
 from pp_compare.strategies import Example
 
 BATCH = 200
@@ -77,14 +77,15 @@ def search(
 
 def bundle(folder: Path, finding: Finding) -> None:
     """Write what reproduces a finding."""
-    design = finding.hunt.shown(build_design(*finding.example))
+    hunt, design = finding.hunt, finding.hunt.shown(build_design(*finding.example))
+    title = hunt.title.format(engine=finding.engine)
+    if hunt.script:
+        files = mixedlm.plain_script(hunt.script, design)
+        write_script_bundle(folder / hunt.id, design, files, title, hunt.expected)
+        return
     fits = {name: make_engine(name).fit(design) for name in (finding.engine, "certified")}
-    spec = design.spec
-    selection = Selection(finding.hunt.id, design.dataset, spec.formula, spec.method)
-    script = finding.hunt.script
-    extra = mixedlm.plain_script(script, design) if script else {}
-    title = finding.hunt.title.format(engine=finding.engine)
-    write_bundle(folder / finding.hunt.id, design, judge(selection, design, fits, ()), title, extra)
+    selection = Selection(hunt.id, design.dataset, design.spec.formula, design.spec.method)
+    write_bundle(folder / hunt.id, design, judge(selection, design, fits, ()), title)
 
 
 def _hunt(hunt: Hunt, engine_id: str, seconds: float, seed: int) -> Finding | None:
