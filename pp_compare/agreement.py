@@ -82,7 +82,10 @@ class Comparison:
 
 
 def compare(candidate: Fit, reference: Fit, tolerances: Tolerances) -> list[Comparison]:
-    """Compare every quantity that the reference has; one the candidate lacks is a failure."""
+    """Compare every quantity that the reference has.
+
+    One that the candidate lacks is a failure, unless it says why it has none (`Fit.not_given`).
+    """
     slack = 1.0 if reference.engine == "certified" else 2.0
     found: list[Comparison] = []
     for name, quantity in reference.quantities.items():
@@ -172,7 +175,7 @@ def _worst(lines: list[Comparison]) -> Comparison:
 
 def _missing(candidate: Fit, reference: Fit, quantity: Quantity) -> Comparison:
     label, truth = next(quantity.entries())
-    return Comparison(
+    line = Comparison(
         candidate.engine,
         reference.engine,
         quantity.name,
@@ -187,3 +190,7 @@ def _missing(candidate: Fit, reference: Fit, quantity: Quantity) -> Comparison:
         count=quantity.values.size,
         cause="failure",
     )
+    why = candidate.not_given.get(quantity.name.partition("[")[0])
+    if why is None:
+        return line
+    return replace(line, digits=float("nan"), reason=why, verdict="skip", count=0, cause=None)

@@ -121,6 +121,8 @@ def _root(fit: Fit, stop: Stop, model: CertifiedModel, tolerances: Tolerances) -
     """What is wrong with the place where the engine stopped, if anything."""
     if abs(stop.above) <= tolerances.criterion:
         return None
+    if fit.estimator:
+        return "definition"
     for other in model.optimum.optima[1:]:
         depth = float(other.deviance) - model.optimum.deviance
         # Nearer to the other optimum's value than a tenth of what lies between the two.

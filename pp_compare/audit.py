@@ -14,7 +14,7 @@ import numpy as np
 
 from pp_compare.agreement import Comparison, compare, compare_criterion
 from pp_compare.attribution import Stop, attribute, identity_cause, stop_of
-from pp_compare.design import Design, NaPolicy, build_design
+from pp_compare.design import Design, build_design
 from pp_compare.deviations import Deviation, Fact, find, load_deviations, relative_variance
 from pp_compare.engines.certified.models import (
     CertifiedModel,
@@ -29,6 +29,7 @@ from pp_compare.model import Dataset, Fit, Method
 from pp_compare.provenance import collect_provenance
 from pp_compare.report.record import CaseReport, Report
 from pp_compare.tolerance import Tolerances, derive_tolerances
+from pp_compare.variables import NaPolicy
 
 DEFAULT_ENGINES = ("lme4", "nlme", "statsmodels", "certified")
 PARITY_REFERENCES = ("lme4", "nlme")
@@ -287,7 +288,8 @@ class _Known:
 
 def package_version(fit: Fit) -> str | None:
     """Version of the package that an engine is named after."""
-    return fit.versions.get(fit.engine.partition(":")[0])
+    versions = {name.lower(): text for name, text in fit.versions.items()}
+    return versions.get(fit.engine.partition(":")[0].lower())
 
 
 def _data_facts(design: Design) -> dict[str, Fact]:
@@ -303,13 +305,9 @@ def _starts(design: Design, fits: Iterable[Fit]) -> list[np.ndarray]:
     """The engines' own answers as starting points of the certified search, in lme4's theta."""
     found = []
     for fit in fits:
-        used = dict.fromkeys(design.group_levels, 0)
-        parts = []
-        for block in design.blocks:
-            at, q = used[block.group], len(block.columns)
-            cov = fit[f"random_cov[{block.group}]"][at : at + q, at : at + q]
-            parts.append(relative_factors(cov, float(fit["sigma"])))
-            used[block.group] += q
+        covariances = {group: fit[f"random_cov[{group}]"] for group in design.group_levels}
+        sigma = float(fit["sigma"])
+        parts = [relative_factors(cov, sigma) for cov in design.by_block(covariances)]
         theta = np.concatenate(parts)
         if np.isfinite(theta).all():
             found.append(theta)

@@ -207,6 +207,11 @@ class Fit:
     design_error : float or None
         Largest difference between the engine's own response and model matrix, aligned by label,
         and ours; nan where their labels differ; None where the engine has none of its own.
+    estimator : str
+        What the engine solves where that is not the (restricted) maximum of the likelihood, as in
+        "Swamy-Arora's moments"; its estimates are then another definition, not another optimum.
+    not_given : mapping of str to str
+        Kinds of quantities (``blup``) that the engine has no answer for, with the reason.
     extra : mapping
         What only this engine knows (certified: the local optima and what is proved).
     """
@@ -221,6 +226,8 @@ class Fit:
     versions: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     design_error: float | None = None
+    estimator: str = ""
+    not_given: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, object] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> np.ndarray:

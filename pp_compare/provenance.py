@@ -15,6 +15,7 @@ from pp_compare.model import Fit
 from pp_compare.report.record import Provenance
 
 PACKAGES = ("pp-compare", "numpy", "pandas", "scipy", "statsmodels", "python-flint", "formulaic")
+R_ENGINES = frozenset({"lme4", "nlme", "glmmtmb", "pymer4"})
 
 
 def collect_provenance(fits: Iterable[Fit], sources: Mapping[str, str], command: str) -> Provenance:
@@ -28,26 +29,28 @@ def collect_provenance(fits: Iterable[Fit], sources: Mapping[str, str], command:
         The engine that played each part, by engine id.
     command : str
     """
-    of_r = {
-        name: text
-        for fit in fits
-        if fit.engine.partition(":")[0] in {"lme4", "nlme"}
-        for name, text in fit.versions.items()
-    }
+    of_r: dict[str, str] = {}
+    others: dict[str, str] = {}
+    for fit in fits:
+        (of_r if _in_r(fit.engine) else others).update(fit.versions)
     recorded = [source for source in sources.values() if source.startswith("recorded:")]
-    live = any(source.partition(":")[0] in {"lme4", "nlme"} for source in sources.values())
+    live = any(_in_r(source) for source in sources.values())
     stack = recorded[0].partition(":")[2].partition("/")[0] if recorded else None
     return Provenance(
         python=sys.version.split()[0],
         platform=platform.platform(),
         blas=_blas(),
-        packages={name: version(name) for name in PACKAGES},
+        packages=others | {name: version(name) for name in PACKAGES},
         R=of_r.pop("R", None),
         r_packages=of_r,
         r_source="live" if live else (f"recorded:{stack}" if stack else None),
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command,
     )
+
+
+def _in_r(engine: str) -> bool:
+    return engine.partition(":")[0] in R_ENGINES
 
 
 def _blas() -> str:

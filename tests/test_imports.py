@@ -15,6 +15,8 @@ LAYERS = [
     {"errors", "resources"},
     {"model"},
     {"formula"},
+    {"variables"},
+    {"matrices"},
     {"design"},
     {"nist", "numerics", "rounding", "files"},
     {"corpus", "identities", "definitions", "partial_pooling", "strategies"},

@@ -248,7 +248,8 @@ class _Watch:
 @contextmanager
 def _spool(calls: Sequence[Call]) -> Iterator[IO[bytes]]:
     """Our code and the requests, in a file that R has as its standard input."""
-    code = "\n".join(resource("r", n).read_text(encoding="utf-8") for n in ("fit.R", "serve.R"))
+    sources = [resource("r", name) for name in ("fit.R", "glmmtmb.R", "serve.R")]
+    code = "\n".join(source.read_text(encoding="utf-8") for source in sources)
     lines = [*code.splitlines(), "pp_serve(pp_input)"]
     with tempfile.TemporaryFile() as file:
         file.write("\n".join([str(len(lines)), *lines, ""]).encode())

@@ -64,7 +64,7 @@ def _identity(check: IdentityCheck) -> Row:
 
 
 def _comparison(line: Comparison) -> Row:
-    label = line.label if line.count == 1 else f"{line.label} (worst of {line.count})"
+    label = line.label if line.count <= 1 else f"{line.label} (worst of {line.count})"
     return {
         "check": line.kind,
         "candidate": line.candidate,

@@ -73,7 +73,7 @@ def least_digits(case: CaseReport) -> dict[tuple[str, str], float]:
     """Digits of each engine's worst number of each kind against the truth."""
     found: dict[tuple[str, str], float] = {}
     for line in case.comparisons:
-        if line.kind == "truth":
+        if line.kind == "truth" and line.count:
             key = (line.candidate, kind_of(line.quantity))
             found[key] = min(line.digits, found.get(key, math.inf))
     return found

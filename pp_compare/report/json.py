@@ -29,7 +29,7 @@ def to_json(report: Report) -> str:
             "engine_seconds": round(report.engine_seconds, 3),
         },
     }
-    return json.dumps(_plain(document), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    return json.dumps(plain(document), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
 def _case(case: CaseReport) -> dict[str, Any]:
@@ -59,6 +59,8 @@ def _fit(fit: Fit) -> dict[str, Any]:
         "settings": dict(fit.settings),
         "versions": dict(fit.versions),
         "design_error": fit.design_error,
+        **({"estimator": fit.estimator} if fit.estimator else {}),
+        **({"not_given": dict(fit.not_given)} if fit.not_given else {}),
         **({"extra": dict(fit.extra)} if fit.extra else {}),
         "quantities": {name: _quantity(q) for name, q in fit.quantities.items()},
     }
@@ -69,12 +71,12 @@ def _quantity(quantity: Quantity) -> dict[str, Any]:
     return {"labels": [label for label, _ in entries], "values": [value for _, value in entries]}
 
 
-def _plain(value: Any) -> Any:
-    """JSON has no NaN and no infinity."""
+def plain(value: Any) -> Any:
+    """A value of which JSON can hold every part: NaN as null, infinities as text."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else ("inf" if value > 0 else "-inf")
     return value

@@ -1,0 +1,147 @@
+"""GPBoost: ``GPModel(group_data=g, likelihood="gaussian").fit(y, X)``, by maximum likelihood.
+
+It takes matrices, so its model matrix is ours. Random effects are independent of each other, and
+there is no restricted likelihood.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pp_compare.adapters.answer import answered, quantities, require
+from pp_compare.design import Block, Design
+from pp_compare.engines import Engine
+from pp_compare.errors import InputError
+from pp_compare.model import Fit
+
+OPTIMISERS = ("fisher_scoring", "gradient_descent", "nelder_mead")
+"""Values of ``optimizer_cov``; the default is lbfgs."""
+TIGHT = {"optimizer_cov": "fisher_scoring", "delta_rel_conv": 1e-14, "maxit": 10_000}
+"""The closest that it gets to its optimum: by default it stops where the likelihood or the
+parameters change by less than 1e-6 of their size."""
+
+NOT_GIVEN = {"beta_cov": "GPBoost gives standard errors of coefficients, and no covariances"}
+_SILENT = logging.Logger("pp_compare.gpboost", level=logging.CRITICAL)
+
+
+def make(setting: str | None) -> Engine:
+    """Engine factory: the default, ``tight``, or one optimiser of `OPTIMISERS`."""
+    if setting not in (None, "tight", *OPTIMISERS):
+        raise InputError(
+            f"gpboost has no setting '{setting}'; there are: tight, {', '.join(OPTIMISERS)}"
+        )
+    require("gpboost", "gpboost")
+    return GpboostEngine(f"gpboost:{setting}" if setting else "gpboost", setting)
+
+
+@dataclass(frozen=True)
+class GpboostEngine:
+    """``GPModel.fit`` with one optimiser, on one thread."""
+
+    name: str
+    setting: str | None
+
+    def unsupported(self, design: Design) -> str | None:
+        """REML, and correlated random effects."""
+        if design.spec.method == "REML":
+            return "GPBoost maximises the likelihood; it has no restricted likelihood"
+        wide = next((block for block in design.blocks if len(block.columns) > 1), None)
+        if wide is not None:
+            return f"its random effects are independent; those of '{wide.group}' are correlated"
+        return None
+
+    def fit(self, design: Design) -> Fit:
+        """Fit by ``GPModel.fit``."""
+        reason = self.unsupported(design)
+        if reason is not None:
+            return Fit.unsupported(self.name, reason)
+        asked = self._asked()
+        settings = {"num_parallel_threads": "1", **{k: str(v) for k, v in asked.items()}}
+        return answered(self.name, lambda: _answer(design, asked), {"gpboost": "gpboost"}, settings)
+
+    def _asked(self) -> dict[str, Any]:
+        if self.setting == "tight":
+            return dict(TIGHT)
+        return {"optimizer_cov": self.setting} if self.setting else {}
+
+
+def _answer(design: Design, asked: dict[str, Any]) -> dict[str, Any]:
+    import gpboost  # noqa: PLC0415  # an optional extra
+
+    gpboost.register_logger(_SILENT)  # it writes to standard output, where results go
+    layout = _layout(design)
+    start = time.perf_counter()
+    model = gpboost.GPModel(likelihood="gaussian", num_parallel_threads=1, **layout.arguments)
+    model.fit(y=design.y, X=design.X, params=asked)
+    coefficients = model.get_coef(std_err=True, format_pandas=False)
+    variances = model.get_cov_pars(format_pandas=False)
+    predicted = model.predict_training_data_random_effects().to_numpy()
+    fitted = _fitted(model, design, layout)
+    loglik = -model.get_current_neg_log_likelihood()
+    seconds = time.perf_counter() - start
+    order = layout.order
+    return {
+        "seconds": seconds,
+        "design_error": None,
+        "not_given": NOT_GIVEN,
+        "quantities": quantities(
+            design,
+            beta=coefficients[0],
+            beta_se=coefficients[1],
+            sigma=float(np.sqrt(variances[0])),
+            loglik=float(loglik),
+            covariances=[np.array([[variances[1 + k]]]) for k in order],
+            effects=[
+                _of_levels(block, predicted[:, k])
+                for block, k in zip(design.blocks, order, strict=True)
+            ],
+            fitted=fitted,
+        ),
+    }
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How GPBoost is asked: arguments of ``GPModel``, and where it keeps each of our blocks."""
+
+    arguments: dict[str, Any]
+    order: list[int]
+
+
+def _layout(design: Design) -> Layout:
+    """Intercepts come first, a grouping factor each; then slopes, each with its factor's number."""
+    groups = list(design.group_levels)
+    codes = np.column_stack([design.group_codes[group] for group in groups])
+    with_intercept = {b.group for b in design.blocks if b.term.intercept}
+    slopes = [block for block in design.blocks if not block.term.intercept]
+    arguments: dict[str, Any] = {"group_data": codes}
+    if slopes:
+        arguments["group_rand_coef_data"] = np.column_stack([block.Z[:, 0] for block in slopes])
+        arguments["ind_effect_group_rand_coef"] = [groups.index(b.group) + 1 for b in slopes]
+        arguments["drop_intercept_group_rand_effect"] = [g not in with_intercept for g in groups]
+    kept = [group for group in groups if group in with_intercept]
+    order = [
+        kept.index(b.group) if b.term.intercept else len(kept) + slopes.index(b)
+        for b in design.blocks
+    ]
+    return Layout(arguments, order)
+
+
+def _fitted(model: Any, design: Design, layout: Layout) -> np.ndarray:
+    """Its prediction for the rows that it was fitted to."""
+    data = {
+        k: v for k, v in layout.arguments.items() if k in {"group_data", "group_rand_coef_data"}
+    }
+    new = {f"{name}_pred": values for name, values in data.items()}
+    return np.asarray(model.predict(X_pred=design.X, predict_var=False, **new)["mu"])
+
+
+def _of_levels(block: Block, per_row: np.ndarray) -> np.ndarray:
+    """Predictions a level from predictions a row; each level has one."""
+    _, first = np.unique(block.codes, return_index=True)
+    return per_row[first][:, None]

@@ -1,0 +1,103 @@
+"""linearmodels' ``RandomEffects``: one random intercept, by Swamy and Arora's moments.
+
+The variances are not the maximum of a likelihood. The residual variance is that of the within
+regression. The variance between entities is ``SSR_b / df_b - sigma2_e / n_h``, or 0 where that is
+negative, with the between regression of the unweighted entity means and ``n_h`` the harmonic mean of
+the entities' sizes. Given them, the coefficients are generalised least squares. On balanced data with
+predictors that are constant within entities, the variances are REML's where those are inside.
+
+Swamy and Arora (1972), Econometrica 40(2), 261-275; Baltagi, Econometric Analysis of Panel Data,
+chapters 2 and 9; ``linearmodels/panel/model.py``, ``RandomEffects.fit``, 7.1.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from pp_compare.adapters.answer import answered, quantities, require
+from pp_compare.design import Design
+from pp_compare.engines import Engine
+from pp_compare.engines.formulas import fixed_formula, formulaic_label, group_alias, grouped_frame
+from pp_compare.errors import InputError
+from pp_compare.model import Fit
+from pp_compare.numerics import design_error
+
+ESTIMATOR = "Swamy and Arora's moments, then generalised least squares"
+NOT_GIVEN = {
+    "loglik": "it maximises no likelihood; its 'loglik' is that of the quasi-demeaned regression",
+    "blup": "its 'estimated_effects' are theta times the mean residual, which predict no effect",
+    "cluster_mean": "it predicts no effects",
+    "fitted": "it predicts no effects; its 'fitted_values' are the fixed part",
+}
+
+
+def make(setting: str | None) -> Engine:
+    """Engine factory: the default, or ``small_sample`` (Baltagi and Chang's correction)."""
+    if setting not in (None, "small_sample"):
+        raise InputError(f"linearmodels has no setting '{setting}'; there is: small_sample")
+    require("linearmodels", "linearmodels")
+    name = f"linearmodels:{setting}" if setting else "linearmodels"
+    return LinearmodelsEngine(name, setting is not None)
+
+
+@dataclass(frozen=True)
+class LinearmodelsEngine:
+    """``RandomEffects.fit``; a row's place within its entity stands for its time."""
+
+    name: str
+    small_sample: bool
+
+    def unsupported(self, design: Design) -> str | None:
+        """Anything but one random intercept; ML, which its degrees of freedom do not aim at."""
+        if not design.spec.is_random_intercept:
+            return "RandomEffects has one random intercept"
+        if design.spec.method == "ML":
+            return "RandomEffects divides by degrees of freedom; it is held against REML alone"
+        return None
+
+    def fit(self, design: Design) -> Fit:
+        """Fit by ``RandomEffects.from_formula(...).fit()``."""
+        reason = self.unsupported(design)
+        if reason is not None:
+            return Fit.unsupported(self.name, reason)
+        asked = {"small_sample": True} if self.small_sample else {}
+        settings = {key: str(value) for key, value in asked.items()}
+        packages = {"linearmodels": "linearmodels"}
+        return answered(self.name, lambda: _answer(design, asked), packages, settings)
+
+
+def _answer(design: Design, asked: dict[str, Any]) -> dict[str, Any]:
+    from linearmodels.panel import RandomEffects  # noqa: PLC0415  # an optional extra
+
+    data = grouped_frame(design)
+    entity = group_alias(design, design.blocks[0])
+    data = data.assign(time=data.groupby(entity).cumcount()).set_index([entity, "time"])
+    start = time.perf_counter()
+    model = RandomEffects.from_formula(fixed_formula(design), data)
+    result = model.fit(**asked)
+    between, within = result.variance_decomposition.iloc[:2]
+    cov, se = result.cov.to_numpy(), result.std_errors.to_numpy()
+    seconds = time.perf_counter() - start
+    names = list(result.params.index)
+    order = [names.index(formulaic_label(design, column)) for column in design.columns]
+    ours = {formulaic_label(design, column): column.label for column in design.columns}
+    exog, endog = model.exog.values2d, model.dependent.values2d[:, 0]
+    return {
+        "seconds": seconds,
+        "estimator": ESTIMATOR,
+        "not_given": NOT_GIVEN,
+        "singular": bool(between == 0),
+        "design_error": design_error(design, [ours.get(n, n) for n in names], exog, endog),
+        "quantities": quantities(
+            design,
+            beta=result.params.to_numpy()[order],
+            beta_cov=cov[np.ix_(order, order)],
+            beta_se=se[order],
+            sigma=float(np.sqrt(within)),
+            covariances=[np.array([[between]])],
+        ),
+    }
