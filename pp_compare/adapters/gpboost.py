@@ -134,10 +134,8 @@ def _layout(design: Design) -> Layout:
 
 def _fitted(model: Any, design: Design, layout: Layout) -> np.ndarray:
     """Its prediction for the rows that it was fitted to."""
-    data = {
-        k: v for k, v in layout.arguments.items() if k in {"group_data", "group_rand_coef_data"}
-    }
-    new = {f"{name}_pred": values for name, values in data.items()}
+    names = [n for n in ("group_data", "group_rand_coef_data") if n in layout.arguments]
+    new = {f"{name}_pred": layout.arguments[name] for name in names}
     return np.asarray(model.predict(X_pred=design.X, predict_var=False, **new)["mu"])
 
 

@@ -2,9 +2,9 @@
 
 The variances are not the maximum of a likelihood. The residual variance is that of the within
 regression. The variance between entities is ``SSR_b / df_b - sigma2_e / n_h``, or 0 where that is
-negative, with the between regression of the unweighted entity means and ``n_h`` the harmonic mean of
-the entities' sizes. Given them, the coefficients are generalised least squares. On balanced data with
-predictors that are constant within entities, the variances are REML's where those are inside.
+negative: of the between regression of the unweighted entity means, with ``n_h`` the harmonic mean
+of the entities' sizes. Given them, the coefficients are generalised least squares. On balanced data
+with predictors that are constant within entities, they are REML's where those are inside.
 
 Swamy and Arora (1972), Econometrica 40(2), 261-275; Baltagi, Econometric Analysis of Panel Data,
 chapters 2 and 9; ``linearmodels/panel/model.py``, ``RandomEffects.fit``, 7.1.

@@ -43,8 +43,8 @@ def make(setting: str | None) -> Engine:
     for package, first in (("pymer4", "0.9"), ("pandas", "3")):
         if Version(version(package)) >= Version(first):
             raise UnavailableError(
-                f"engine 'pymer4' needs {package} before {first}, here is {version(package)}; in an "
-                "environment of its own: pip install 'pp-compare[pymer4]'"
+                f"engine 'pymer4' needs {package} before {first}, here is {version(package)}; "
+                "in an environment of its own: pip install 'pp-compare[pymer4]'"
             )
     session("lmerTest")
     return Pymer4Engine("pymer4")
