@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pp_compare.design import Block, Column, Design
-from pp_compare.engines import Engine, mixedlm
+from pp_compare.design import Block, Design
+from pp_compare.engines import mixedlm
 from pp_compare.engines.mixedlm import Answer
 from pp_compare.errors import InputError
+from pp_compare.matrices import Column
 from pp_compare.model import Fit, Quantity
 from pp_compare.numerics import design_error
 
@@ -36,7 +37,7 @@ does not stop it; docs/settings.md has the digits."""
 _WHOLE = "all_rows"
 
 
-def make(setting: str | None) -> Engine:
+def make(setting: str | None) -> StatsmodelsEngine:
     """Engine factory: the default, ``tight``, or one optimiser of `METHODS`."""
     if setting is None:
         return StatsmodelsEngine("statsmodels", ({},))

@@ -125,8 +125,9 @@ def _make(uv: str, source: Source, recipe: Recipe, folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".making-") as temporary:
         made = Path(temporary) / "environment"
         _run([uv, "venv", "--quiet", "--python", recipe.python, str(made)])
-        _run([uv, "pip", "install", *_options(source, recipe), "--compile-bytecode",
-              "--python", str(_interpreter(made)), source.install, *recipe.companions])  # fmt: skip
+        where = ["--python", str(_interpreter(made))]
+        wanted = [source.install, *recipe.companions]
+        _run([uv, "pip", "install", *_options(source, recipe), *where, *wanted])
         _describe(made)
         try:
             made.rename(folder)

@@ -1,0 +1,268 @@
+"""`pp-compare releases`."""
+
+from __future__ import annotations
+
+import os
+import platform as machine
+import re
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pp_compare.audit import PARITY_REFERENCES, RECORDED_STACK
+from pp_compare.cli.app import app
+from pp_compare.cli.console import progress_bar, stdout
+from pp_compare.cli.options import (
+    Data,
+    Formula,
+    Methods,
+    Na,
+    design_of,
+    na_policy,
+    parse_methods,
+    select,
+)
+from pp_compare.deviations import load_deviations
+from pp_compare.engines.rscript import RscriptSession
+from pp_compare.engines.statsmodels import make as make_statsmodels
+from pp_compare.errors import EngineError, InputError, UnavailableError
+from pp_compare.files import write_text
+from pp_compare.releases.candidate import Candidate, Effort, PythonCandidate, RCandidate
+from pp_compare.releases.check import Broken, Plan, Subject, check
+from pp_compare.releases.dialect import Dialect, PlainDialect, StatsmodelsDialect
+from pp_compare.releases.environment import Recipe, provide
+from pp_compare.releases.generated import generated
+from pp_compare.releases.platform import pinned, variants
+from pp_compare.releases.source import Source, parse_source
+from pp_compare.releases.store import Store, default_cache
+from pp_compare.report.document import to_markdown, to_page
+from pp_compare.report.release_document import release_document
+from pp_compare.report.release_json import releases_json
+from pp_compare.report.release_junit import releases_junit
+from pp_compare.report.release_record import ReleaseReport
+from pp_compare.report.release_terminal import print_releases
+
+FAIL_ON = ("worse", "any", "none")
+
+
+@app.command("releases")
+def releases_command(
+    candidates: Annotated[
+        list[str] | None,
+        typer.Argument(help="Versions, requirements, wheels, sdists, folders, git addresses."),
+    ] = None,
+    package: Annotated[str, typer.Option(help="The package under test.")] = "statsmodels",
+    adapter: Annotated[
+        Path | None, typer.Option(help="File that fits with a package other than statsmodels.")
+    ] = None,
+    rscript: Annotated[
+        list[str] | None,
+        typer.Option(help="Command that starts an R with lme4 and nlme; repeatable."),
+    ] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(help="Of the engine, as lbfgs; repeatable. 'default' is none."),
+    ] = None,
+    companion: Annotated[
+        list[str] | None, typer.Option("--with", help="As numpy==2.*; repeatable.")
+    ] = None,
+    python: Annotated[str, typer.Option(help="Version or path of Python.")] = sys.executable,
+    exclude_newer: Annotated[
+        str | None, typer.Option(help="Nothing newer; by default a release's own time.")
+    ] = None,
+    index: Annotated[
+        str | None, typer.Option(help="One more index; its pre-releases and nightlies count.")
+    ] = None,
+    case: Annotated[list[str] | None, typer.Option(help="Named case; repeatable.")] = None,
+    method: Methods = None,
+    data: Data = None,
+    formula: Formula = None,
+    na: Na = "raise",
+    large: Annotated[bool, typer.Option("--large", help="The large cases too.")] = False,
+    generate: Annotated[
+        int, typer.Option("--generated", help="Generated models beside the cases.")
+    ] = 100,
+    seed: Annotated[int, typer.Option(help="Of the generated models.")] = 1,
+    baseline: Annotated[
+        str | None, typer.Option(help="Label to compare with; by default the one before.")
+    ] = None,
+    floor: Annotated[
+        list[str] | None,
+        typer.Option(help="Noise floor: again, kernel=NAME, threads=N or none; repeatable."),
+    ] = None,
+    limit: Annotated[float, typer.Option(help="Seconds that one fit may take.")] = 60.0,
+    fail_on: Annotated[str, typer.Option(help="worse, any or none: exit status 1.")] = "worse",
+    cache: Annotated[Path | None, typer.Option(help="Folder for environments, results.")] = None,
+    json: Annotated[str | None, typer.Option(help="File for releases.json; - for stdout.")] = None,
+    markdown: Annotated[
+        str | None, typer.Option(help="File for the report in Markdown; - for stdout.")
+    ] = None,
+    junit: Annotated[Path | None, typer.Option(help="File for JUnit XML.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for all reports.")] = None,
+) -> None:
+    """Say what a release gained and lost: any versions, each where it runs, on the same models."""
+    if fail_on not in FAIL_ON:
+        raise InputError(f"--fail-on is {', '.join(FAIL_ON)}, not '{fail_on}'")
+    folder = cache or default_cache()
+    recipe = Recipe(package, tuple(companion or ()), python, _day(exclude_newer), index)
+    asked = _asked(candidates or [], recipe)
+    dialects = _dialects(package, adapter, setting)
+    if not asked and not rscript:
+        raise InputError("name a version, a wheel or another candidate, or give --rscript")
+    subjects = _subjects(case, method, data, formula, na, large, generate, seed)
+    plan = _plan(floor, limit, folder)
+    with progress_bar() as progress:
+        task = progress.add_task("releases", total=None, title="")
+
+        def tell(what: str, done: int, of: int) -> None:
+            progress.update(task, completed=done, total=of, title=what)
+
+        named: list[Candidate | Broken] = []
+        for source, its_recipe in asked:
+            tell(f"environment of {source.label}", 0, 1)
+            named += _python_candidates(source, its_recipe, dialects, folder)
+        for command in rscript or ():
+            tell(command, 0, 1)
+            named += _r_candidates(command)
+        _check_labels(named, baseline)
+        report = check(named, subjects, plan, _about(), baseline=baseline, progress=tell)
+    _deliver(report, fail_on, json, markdown, junit, out)
+    raise typer.Exit(report.exit_status(fail_on))
+
+
+def _asked(texts: Sequence[str], recipe: Recipe) -> list[tuple[Source, Recipe]]:
+    """Sources; one typed as ``0.14.6 with numpy==2.*`` has companions of its own."""
+    found = []
+    for text in texts:
+        name, *own = re.split(r"\s+with\s+", text.strip())
+        source = parse_source(name, recipe.package)
+        label = " with ".join([source.label, *own])
+        companions = (*recipe.companions, *own)
+        found.append((replace(source, label=label), replace(recipe, companions=companions)))
+    return found
+
+
+def _day(text: str | None) -> date | None:
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise InputError(f"--exclude-newer is a day as in 2026-01-31, not '{text}'") from None
+
+
+def _dialects(package: str, adapter: Path | None, settings: list[str] | None) -> list[Dialect]:
+    wanted = [None if name == "default" else name for name in settings or ["default"]]
+    if adapter is not None:
+        if not adapter.is_file():
+            raise InputError(f"no file '{adapter}'")
+        ids = [package if name is None else f"{package}:{name}" for name in wanted]
+        return [PlainDialect(engine, adapter.resolve()) for engine in ids]
+    if package != "statsmodels":
+        raise InputError(f"--package {package} needs --adapter FILE; docs/releases.md says how")
+    return [StatsmodelsDialect(make_statsmodels(name)) for name in wanted]
+
+
+def _subjects(
+    cases: list[str] | None,
+    methods: list[str] | None,
+    data: Path | None,
+    formula: str | None,
+    na: str,
+    large: bool,
+    count: int,
+    seed: int,
+) -> list[Subject]:
+    policy = na_policy(na)
+    chosen = select(cases, parse_methods(methods), data, formula, None, large)
+    named = [Subject(selection, design_of(selection, policy)) for selection in chosen]
+    return [*named, *generated(count, seed)]
+
+
+def _plan(floor: list[str] | None, limit: float, folder: Path) -> Plan:
+    base = pinned()
+    return Plan(
+        platform=base,
+        variants=() if floor == ["none"] else variants(base, floor),
+        effort=Effort(limit, os.cpu_count() or 1),
+        references={name: f"recorded:{RECORDED_STACK}/{name}" for name in PARITY_REFERENCES},
+        registry=load_deviations(),
+        store=Store(folder / "results"),
+    )
+
+
+def _python_candidates(
+    source: Source, recipe: Recipe, dialects: Sequence[Dialect], folder: Path
+) -> Iterator[Candidate | Broken]:
+    try:
+        environment = provide(source, recipe, folder)
+    except EngineError as error:
+        yield from (Broken(source.label, dialect.engine, str(error)) for dialect in dialects)
+    else:
+        yield from (PythonCandidate(source.label, d, environment) for d in dialects)
+
+
+def _r_candidates(text: str) -> Iterator[Candidate | Broken]:
+    command = tuple(shlex.split(text))
+    try:
+        about = RscriptSession(command).about()
+    except (EngineError, UnavailableError) as error:
+        yield from (Broken(text, engine, str(error)) for engine in PARITY_REFERENCES)
+        return
+    for engine in PARITY_REFERENCES:
+        label = f"{about['versions'][engine]} (R {about['versions']['R']})"
+        yield RCandidate(label, engine, command, about)
+
+
+def _check_labels(named: Sequence[Candidate | Broken], baseline: str | None) -> None:
+    names = [(candidate.engine, candidate.label) for candidate in named]
+    twice = next((label for engine, label in names if names.count((engine, label)) > 1), None)
+    if twice:
+        raise InputError(f"two candidates are called '{twice}'; there is nothing to tell them by")
+    labels = list(dict.fromkeys(label for _, label in names))
+    if baseline is not None and baseline not in labels:
+        raise InputError(f"--baseline is one of {', '.join(labels)}, not '{baseline}'")
+
+
+def _about() -> dict[str, str]:
+    return {
+        "pp-compare": version("pp-compare"),
+        "python": sys.version.split()[0],
+        "machine": machine.platform(),
+        "command": shlex.join(["pp-compare", *sys.argv[1:]]),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _deliver(
+    report: ReleaseReport,
+    fail_on: str,
+    json: str | None,
+    markdown: str | None,
+    junit: Path | None,
+    out: Path | None,
+) -> None:
+    document = release_document(report)
+    texts = {"json": releases_json(report), "md": to_markdown(document)}
+    asked = {"json": json, "md": markdown}
+    for kind, place in asked.items():
+        if place == "-":
+            sys.stdout.write(texts[kind])
+        elif place:
+            write_text(Path(place), texts[kind])
+    if "-" not in asked.values():
+        print_releases(stdout(), report)
+    xml = releases_junit(report, fail_on)
+    if junit:
+        write_text(junit, xml)
+    if out:
+        texts |= {"html": to_page(document), "xml": xml}
+        for kind, text in texts.items():
+            write_text(out / f"releases.{kind}", text)
