@@ -15,8 +15,9 @@ from tests.plugin.conftest import EXAMPLE, copy_example
 from tests.plugin.faults import FAULTS, Fault
 
 pytest_plugins = ["pytester"]
-SUITE = ("--pyargs", "pp_compare.conformance")
-NUMBERS = (*SUITE[:1], *(f"pp_compare.conformance.test_{name}" for name in ("identities", "truth")))
+# Hypothesis is loaded again by every inner run that knows its plugin; three seconds each.
+SUITE = ("-p", "no:hypothesispytest", "--pyargs", "pp_compare.conformance")
+NUMBERS = (*SUITE[:3], *(f"pp_compare.conformance.test_{name}" for name in ("identities", "truth")))
 ENGINE = ("--pp-engine", "henderson.adapter:Engine")
 BY_NAME = pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 
