@@ -103,14 +103,11 @@ class _Profile:
         self.start = self._packed(design, fit)
 
     def _packed(self, design: Design, fit: Fit) -> np.ndarray:
-        used = dict.fromkeys(design.group_levels, 0)
-        parts = []
-        for block in design.blocks:
-            at, q = used[block.group], len(block.columns)
-            cov = fit[f"random_cov[{block.group}]"][at : at + q, at : at + q]
-            parts.append(cov[np.tril_indices(q)] / float(fit["sigma"]) ** 2)
-            used[block.group] += q
-        return np.concatenate(parts)
+        covariances = {group: fit[f"random_cov[{group}]"] for group in design.group_levels}
+        scale = float(fit["sigma"]) ** 2
+        return np.concatenate(
+            [cov[np.tril_indices(len(cov))] / scale for cov in design.by_block(covariances)]
+        )
 
     def steps(self) -> np.ndarray:
         """Step in each entry of Psi: 1e-4 of its size or of the size at which it matters."""

@@ -14,9 +14,10 @@ from functools import cached_property
 import numpy as np
 from scipy import stats
 
-from pp_compare.design import Column, Design, build_design
+from pp_compare.design import Design, build_design
 from pp_compare.engines.certified.models import certified_model
 from pp_compare.errors import DataError, InputError
+from pp_compare.matrices import Column
 from pp_compare.model import Fit
 from pp_compare.partial_pooling import cluster_design, cluster_means, ols
 

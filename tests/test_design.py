@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pp_compare.design import Design, NaPolicy, build_design
+from pp_compare.design import Design, build_design
 from pp_compare.errors import DataError, FormulaError
 from pp_compare.formula import parse_formula
 from pp_compare.model import Dataset
+from pp_compare.variables import NaPolicy
 
 Y = [1.0, 2.0, 4.0, 7.0, 3.0, 5.0]
 GROUP = list("aabbcc")

@@ -233,13 +233,13 @@ class GeneralModel:
         """``-2 loglik`` at given variances."""
         return float(
             deviance_at_variances(
-                *self._data, sigma**2, self._by_block(covariances), reml=self.reml
+                *self._data, sigma**2, self.design.by_block(covariances), reml=self.reml
             )
         )
 
     def implied(self, sigma: float, covariances: Covariances) -> Quantities:
         """What given variances imply."""
-        blocks = self._by_block(covariances)
+        blocks = self.design.by_block(covariances)
         return self._quantities(general_gls_at(*self._data, sigma**2, blocks))
 
     def near(self, delta: float) -> list[tuple[Quantities, Quantities]]:
@@ -261,15 +261,6 @@ class GeneralModel:
     def at(self, theta: np.ndarray) -> Quantities:
         """Estimates at given theta, the residual variance profiled."""
         return self._quantities(estimates_at_theta(*self._data, theta, reml=self.reml))
-
-    def _by_block(self, covariances: Covariances) -> list[np.ndarray]:
-        """Each block's part of the block-diagonal covariance of its grouping factor."""
-        parts, used = [], dict.fromkeys(covariances, 0)
-        for block in self.design.blocks:
-            at, q = used[block.group], len(block.columns)
-            parts.append(covariances[block.group][at : at + q, at : at + q])
-            used[block.group] += q
-        return parts
 
     def _quantities(self, estimates: Estimates) -> Quantities:
         design = self.design
