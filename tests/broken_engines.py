@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -52,6 +54,16 @@ def crashes(_: str | None) -> Broken:
         raise AssertionError
 
     return Broken("crashes", answer)
+
+
+def dies_afterwards(_: str | None) -> Broken:
+    """The process goes away when no fit runs in it, as one that the system kills does."""
+
+    def answer(design: Design) -> Fit:
+        threading.Timer(0.5, os._exit, (9,)).start()
+        return CertifiedEngine().fit(design)
+
+    return Broken("dies", answer)
 
 
 def perturbed(

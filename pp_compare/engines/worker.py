@@ -11,10 +11,11 @@ import os
 import signal
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as FitTimeoutError
+from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
 from typing import TypeVar
 
-from pebble import ProcessExpired, ProcessPool
+from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from pp_compare.design import Design
 from pp_compare.engines import Engine, make_engine
@@ -22,6 +23,8 @@ from pp_compare.errors import UnavailableError
 from pp_compare.model import Fit
 
 T = TypeVar("T")
+
+DIES = "the worker processes die as they start; pp-compare doctor may say why"
 
 _engines: dict[str, Engine] = {}
 
@@ -41,9 +44,8 @@ class Workers:
         self.seconds = seconds
         # One BLAS thread: the matrices are small, and engines are compared on equal terms.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-        self._pool = ProcessPool(
-            max_workers=processes, context=multiprocessing.get_context("spawn"), initializer=_begin
-        )
+        self._processes = processes
+        self._pool = self._new_pool()
 
     def __enter__(self) -> Workers:
         return self
@@ -64,6 +66,20 @@ class Workers:
             self._pool.stop()  # type: ignore[no-untyped-call]  # nor here
         self._pool.join()
 
+    def _new_pool(self) -> ProcessPool:
+        return ProcessPool(
+            max_workers=self._processes,
+            context=multiprocessing.get_context("spawn"),
+            initializer=_begin,
+        )
+
+    def _schedule(self, function: Callable[..., T], args: tuple[object, ...]) -> ProcessFuture[T]:
+        # A process that dies while no fit runs in it, as by the system for want of memory, leaves
+        # the pool unusable for all that wait.
+        if not self._pool.active:
+            self._pool = self._new_pool()
+        return self._pool.schedule(function, args=args, timeout=self.seconds)
+
     def make(self, engine_id: str) -> None:
         """Make an engine in a worker, to see whether this machine can.
 
@@ -73,7 +89,7 @@ class Workers:
             As `make_engine` raises them; UnavailableError too where making it kills the process.
         """
         try:
-            self._pool.schedule(_engine, args=(engine_id,), timeout=self.seconds).result()
+            self._schedule(_engine, (engine_id,)).result()
         except FitTimeoutError:
             raise UnavailableError(
                 f"'{engine_id}' does not start within {self.seconds:g} s"
@@ -82,6 +98,8 @@ class Workers:
             raise UnavailableError(
                 f"'{engine_id}' kills its process: {_cause(death.exitcode)}"
             ) from None
+        except BrokenProcessPool:
+            raise UnavailableError(f"'{engine_id}' does not start: {DIES}") from None
 
     def start_fit(self, engine_id: str, design: Design) -> Callable[[], Fit]:
         """Start a fit; what is returned waits for it. One that hangs or crashes is a failed Fit."""
@@ -97,15 +115,20 @@ class Workers:
         otherwise : callable
             Gives the answer from the reason, where the function does not end or ends its process.
         """
-        future = self._pool.schedule(function, args=args, timeout=self.seconds)
+        first = self._schedule(function, args)
 
         def answer() -> T:
             try:
-                value: T = future.result()
+                try:
+                    value: T = first.result()
+                except BrokenProcessPool:
+                    value = self._schedule(function, args).result()
             except FitTimeoutError:
                 return otherwise(f"stopped after {self.seconds:g} s")
             except ProcessExpired as death:
                 return otherwise(f"its process died: {_cause(death.exitcode)}")
+            except BrokenProcessPool:
+                return otherwise(DIES)
             return value
 
         return answer

@@ -39,6 +39,13 @@ def test_a_crash_is_named_and_costs_one_fit(workers: Workers) -> None:
     assert workers.start_fit("certified", design)().status == "ok"
 
 
+def test_a_process_that_dies_between_fits_costs_none(workers: Workers) -> None:
+    design = corpus_design("seed_case1")
+    assert workers.start_fit("tests.broken_engines:dies_afterwards", design)().status == "ok"
+    time.sleep(2)
+    assert [workers.start_fit("certified", design)().status for _ in range(2)] == ["ok", "ok"]
+
+
 def test_an_unknown_engine_is_bad_input_with_the_known_ones(workers: Workers) -> None:
     with pytest.raises(InputError, match="no engine 'lm5'; there are: certified, lme4"):
         workers.make("lm5")
