@@ -9,7 +9,17 @@ from __future__ import annotations
 import os
 import sys
 
-from pp_compare.cli import audit, cases, doctor, explain, record, reproduce, search  # noqa: F401  # each registers its command
+from pp_compare.cli import (  # noqa: F401  # each registers its command
+    audit,
+    campaign,
+    cases,
+    doctor,
+    explain,
+    record,
+    releases,
+    reproduce,
+    search,
+)
 from pp_compare.cli.app import BAD_INPUT, UNAVAILABLE, app
 from pp_compare.errors import InputError, PPCompareError, UnavailableError
 

@@ -1,0 +1,107 @@
+"""Many fits in one call: estimates without predictions, and nothing made twice.
+
+lme4, nlme and statsmodels have a short way, which gives the same bits as `Engine.fit` (tests hold
+them together); every other engine goes by `Engine.fit`, one data set after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby, islice
+from typing import Any
+
+import numpy as np
+
+from pp_compare.design import Design
+from pp_compare.engines import Engine
+from pp_compare.engines._r import Answer, REngine, Request, ask, read_fit
+from pp_compare.errors import EngineError
+from pp_compare.model import Fit
+
+_BATCH = {"pp_fit_lme4": "pp_batch_lme4", "pp_fit_nlme": "pp_batch_nlme"}
+
+
+def fit_batch(
+    engine: Engine, designs: Sequence[Design], *, fixed_design: bool = False
+) -> list[Fit]:
+    """Fit every design.
+
+    Parameters
+    ----------
+    engine : Engine
+    designs : sequence of Design
+    fixed_design : bool
+        Whether neighbours of equal levels differ in the response alone; lme4 then does once what
+        the design decides. The answers stay the same bits: R tries it before it trusts it.
+
+    Returns
+    -------
+    list of Fit
+        In order. Fits of the R engines have no predictions and no design of R's own.
+    """
+    if isinstance(engine, REngine):
+        alike = groupby(designs, key=_kind)
+        return [fit for _, group in alike for fit in _fit_in_r(engine, list(group), fixed_design)]
+    return [engine.fit(design) for design in designs]
+
+
+def _kind(design: Design) -> object:
+    """What designs have in common that go into one call: model and levels."""
+    levels = tuple((name, v.levels) for name, v in design.variables.items())
+    return design.spec, levels, tuple(block.levels for block in design.blocks)
+
+
+def _fit_in_r(engine: REngine, designs: list[Design], fixed_design: bool) -> list[Fit]:
+    requests = []
+    for design in designs:
+        request = ask(engine.name, engine.dialect, design, engine.seconds)
+        if isinstance(request, Fit):  # the designs are of one kind: what holds of one holds of all
+            return [replace(request) for _ in designs]
+        requests.append(request)
+    function = _BATCH[engine.dialect.function]
+    together = _together(requests) | {"fixed_design": fixed_design}
+    try:
+        answer = engine.session.call(function, together)
+    except EngineError as error:
+        return [Fit.failed(engine.name, str(error)) for _ in designs]
+    pairs = zip(designs, _unpack(answer), strict=True)
+    return [read_fit(engine.name, engine.dialect, design, each) for design, each in pairs]
+
+
+def _together(requests: list[Request]) -> Request:
+    """One request: the data of all, one after the other."""
+    names = requests[0]["data"]
+    data = {name: np.concatenate([r["data"][name] for r in requests]) for name in names}
+    rows = [len(next(iter(r["data"].values()))) for r in requests]
+    return requests[0] | {"data": data, "rows": np.array(rows, dtype=np.float64)}
+
+
+def _unpack(packed: Answer) -> Iterator[Answer]:
+    """The answers, each in the form of ``r/fit.R``."""
+    numbers, messages = iter(packed["numbers"].tolist()), iter(packed["messages"])
+    shapes = packed["shapes"]
+    for shape, count in zip(packed["shape_of"], packed["messages_of"], strict=True):
+        answer = _filled(shapes[int(shape) - 1], numbers)
+        answer |= {name: [_truth(answer[name][0])] for name in _LOGICAL if name in answer}
+        answer["messages"] = list(islice(messages, int(count)))
+        answer["versions"] = packed["versions"]
+        yield answer
+
+
+_LOGICAL = ("converged", "singular")
+
+
+def _truth(number: float) -> bool | None:
+    return None if np.isnan(number) else bool(number)
+
+
+def _filled(shape: Any, numbers: Iterator[float]) -> Any:
+    """The shape with the next numbers in the place of each length."""
+    if isinstance(shape, dict):
+        return {name: _filled(part, numbers) for name, part in shape.items()}
+    if isinstance(shape, np.ndarray):
+        return np.array(list(islice(numbers, int(shape[0]))))
+    if shape and isinstance(shape[0], str):
+        return shape
+    return [_filled(part, numbers) for part in shape]

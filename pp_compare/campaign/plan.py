@@ -1,0 +1,329 @@
+"""What a campaign generates and fits: the plan, its axes and its points.
+
+A point is one value on every axis. A grid holds every combination; a random plan holds points drawn
+from ranges. Each point has so many replications; a data set's index counts through them, point by
+point, and together with the plan it says everything about the data set.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from pp_compare.errors import InputError
+
+SCHEMA = "pp-compare/plan/1"
+MODELS = ("intercept", "slope", "slopes", "nested", "crossed")
+PREDICTORS = ("none", "cluster", "within", "both")
+METHODS = ("REML", "ML")
+
+
+@dataclass(frozen=True)
+class Point:
+    """One value on every axis.
+
+    Parameters
+    ----------
+    model : str
+        Random part: ``intercept`` is ``(1|g)``, ``slope`` ``(1 + x|g)``, ``slopes``
+        ``(1 + x||g)``, ``nested`` ``(1|a/b)`` with three b in each a, ``crossed``
+        ``(1|a) + (1|b)`` with half as many b as a.
+    predictors : str
+        ``cluster`` is a binary w, constant within clusters; ``within`` a normal x.
+    method : str
+        REML or ML.
+    clusters : int
+        Levels of the (outer) grouping factor.
+    rows : float
+        Mean number of rows of a cluster, of the inner ones where nested.
+    imbalance : float
+        Standard deviation of the logarithm of a cluster's share of the rows.
+    icc : float
+        Variance of each random effect over the sum of itself and the residual variance.
+    noise : float
+        Residual standard deviation.
+    effect : float
+        Coefficient of every predictor.
+    offset : float
+        Intercept.
+    """
+
+    model: str = "intercept"
+    predictors: str = "cluster"
+    method: str = "REML"
+    clusters: int = 8
+    rows: float = 8.0
+    imbalance: float = 0.0
+    icc: float = 0.3
+    noise: float = 1.0
+    effect: float = 1.0
+    offset: float = 0.0
+
+    @property
+    def tau2(self) -> float:
+        """Variance of each random effect."""
+        return self.icc / (1.0 - self.icc) * self.noise**2
+
+
+AXES = tuple(field.name for field in fields(Point))
+Value = str | int | float
+
+
+@dataclass(frozen=True)
+class Range:
+    """Values of an axis of a random plan: evenly between two ends, or evenly in the logarithm."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    def at(self, u: float) -> float:
+        """The value at `u` of [0, 1), to six digits: machines differ in the last bit of `exp`."""
+        if self.log:
+            value = self.low * math.exp(u * math.log(self.high / self.low))
+        else:
+            value = self.low + u * (self.high - self.low)
+        return min(max(float(f"{value:.6g}"), self.low), self.high)
+
+
+Axis = tuple[Value, ...] | Range
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A campaign before it runs.
+
+    Parameters
+    ----------
+    name : str
+    seed : int
+    axes : mapping of str to Axis
+        By name, for every axis of `AXES`.
+    replications : int
+        Data sets a point.
+    draws : int or None
+        Points of a random plan; None for a grid.
+    design : {"fresh", "fixed"}
+        Whether sizes and predictors are drawn for each data set, or once for each point.
+    engines : tuple of str
+        Engine ids.
+    """
+
+    name: str
+    seed: int
+    axes: Mapping[str, Axis]
+    replications: int = 1
+    draws: int | None = None
+    design: Literal["fresh", "fixed"] = "fresh"
+    engines: tuple[str, ...] = ("lme4", "nlme", "statsmodels")
+
+    @property
+    def points(self) -> int:
+        """Number of points."""
+        return self.draws if self.draws is not None else math.prod(self._shape)
+
+    @property
+    def size(self) -> int:
+        """Number of data sets."""
+        return self.points * self.replications
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        return tuple(len(axis) for axis in self.axes.values() if not isinstance(axis, Range))
+
+    def varied(self) -> tuple[str, ...]:
+        """Axes with more than one value, in the order of `AXES`."""
+        return tuple(name for name in AXES if _varies(self.axes[name]))
+
+    def point(self, number: int) -> Point:
+        """The point of a number; the last axis moves fastest in a grid."""
+        if self.draws is not None:
+            u = self.generator(0, number).random(len(AXES))
+            chosen = {name: _drawn(self.axes[name], x) for name, x in zip(AXES, u, strict=True)}
+        else:
+            places = np.unravel_index(number, self._shape)
+            chosen = {n: self.axes[n][k] for n, k in zip(AXES, places, strict=True)}  # type: ignore[index]  # a grid has no ranges
+        return _point(chosen)
+
+    def generator(self, stream: int, number: int) -> np.random.Generator:
+        """Random numbers of one stream of one data set or point, on any machine, in any order.
+
+        Philox is counter-based (Salmon et al. 2011): the plan gives the key, and `stream` and
+        `number` the upper half of the counter, so that no two sequences overlap.
+        """
+        counter = np.array([0, 0, stream, number], dtype=np.uint64)
+        return np.random.Generator(np.random.Philox(counter=counter, key=self._key))
+
+    @cached_property
+    def _key(self) -> np.ndarray:
+        return np.frombuffer(bytes.fromhex(self.digest)[:16], dtype="<u8").astype(np.uint64)
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all that the data depend on: not of the name, nor of the engines."""
+        told = {k: v for k, v in to_document(self).items() if k not in {"name", "engines"}}
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a plan from a TOML file.
+
+    Raises
+    ------
+    InputError
+        Where the file is not there, is no TOML, or is no plan; with the key.
+    """
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read '{path}': {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"'{path}' is not TOML: {error}") from None
+    return from_document(document, path.stem)
+
+
+def from_document(document: Mapping[str, Any], name: str = "campaign") -> Plan:
+    """Make a plan of what TOML or JSON holds.
+
+    Raises
+    ------
+    InputError
+        With the key and both what it is and what it may be.
+    """
+    given = dict(document)
+    schema = given.pop("schema", SCHEMA)
+    if schema != SCHEMA:
+        raise InputError(f"a plan of schema '{schema}'; this version reads '{SCHEMA}'")
+    grid, drawn = given.pop("grid", None), given.pop("random", None)
+    if (grid is None) == (drawn is None):
+        raise InputError("a plan has either a table [grid] or a table [random]")
+    axes = dict(_table("grid" if drawn is None else "random", grid if drawn is None else drawn))
+    draws = None if drawn is None else _whole("random.draws", axes.pop("draws", None), 1)
+    unknown = [k for k in given if k not in {"name", "seed", "replications", "design", "engines"}]
+    unknown += [k for k in axes if k not in AXES]
+    if unknown:
+        raise InputError(f"a plan has no '{unknown[0]}'; its axes are: {', '.join(AXES)}")
+    return Plan(
+        name=str(given.get("name", name)),
+        seed=_whole("seed", given.get("seed", 1), 0),
+        axes={axis: _axis(axis, axes.get(axis), draws is not None) for axis in AXES},
+        replications=_whole("replications", given.get("replications", 1), 1),
+        draws=draws,
+        design=_one_of("design", given.get("design", "fresh"), ("fresh", "fixed")),
+        engines=_engines(given.get("engines")),
+    )
+
+
+def to_document(plan: Plan) -> dict[str, Any]:
+    """The plan as plain values; `from_document` reads it back."""
+    axes: dict[str, Any] = {
+        name: asdict(axis) if isinstance(axis, Range) else list(axis)
+        for name, axis in plan.axes.items()
+    }
+    kind = "grid" if plan.draws is None else "random"
+    return {
+        "schema": SCHEMA,
+        "name": plan.name,
+        "seed": plan.seed,
+        "replications": plan.replications,
+        "design": plan.design,
+        "engines": list(plan.engines),
+        kind: axes if plan.draws is None else {"draws": plan.draws, **axes},
+    }
+
+
+def _varies(axis: Axis) -> bool:
+    return isinstance(axis, Range) or len(axis) > 1
+
+
+def _drawn(axis: Axis, u: float) -> Value:
+    return axis.at(u) if isinstance(axis, Range) else axis[int(u * len(axis))]
+
+
+def _point(chosen: Mapping[str, Value]) -> Point:
+    whole = round(float(chosen["clusters"]))
+    return Point(**{**chosen, "clusters": whole})  # type: ignore[arg-type]  # checked by _axis
+
+
+def _table(key: str, value: object) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise InputError(f"[{key}] is a table of axes, not {value!r}")
+    return value
+
+
+def _engines(value: object) -> tuple[str, ...]:
+    if value is None:
+        return Plan.engines
+    if not isinstance(value, list) or not value or not all(isinstance(e, str) for e in value):
+        raise InputError(f"engines is a list of engine ids, not {value!r}")
+    return tuple(dict.fromkeys(value))
+
+
+def _whole(key: str, value: object, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise InputError(f"{key} is a whole number from {least}, not {value!r}")
+    return value
+
+
+def _one_of(key: str, value: object, known: Sequence[str]) -> Any:
+    if value not in known:
+        raise InputError(f"{key} is one of {', '.join(known)}, not {value!r}")
+    return value
+
+
+_WORDS = {"model": MODELS, "predictors": PREDICTORS, "method": METHODS}
+_LIMITS = {
+    "clusters": (2.0, 1e7),
+    "rows": (1.0, 1e7),
+    "imbalance": (0.0, 5.0),
+    "icc": (0.0, 1.0),
+    "noise": (0.0, math.inf),
+    "effect": (-math.inf, math.inf),
+    "offset": (-math.inf, math.inf),
+}
+_OPEN = {("icc", 1.0), ("noise", 0.0)}
+"""Ends that are not allowed themselves: there the residual variance would be 0."""
+
+
+def _axis(name: str, value: object, random: bool) -> Axis:
+    if value is None:
+        return (getattr(Point, name),)
+    if isinstance(value, Mapping):
+        if not random or name in _WORDS:
+            raise InputError(f"{name} is a value or a list of values here, not a range")
+        return _range(name, value)
+    values = value if isinstance(value, list) else [value]
+    if not values:
+        raise InputError(f"{name} has no value")
+    if name in _WORDS:
+        return tuple(_one_of(name, item, _WORDS[name]) for item in values)
+    return tuple(_number(name, item) for item in values)
+
+
+def _range(name: str, value: Mapping[str, Any]) -> Range:
+    if not {"low", "high"} <= set(value) <= {"low", "high", "log"}:
+        raise InputError(f"{name} is a range of low, high and log, not {dict(value)!r}")
+    low, high = (float(_number(name, value[end])) for end in ("low", "high"))
+    log = value.get("log", False)
+    if not isinstance(log, bool) or not low <= high or (log and low <= 0):
+        raise InputError(f"{name}: low <= high, and above 0 where log is true; not {dict(value)!r}")
+    return Range(low, high, log)
+
+
+def _number(name: str, value: object) -> Value:
+    low, high = _LIMITS[name]
+    good = isinstance(value, int | float) and not isinstance(value, bool)
+    if not good or not low <= float(value) <= high or (name, float(value)) in _OPEN:  # type: ignore[arg-type]  # good says it is a number
+        raise InputError(f"{name} is a number from {low:g} to {high:g}, not {value!r}")
+    if name == "clusters":
+        return _whole(name, value, 2)
+    return float(value)  # type: ignore[arg-type]  # checked above

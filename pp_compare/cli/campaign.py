@@ -1,0 +1,149 @@
+"""`pp-compare campaign`."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from pp_compare.campaign.plan import Plan, read_plan
+from pp_compare.campaign.progress import Progress as State
+from pp_compare.cli.app import app
+from pp_compare.cli.console import stdout
+from pp_compare.errors import InputError
+from pp_compare.files import write_text
+
+if TYPE_CHECKING:
+    from pp_compare.campaign.run import Fleet
+    from pp_compare.campaign.sandbox import Limits
+
+LOG_SECONDS = 10.0
+"""Between two lines of a log."""
+
+
+@app.command("campaign")
+def campaign_command(
+    plan: Annotated[
+        Path | None, typer.Argument(help="Plan, a TOML file; left out, that of --out.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for rows and report.")] = None,
+    processes: Annotated[int, typer.Option(help="Processes that fit here; 0 for one a core.")] = 0,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Fit on the workers of a dask scheduler, tcp://host:port.")
+    ] = None,
+    limit: Annotated[float, typer.Option(help="Seconds that one fit may take.")] = 60.0,
+    memory: Annotated[
+        float, typer.Option(help="Megabytes that one process may take on top; 0 for no limit.")
+    ] = 2000.0,
+    report_only: Annotated[
+        bool, typer.Option("--report-only", help="Fit nothing; report what is there.")
+    ] = False,
+    bundles: Annotated[
+        bool, typer.Option("--bundles", help="Bundles of the worst cases, as by reproduce.")
+    ] = False,
+    json: Annotated[str | None, typer.Option(help="File for the report; - for stdout.")] = None,
+) -> None:
+    """Fit a plan's data sets, as many as it takes, and say how often each engine is wrong, where.
+
+    Killed at any moment and started again, it does what is missing and nothing twice.
+    """
+    # pyarrow and, with --scheduler, dask are no part of a plain installation.
+    from pp_compare.campaign.run import read_campaign_plan, run_campaign  # noqa: PLC0415
+
+    chosen, folder = _plan_and_folder(plan, out, read_campaign_plan)
+    if not report_only:
+        with _reporter(chosen.size) as report:
+            fleet = _fleet(chosen, processes, scheduler, _limits(limit, memory))
+            run_campaign(chosen, folder, fleet, report=report)
+    _deliver(chosen, folder, json, bundles)
+
+
+def _plan_and_folder(
+    plan: Path | None, out: Path | None, read: Callable[[Path], Plan]
+) -> tuple[Plan, Path]:
+    if plan is None:
+        if out is None:
+            raise InputError("give a plan, or with --out the folder of a campaign that has one")
+        return read(out), out
+    chosen = read_plan(plan)
+    return chosen, out or Path(f"{plan.stem}-campaign")
+
+
+def _limits(seconds: float, megabytes: float) -> Limits:
+    from pp_compare.campaign.sandbox import Limits  # noqa: PLC0415
+
+    if not seconds > 0 or not megabytes >= 0:
+        raise InputError(f"--limit {seconds:g} and --memory {megabytes:g}: neither is a limit")
+    return Limits(seconds, megabytes or None)
+
+
+def _fleet(plan: Plan, processes: int, scheduler: str | None, limits: Limits) -> Fleet:
+    if processes < 0:
+        raise InputError(f"--processes is 0 or more, not {processes}")
+    if scheduler is not None:
+        from pp_compare.campaign.cluster import DaskFleet  # noqa: PLC0415
+
+        return DaskFleet(plan, scheduler, limits)
+    from pp_compare.campaign.local import LocalFleet  # noqa: PLC0415
+
+    return LocalFleet(plan, processes or os.cpu_count() or 1, limits)
+
+
+def _deliver(plan: Plan, folder: Path, json: str | None, bundles: bool) -> None:
+    # Figures need matplotlib, which takes half a second to load.
+    from pp_compare.campaign.statistics import summarize  # noqa: PLC0415
+    from pp_compare.report.campaign_html import campaign_html  # noqa: PLC0415
+    from pp_compare.report.campaign_json import campaign_json  # noqa: PLC0415
+    from pp_compare.report.campaign_terminal import print_campaign  # noqa: PLC0415
+
+    report = summarize(plan, folder / "rows")
+    text = campaign_json(report)
+    write_text(folder / "report.json", text)
+    write_text(folder / "report.html", campaign_html(report))
+    if bundles:
+        from pp_compare.campaign.bundles import write_worst  # noqa: PLC0415
+
+        write_worst(plan, report, folder / "worst", lambda title: _say(f"bundle of {title}"))
+    if json == "-":
+        sys.stdout.write(text)
+    else:
+        print_campaign(stdout(), report)
+    if json and json != "-":
+        write_text(Path(json), text)
+
+
+@contextmanager
+def _reporter(total: int) -> Iterator[Callable[[State], None]]:
+    """A bar with a line on a terminal; in a log a line now and then, the last one always."""
+    if not sys.stderr.isatty():
+        yield _log()
+        return
+    columns = BarColumn(), TextColumn("{task.description}")
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("the first processes start", total=total)
+        yield lambda state: bar.update(task, completed=state.done, description=state.line())
+
+
+def _log() -> Callable[[State], None]:
+    last = -LOG_SECONDS
+
+    def report(state: State) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= LOG_SECONDS or state.done == state.total:
+            last = now
+            _say(state.line())
+
+    return report
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
