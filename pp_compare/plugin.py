@@ -6,8 +6,9 @@ of its options or fixtures is used.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,12 +16,15 @@ import pytest
 from pp_compare.errors import InputError, PPCompareError
 
 if TYPE_CHECKING:
+    from pp_compare.conformance.checks import Check
     from pp_compare.conformance.models import Model
     from pp_compare.conformance.trial import Trial
     from pp_compare.deviations import Deviation
     from pp_compare.engines import Engine
 
 TRIAL = pytest.StashKey["Trial"]()
+DIGITS = pytest.StashKey[tuple[str, float]]()
+"""Kind of quantity and digits right, of a test that held one against the certified optimum."""
 MARKERS = (
     "pp_cases(*names, level='quick', methods=('REML', 'ML')): the models that the fixture pp_case "
     "goes through; by default those of --pp-case and --pp-level",
@@ -105,6 +109,27 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.
         )
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
+    """Let the digits travel with the report, from a worker of xdist too."""
+    report = yield
+    if call.when == "call" and DIGITS in item.stash:
+        report.pp_digits = item.stash[DIGITS]
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Digits right by kind of quantity."""
+    found: dict[str, list[float]] = {}
+    for reports in terminalreporter.stats.values():
+        for kind, digits in (r.pp_digits for r in reports if hasattr(r, "pp_digits")):
+            found.setdefault(kind, []).append(digits)
+    if found:
+        terminalreporter.section("digits right against the certified optimum: median, least")
+    for kind, digits in found.items():
+        terminalreporter.line(f"{kind:14}{median(digits):5.1f}{min(digits):6.1f}")
+
+
 @pytest.fixture(scope="session")
 def pp_engine(pytestconfig: pytest.Config) -> Engine:
     """The engine of --pp-engine."""
@@ -113,11 +138,31 @@ def pp_engine(pytestconfig: pytest.Config) -> Engine:
     return pytestconfig.stash[TRIAL].engine
 
 
+@pytest.fixture
+def pp_settle(request: pytest.FixtureRequest) -> Callable[[Check], None]:
+    """Run a check as a test: a known deviation is an expected failure, with its id."""
+
+    def run(check: Check) -> None:
+        outcome = check.run()
+        if check.kind == "truth" and outcome.digits is not None:
+            request.node.stash[DIGITS] = (check.subject.partition("[")[0], outcome.digits)
+        if outcome.verdict == "fail":
+            pytest.fail(outcome.text, pytrace=False)
+        if outcome.verdict == "known":
+            pytest.xfail(outcome.text)
+        if outcome.verdict == "skip":
+            pytest.skip(outcome.text)
+
+    return run
+
+
 def _trial(config: pytest.Config) -> Trial:
-    from pp_compare.conformance.references import DEFAULT  # noqa: PLC0415  # heavy: see above
+    from pp_compare.conformance.models import models_of  # noqa: PLC0415  # heavy: see above
+    from pp_compare.conformance.references import DEFAULT  # noqa: PLC0415
     from pp_compare.conformance.trial import Trial  # noqa: PLC0415
     from pp_compare.deviations import load_deviations  # noqa: PLC0415
 
+    models_of(config.option.pp_level, config.option.pp_case)  # a misspelt case is told at once
     own = [entry for path in config.option.pp_known for entry in _known(Path(path))]
     bundle = config.option.pp_bundle
     return Trial(

@@ -48,6 +48,7 @@ def assert_parity(
     InputError
         For a quantity that the reference does not have, or labels that are not the design's.
     """
+    __tracebackhide__ = True  # pytest then shows the caller's line and the message
     truth = _answer(reference, design)
     candidate = fit if isinstance(fit, Fit) else _as_fit(fit, truth, name)
     if candidate.status != "ok":
@@ -122,7 +123,7 @@ def _headline(design: Design, failed: list[Comparison]) -> str:
 def _line(line: Comparison) -> str:
     cause = f"; {line.cause}: {MEANING[line.cause]}" if line.cause else ""
     return (
-        f"  {line.quantity} {line.label}: {line.candidate_value!r}, "
+        f"  {f'{line.quantity} {line.label}'.strip()}: {line.candidate_value!r}, "
         f"{line.reference} {line.reference_value!r} ({line.digits:.1f} digits; error "
         f"{line.error:.3g}, allowed {line.tolerance:.3g}: {line.reason}){cause}"
     )
