@@ -54,7 +54,7 @@ class Stop:
 
 def stop_of(design: Design, fit: Fit, model: CertifiedModel) -> Stop | str:
     """Evaluate our likelihood at a fit's variances; a string says why that cannot be done."""
-    covariances = {g: fit[f"random_cov[{g}]"] for g in design.group_levels}
+    covariances = fit.covariances
     sigma = float(fit["sigma"])
     if not (np.isfinite(sigma) and sigma > 0):
         return f"its residual standard deviation is {sigma}"

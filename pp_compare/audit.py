@@ -305,9 +305,8 @@ def _starts(design: Design, fits: Iterable[Fit]) -> list[np.ndarray]:
     """The engines' own answers as starting points of the certified search, in lme4's theta."""
     found = []
     for fit in fits:
-        covariances = {group: fit[f"random_cov[{group}]"] for group in design.group_levels}
         sigma = float(fit["sigma"])
-        parts = [relative_factors(cov, sigma) for cov in design.by_block(covariances)]
+        parts = [relative_factors(cov, sigma) for cov in design.by_block(fit.covariances)]
         theta = np.concatenate(parts)
         if np.isfinite(theta).all():
             found.append(theta)

@@ -103,10 +103,9 @@ class _Profile:
         self.start = self._packed(design, fit)
 
     def _packed(self, design: Design, fit: Fit) -> np.ndarray:
-        covariances = {group: fit[f"random_cov[{group}]"] for group in design.group_levels}
         scale = float(fit["sigma"]) ** 2
         return np.concatenate(
-            [cov[np.tril_indices(len(cov))] / scale for cov in design.by_block(covariances)]
+            [cov[np.tril_indices(len(cov))] / scale for cov in design.by_block(fit.covariances)]
         )
 
     def steps(self) -> np.ndarray:

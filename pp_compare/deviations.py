@@ -142,7 +142,7 @@ def relative_variance(fit: Fit) -> float:
 
     Of the engine's own estimates; nan where it gave none.
     """
-    covariances = [q.values for n, q in fit.quantities.items() if n.startswith("random_cov[")]
+    covariances = list(fit.covariances.values())
     if not covariances or not all(np.isfinite(cov).all() for cov in covariances):
         return float("nan")
     with np.errstate(all="ignore"):

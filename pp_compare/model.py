@@ -234,6 +234,12 @@ class Fit:
         """Values of the quantity `name`; KeyError where the engine did not give it."""
         return self.quantities[name].values
 
+    @property
+    def covariances(self) -> dict[str, np.ndarray]:
+        """Covariance of the random effects, shape (q, q), by grouping factor."""
+        found = {n.partition("["): q.values for n, q in self.quantities.items()}
+        return {group[:-1]: cov for (kind, _, group), cov in found.items() if kind == "random_cov"}
+
     @classmethod
     def failed(cls, engine: str, reason: str, **fields: object) -> Fit:
         """A Fit for an engine that raised, crashed or ran out of time."""

@@ -71,8 +71,7 @@ class Workings:
     @cached_property
     def rounding(self) -> Rounding:
         """Rounding bounds at the engine's own variances."""
-        covariances = {g: self.fit[f"random_cov[{g}]"] for g in self.design.group_levels}
-        return rounding_at(self.design, float(self.fit["sigma"]), covariances)
+        return rounding_at(self.design, float(self.fit["sigma"]), self.fit.covariances)
 
     @cached_property
     def sigma2(self) -> np.float64:
