@@ -107,8 +107,9 @@ def check(
     baseline : str, optional
         Label that the others are compared with; by default each is compared with the one before.
     """
-    run = _Run(subjects, plan, progress)
-    reports = [run.report(candidate) for candidate in candidates]
+    with Workers(JUDGE_SECONDS, plan.effort.processes) as workers:
+        run = _Run(subjects, plan, workers, progress)
+        reports = [run.report(candidate) for candidate in candidates]
     noise: dict[str, dict[str, Noise]] = {}
     rows: list[NoiseRow] = []
     for candidate, report in zip(candidates, reports, strict=True):
@@ -140,8 +141,10 @@ def _pairs(
 class _Run:
     """One check, with what it keeps."""
 
-    def __init__(self, subjects: Sequence[Subject], plan: Plan, progress: Progress) -> None:
-        self.subjects, self.plan, self.progress = subjects, plan, progress
+    def __init__(
+        self, subjects: Sequence[Subject], plan: Plan, workers: Workers, progress: Progress
+    ) -> None:
+        self.subjects, self.plan, self.workers, self.progress = subjects, plan, workers, progress
         self.keys = [subject.key for subject in subjects]
         self._reference_fits: list[dict[str, Fit]] | None = None
 
@@ -156,14 +159,15 @@ class _Run:
         except EngineError as error:
             return CandidateReport(candidate.label, candidate.engine, {}, {}, problem=str(error))
         fits = self.fits(candidate, self.plan.platform)
+        problem = _given_up(fits)
         return CandidateReport(
             candidate.label,
             candidate.engine,
             versions,
             _lock(candidate),
-            problem=_given_up(fits),
+            problem=problem,
             cases=tuple(self.judged(candidate, fits)),
-            probes=self.probes(candidate),
+            probes={} if problem else self.probes(candidate),
         )
 
     def fits(self, candidate: Candidate, platform: Platform) -> list[Fit]:
@@ -222,18 +226,21 @@ class _Run:
         found = {key: self.plan.store.get(key) for key in keys}
         missing = [k for k, key in enumerate(keys) if found[key] is None]
         what = f"{candidate.engine} {candidate.label}, judged"
-        with Workers(JUDGE_SECONDS, self.plan.effort.processes) as workers:
-            waiting = [
-                workers.start(
-                    _judged, self.subjects[k], fits[k], references[k], self.plan.registry,
-                    otherwise=_not_judged,
-                )
-                for k in missing
-            ]  # fmt: skip
-            for done, (k, answer) in enumerate(zip(missing, waiting, strict=True), 1):
-                found[keys[k]] = answer()
-                self.plan.store.put(keys[k], found[keys[k]])
-                self.progress(what, done, len(missing))
+        waiting = [
+            self.workers.start(
+                _judged,
+                self.subjects[k],
+                fits[k],
+                references[k],
+                self.plan.registry,
+                otherwise=_not_judged,
+            )
+            for k in missing
+        ]
+        for done, (k, answer) in enumerate(zip(missing, waiting, strict=True), 1):
+            found[keys[k]] = answer()
+            self.plan.store.put(keys[k], found[keys[k]])
+            self.progress(what, done, len(missing))
         return [
             _case(subject, fit, found[key])
             for subject, fit, key in zip(self.subjects, fits, keys, strict=True)

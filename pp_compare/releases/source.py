@@ -81,7 +81,7 @@ def _file(path: Path, package: str) -> Source:
     try:
         name, version, *_ = parse_wheel_filename(path.name)
     except InvalidWheelFilename as error:
-        raise InputError(str(error)) from error
+        raise InputError(f"'{path.name}' is not named as a wheel is: {error}") from error
     if name != canonicalize_name(package):
         raise InputError(f"'{path.name}' is a wheel of {name}, not of {package}; see --package")
     return Source(f"{version} ({path.name})", "wheel", install, content, str(version))

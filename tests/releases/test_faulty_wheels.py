@@ -1,0 +1,100 @@
+"""Wheels with one fault each are found and named; one that was only packed anew shows no change."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from pp_compare.audit import Selection
+from pp_compare.corpus import case
+from pp_compare.design import build_design
+from pp_compare.deviations import load_deviations
+from pp_compare.engines.statsmodels import make
+from pp_compare.releases.candidate import Candidate, Effort, PythonCandidate
+from pp_compare.releases.check import Broken, Plan, Subject, check
+from pp_compare.releases.dialect import StatsmodelsDialect
+from pp_compare.releases.environment import Recipe, provide
+from pp_compare.releases.generated import generated
+from pp_compare.releases.platform import pinned, variants
+from pp_compare.releases.source import parse_source
+from pp_compare.releases.store import Store
+from pp_compare.report.release_json import releases_json
+from pp_compare.report.release_record import ReleaseReport
+from tests.releases.wheels import FAULTS, Fault, original, repacked
+
+VERSION = "0.14.6"
+RECIPE = Recipe(until=date(2026, 1, 10))
+CASES = ("seed_case1", "sleepstudy", "Dyestuff", "Pastes", "BodyWeight", "no_between_variance")
+
+
+def subjects() -> Iterator[Subject]:
+    for name in CASES:
+        known = case(name)
+        for method in known.methods:
+            selection = Selection(name, known.dataset, known.formula, method, known.why)
+            yield Subject(selection, build_design(known.dataset, known.spec(method)))
+    yield from generated(60, 5)
+
+
+@dataclass
+class Bench:
+    """Wheels, environments and results in one folder."""
+
+    folder: Path
+    wheel: Path
+
+    def candidate(self, version: str, fault: Fault | None = None) -> Candidate:
+        wheel = repacked(self.wheel, self.folder / version, version, fault)
+        source = parse_source(str(wheel), "statsmodels")
+        environment = provide(source, RECIPE, self.folder)
+        return PythonCandidate(version, StatsmodelsDialect(make(None)), environment)
+
+    def check(self, *candidates: Candidate | Broken) -> ReleaseReport:
+        base = pinned()
+        store = Store(self.folder / "results")
+        plan = Plan(base, variants(base), Effort(60.0, 2), {}, load_deviations(), store)
+        return check(candidates, list(subjects()), plan, {})
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    folder = tmp_path_factory.mktemp("wheels")
+    return Bench(folder, original(folder, VERSION))
+
+
+@pytest.fixture(scope="module")
+def sound(bench: Bench) -> Candidate:
+    return bench.candidate(VERSION)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_fault_is_found_and_named(bench: Bench, sound: Candidate, fault: Fault) -> None:
+    number = FAULTS.index(fault)
+    report = bench.check(sound, bench.candidate(f"0.14.7.dev{number}", fault))
+    (found,) = report.differences
+    named = [c for c in found.changes if (c.kind, c.subject) == (fault.kind, fault.subject)]
+    assert [c.direction for c in named] == ["worse"], found.changes
+    assert report.exit_status("worse") == 1
+
+
+@pytest.mark.slow
+def test_the_same_code_under_another_version_shows_no_change(
+    bench: Bench, sound: Candidate
+) -> None:
+    report = bench.check(sound, bench.candidate("0.14.7"))
+    (found,) = report.differences
+    assert found.changes == ()
+    assert found.identical == found.models > 60
+    assert report.exit_status("any") == 0
+
+
+@pytest.mark.slow
+def test_a_second_run_gives_the_same_report(bench: Bench, sound: Candidate) -> None:
+    first, second = (bench.check(sound, Broken("9.9", "statsmodels", "no such")) for _ in range(2))
+    assert releases_json(first) == releases_json(second)
+    assert first.exit_status("worse") == 1
