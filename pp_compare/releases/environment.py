@@ -15,6 +15,8 @@ from datetime import date
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 
+from packaging.version import Version
+
 from pp_compare.errors import EngineError, UnavailableError
 from pp_compare.files import write_text
 from pp_compare.releases.index import PYPI, companions_date
@@ -44,7 +46,7 @@ class Recipe:
     until : date or None
         Nothing newer is installed; by default the time of the release itself, where it has one.
     index : str or None
-        One more package index, whose pre-releases count.
+        One more package index; its pre-releases count, except beside a final release.
     """
 
     package: str = "statsmodels"
@@ -142,13 +144,21 @@ def _options(source: Source, recipe: Recipe) -> list[str]:
     options = ["--quiet", *(word for name in names for word in ("--only-binary", name))]
     until = recipe.until
     if until is None and source.kind == "version" and source.version:
-        until = companions_date(recipe.package, source.version, recipe.index or PYPI)
+        indexes = [recipe.index] if recipe.index else []
+        dates = (companions_date(recipe.package, source.version, i) for i in (*indexes, PYPI))
+        until = next(filter(None, dates), None)
     if until is not None:
         options += ["--exclude-newer", until.isoformat()]
     if recipe.index:
         options += ["--index", recipe.index, "--index-strategy", "unsafe-best-match"]
+    if recipe.index and not _is_final(source):
         options += ["--prerelease", "allow"]
     return options
+
+
+def _is_final(source: Source) -> bool:
+    """Whether it is a release by its own number: its companions are then releases, too."""
+    return source.version is not None and not Version(source.version).is_prerelease
 
 
 def _resolved(uv: str, source: Source, recipe: Recipe) -> str:
