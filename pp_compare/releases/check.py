@@ -155,7 +155,7 @@ class _Run:
                 candidate.label, candidate.engine, {}, {}, problem=candidate.problem
             )
         try:
-            versions = candidate.versions(self.plan.platform, self.plan.effort)
+            versions = self.versions(candidate)
         except EngineError as error:
             return CandidateReport(candidate.label, candidate.engine, {}, {}, problem=str(error))
         fits = self.fits(candidate, self.plan.platform)
@@ -169,6 +169,15 @@ class _Run:
             cases=tuple(self.judged(candidate, fits)),
             probes={} if problem else self.probes(candidate),
         )
+
+    def versions(self, candidate: Candidate) -> dict[str, str]:
+        """What it says of itself; asked again where it did not start."""
+        plan = self.plan
+        key = key_of("versions", candidate.identity(), asdict(plan.platform))
+        found: dict[str, str] = plan.store.remembered(
+            key, lambda: candidate.versions(plan.platform, plan.effort)
+        )
+        return found
 
     def fits(self, candidate: Candidate, platform: Platform) -> list[Fit]:
         """Every model's Fit: those that are kept, and new ones for the rest."""

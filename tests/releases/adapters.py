@@ -1,10 +1,8 @@
-"""Adapters for workers that misbehave, and one that patches statsmodels where it runs."""
+"""Adapters for workers that misbehave, and one with a closed form."""
 
 from __future__ import annotations
 
 from pathlib import Path
-
-from pp_compare.engines import mixedlm
 
 PLAIN = """
 import os, sys, time, warnings
@@ -43,7 +41,28 @@ def write(folder: Path, text: str) -> Path:
     return path
 
 
-def patched(folder: Path, patch: str) -> Path:
-    """The adapter of statsmodels with lines run after it is loaded, like a faulty release."""
-    source = Path(mixedlm.__file__).read_text(encoding="utf-8")
-    return write(folder, f"{source}\n\n{patch}\n")
+ANOVA = """
+import numpy as np
+
+def about():
+    return {"toy": "1.0"}
+
+def fit(request):
+    y, (block,) = request["y"], request["blocks"]
+    table = y.reshape(len(block["levels"]), -1)
+    (m, n), mean = table.shape, table.mean()
+    within = ((table - table.mean(1, keepdims=True)) ** 2).sum() / (m * (n - 1))
+    between = n * ((table.mean(1) - mean) ** 2).sum() / (m - 1)
+    tau2 = (between - within) / n
+    shrunk = tau2 / (tau2 + within / n) * (table.mean(1) - mean)
+    variance = np.array([[between / (m * n)]])
+    return {
+        "status": "ok", "problem": "", "warnings": [], "converged": True, "seconds": 0.1,
+        "quantities": {
+            "beta": np.array([mean]), "beta_cov": variance, "beta_se": np.sqrt(variance[0]),
+            "sigma": np.sqrt(within), f"random_cov[{block['group']}]": np.array([[tau2]]),
+            f"blup[{block['group']}]": shrunk[:, None],
+        },
+    }
+"""
+"""REML for balanced one-way data, sorted by group, in closed form."""

@@ -13,6 +13,7 @@ import pytest
 from pp_compare.audit import Selection
 from pp_compare.corpus import case
 from pp_compare.design import Design, build_design
+from pp_compare.engines.recorded import encode_fit
 from pp_compare.engines.statsmodels import make
 from pp_compare.model import Fit
 from pp_compare.releases.candidate import Candidate, Effort, PythonCandidate
@@ -22,43 +23,22 @@ from pp_compare.releases.environment import Environment
 from pp_compare.releases.generated import generated
 from pp_compare.releases.platform import Platform, pinned, variants
 from pp_compare.releases.store import Store
+from pp_compare.report.digest import KINDS
 from pp_compare.report.release_json import releases_json
 from pp_compare.report.release_record import ReleaseReport
-from tests.releases.adapters import patched, write
+from tests.releases.adapters import ANOVA, write
 
 HERE = Environment(Path(sys.executable), {"statsmodels": "here"}, {})
 
-FLIPPED = """
-_original = _predictions
-def _predictions(model, result):
-    answer = _original(model, result)
-    return {**answer, "effects": -answer["effects"]}
-"""
-DEAF = """
-_fit_as_asked = fit
-def fit(request):
-    steps = [{k: v for k, v in step.items() if k != "factr"} for step in request["steps"]]
-    return _fit_as_asked({**request, "steps": steps})
-"""
-DEAD = "def fit(request):\n    import os\n    os.kill(os.getpid(), 11)"
-HANGING = "def fit(request):\n    time.sleep(1000)"
+WRONG_DIVISOR = ANOVA.replace("/ (m * (n - 1))", "/ (m * n)")
+DEAD = ANOVA + "\ndef fit(request):\n    import os\n    os.kill(os.getpid(), 11)\n"
+HANGING = ANOVA + "\ndef fit(request):\n    import time\n    time.sleep(1000)\n"
 
 
-@dataclass(frozen=True)
-class Patched(StatsmodelsDialect):
-    """statsmodels with a patch, as another release would be."""
-
-    path: Path = field(default=Path())
-
-    @property
-    def adapter(self) -> Path:
-        return self.path
-
-
-def candidate(folder: Path, label: str, patch: str = "") -> PythonCandidate:
+def toy(folder: Path, label: str, text: str = ANOVA) -> PythonCandidate:
     path = folder / label
     path.mkdir()
-    return PythonCandidate(label, Patched(make(None), patched(path, patch)), HERE)
+    return PythonCandidate(label, PlainDialect("toy", write(path, text)), HERE)
 
 
 def subjects(*names: str) -> Iterator[Subject]:
@@ -71,7 +51,7 @@ def subjects(*names: str) -> Iterator[Subject]:
 def run(
     folder: Path,
     *candidates: Candidate | Broken,
-    models: Sequence[str] = ("seed_case1",),
+    models: Sequence[str] = ("Dyestuff",),
     seconds: float = 60.0,
     platforms: tuple[Platform, ...] = (),
     baseline: str | None = None,
@@ -83,35 +63,33 @@ def run(
     return check(candidates, list(subjects(*models)), plan, {}, baseline=baseline, progress=note)
 
 
-def test_faults_are_named_and_the_dead_cost_a_row_each(tmp_path: Path) -> None:
+def test_a_fault_is_named_and_the_dead_cost_a_row_each(tmp_path: Path) -> None:
     candidates = [
-        candidate(tmp_path, "sound"),
-        candidate(tmp_path, "flipped", FLIPPED),
-        candidate(tmp_path, "deaf", DEAF),
-        candidate(tmp_path, "dead", DEAD),
-        candidate(tmp_path, "unimportable", "raise ImportError('no module')"),
-        Broken("uninstallable", "statsmodels", "does not install: no wheel"),
+        toy(tmp_path, "sound"),
+        toy(tmp_path, "faulty", WRONG_DIVISOR),
+        toy(tmp_path, "dead", DEAD),
+        toy(tmp_path, "unimportable", "raise ImportError('no module')"),
+        Broken("uninstallable", "toy", "does not install: no wheel"),
     ]
     report = run(tmp_path, *candidates, baseline="sound")
     problems = {c.label: c.problem for c in report.candidates}
-    assert problems["sound"] is problems["flipped"] is problems["deaf"] is None
+    assert problems["sound"] is problems["faulty"] is None
     assert "signal 11 (SIGSEGV)" in str(problems["dead"])
     assert problems["unimportable"] == "does not load: ImportError: no module"
     assert problems["uninstallable"] == "does not install: no wheel"
     named = {
-        d.after.split()[1]: [(c.kind, c.direction, c.subject) for c in d.changes]
+        d.after.split()[1]: {(c.kind, c.direction, c.subject) for c in d.changes}
         for d in report.differences
     }
-    assert ("value", "worse", "blup") in named["flipped"]
-    assert not [c for c in named["flipped"] if c[2] in ("beta", "sigma", "loglik")]
-    assert named["deaf"] == [("keyword", "worse", "keyword factr of lbfgs")]
-    assert ("start", "worse", "the candidate as a whole") in named["dead"]
+    wrong = {("value", "worse", name) for name in ("sigma", "random_cov", "blup")}
+    assert named["faulty"] & {("value", "worse", name) for name in KINDS} == wrong
+    for label in ("dead", "unimportable", "uninstallable"):
+        assert ("start", "worse", "the candidate as a whole") in named[label]
     assert report.exit_status("worse") == 1
 
 
 def test_what_is_kept_is_not_made_again(tmp_path: Path) -> None:
-    sound = candidate(tmp_path, "sound")
-    again = Platform(pinned().kernel, repeat=1)
+    sound, again = toy(tmp_path, "sound"), Platform(pinned().kernel, repeat=1)
     told: list[str] = []
     first = run(tmp_path, sound, platforms=(again,), told=told)
     assert len(told) > 2
@@ -120,11 +98,24 @@ def test_what_is_kept_is_not_made_again(tmp_path: Path) -> None:
     second = run(tmp_path, sound, platforms=(again,), told=told)
     assert told == []
     assert releases_json(first) == releases_json(second)
+    run(tmp_path, toy(tmp_path, "other", ANOVA + "# another file"), told=told)
+    assert told
 
 
-def test_one_that_hangs_costs_its_time_and_a_row(tmp_path: Path) -> None:
-    report = run(tmp_path, candidate(tmp_path, "hanging", HANGING), seconds=1.0)
-    assert report.candidates[0].problem == "no model got an answer: stopped after 1 s"
+def test_one_that_hangs_costs_its_time(tmp_path: Path) -> None:
+    hanging = toy(tmp_path, "hanging", HANGING)
+    (made,) = hanging.fits([next(subjects("Dyestuff")).design], pinned(), Effort(1.0))
+    assert made.messages == ("stopped after 1 s",)
+    assert ended(made)
+
+
+def test_a_worker_fits_as_this_process_does(tmp_path: Path) -> None:
+    engine = make(None)
+    here = PythonCandidate("here", StatsmodelsDialect(engine), HERE)
+    design = next(subjects("sleepstudy")).design
+    (made,) = here.fits([design], Platform(), Effort())
+    ours = engine.fit(design)
+    assert encode_fit(made) == encode_fit(ours)
 
 
 @dataclass(frozen=True)
@@ -150,10 +141,10 @@ class Counting:
 
 
 def test_one_that_always_dies_is_given_up(tmp_path: Path) -> None:
-    toy = Counting()
+    counting = Counting()
     many = ("seed_case1", "seed_case2", "seed_case3", "Dyestuff", "Rail")
-    report = run(tmp_path, toy, models=many)
-    assert toy.asked == [3]
+    report = run(tmp_path, counting, models=many)
+    assert counting.asked == [3]
     assert report.candidates[0].problem == "no model got an answer: its process died: exit status 3"
     last = report.candidates[0].cases[-1].fits["toy"]
     assert last.messages == ("not tried: the first 3 models all ended the process",)
