@@ -1,5 +1,5 @@
 # Both commands set themselves up: R with lme4 and nlme where that can be done, .venv, the package.
-.PHONY: audit test search lint setup clean
+.PHONY: audit test search lint docs setup clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -20,6 +20,11 @@ lint: $(STAMP)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+docs: $(STAMP)
+	$(VENV)/bin/python -m pip install -q --disable-pip-version-check -e .[docs]
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
+	OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m "slow or not slow" tests/docs
 
 setup: $(STAMP)
 
