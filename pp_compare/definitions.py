@@ -71,6 +71,19 @@ def residual_df_cov(design: Design, fit: Fit, gls_cov: np.ndarray) -> np.ndarray
     return gls_cov * n / (n - p) if design.spec.method == "ML" else gls_cov
 
 
+def transformed_residuals_cov(design: Design, fit: Fit, gls_cov: np.ndarray) -> np.ndarray:
+    """The residual variance estimated again, from the residuals of generalised least squares.
+
+    ``s2 (X'V^-1X)^-1 / sigma2`` with ``s2 = r'V^-1r sigma2 / (N - p)``: ordinary least squares'
+    own covariance of the transformed regression. linearmodels ``RandomEffects.fit(debiased=True)``.
+    """
+    profile = _Profile(design, fit)
+    reduced, _ = profile.reduced(profile.start)
+    n, p = design.X.shape
+    scale: float = float(reduced[p, p]) / (n - p) / float(fit["sigma"]) ** 2
+    return np.asarray(gls_cov * scale)
+
+
 DEFINITIONS: tuple[Definition, ...] = (
     Definition(
         "joint-observed-information",
@@ -81,6 +94,11 @@ DEFINITIONS: tuple[Definition, ...] = (
         "residual-df-under-ml",
         "ML covariance with the residual variance on N - p degrees of freedom",
         residual_df_cov,
+    ),
+    Definition(
+        "transformed-residuals",
+        "covariance with the residual variance of the transformed regression, on N - p degrees",
+        transformed_residuals_cov,
     ),
 )
 
@@ -122,7 +140,7 @@ class _Profile:
         size: np.ndarray = np.maximum(np.abs(self.start), result)
         return 1e-4 * size
 
-    def _reduced(self, psi: np.ndarray) -> tuple[np.ndarray, float]:
+    def reduced(self, psi: np.ndarray) -> tuple[np.ndarray, float]:
         """``W'V^-1W sigma^2`` and ``log|V / sigma^2|``."""
         G = self._unpacked(psi)
         M = np.eye(len(G)) + self.ZZ @ G
@@ -142,7 +160,7 @@ class _Profile:
 
     def value(self, psi: np.ndarray) -> float:
         """Log-likelihood up to a constant."""
-        reduced, logdet = self._reduced(psi)
+        reduced, logdet = self.reduced(psi)
         p = self.p
         if self.reml:
             logdet += float(np.linalg.slogdet(reduced[:p, :p])[1])
@@ -150,7 +168,7 @@ class _Profile:
 
     def slope(self, psi: np.ndarray) -> np.ndarray:
         """Derivative in beta, (p,)."""
-        reduced, _ = self._reduced(psi)
+        reduced, _ = self.reduced(psi)
         p = self.p
         slope: np.ndarray = self.df * reduced[:p, p] / reduced[p, p]
         return slope

@@ -29,7 +29,7 @@ LAYERS = [
     {"report"},
     {"provenance"},
     {"audit"},
-    {"reproduce", "metamorphic", "mixedlm"},
+    {"reproduce", "league", "metamorphic", "mixedlm"},
     {"campaign"},
     {"hunts"},
     {"search"},

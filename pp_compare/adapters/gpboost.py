@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,32 +20,40 @@ from pp_compare.engines import Engine
 from pp_compare.errors import InputError
 from pp_compare.model import Fit
 
-OPTIMISERS = ("fisher_scoring", "gradient_descent", "nelder_mead")
-"""Values of ``optimizer_cov``; the default is lbfgs."""
-TIGHT = {"optimizer_cov": "fisher_scoring", "delta_rel_conv": 1e-14, "maxit": 10_000}
-"""The closest that it gets to its optimum: by default it stops where the likelihood or the
-parameters change by less than 1e-6 of their size."""
+_EXACT = {"matrix_inversion_method": "cholesky"}
+SETTINGS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {
+    "cholesky": (_EXACT, {}),
+    "fisher_scoring": ({}, {"optimizer_cov": "fisher_scoring"}),
+    "nelder_mead": ({}, {"optimizer_cov": "nelder_mead"}),
+    "tight": (_EXACT, {"delta_rel_conv": 1e-14, "maxit": 10_000}),
+}
+"""Arguments of ``GPModel`` and parameters of ``fit``. By default it solves by conjugate gradients,
+with a stochastic log-determinant, where there are several random terms, and it stops where the
+likelihood or the parameters change by less than 1e-6 of their size. Fisher scoring with a smaller
+step ends 0.19 units of deviance above the optimum on Dyestuff2; L-BFGS, the default, 1e-12."""
 
 NOT_GIVEN = {"beta_cov": "GPBoost gives standard errors of coefficients, and no covariances"}
 _SILENT = logging.Logger("pp_compare.gpboost", level=logging.CRITICAL)
 
 
 def make(setting: str | None) -> Engine:
-    """Engine factory: the default, ``tight``, or one optimiser of `OPTIMISERS`."""
-    if setting not in (None, "tight", *OPTIMISERS):
+    """Engine factory: the default, or one of `SETTINGS`."""
+    if setting is not None and setting not in SETTINGS:
         raise InputError(
-            f"gpboost has no setting '{setting}'; there are: tight, {', '.join(OPTIMISERS)}"
+            f"gpboost has no setting '{setting}'; there are: {', '.join(sorted(SETTINGS))}"
         )
     require("gpboost", "gpboost")
-    return GpboostEngine(f"gpboost:{setting}" if setting else "gpboost", setting)
+    name = f"gpboost:{setting}" if setting else "gpboost"
+    return GpboostEngine(name, *(SETTINGS[setting] if setting else ({}, {})))
 
 
 @dataclass(frozen=True)
 class GpboostEngine:
-    """``GPModel.fit`` with one optimiser, on one thread."""
+    """``GPModel(...).fit(...)`` on one thread, with arguments of the one and of the other."""
 
     name: str
-    setting: str | None
+    model: Mapping[str, Any]
+    fitting: Mapping[str, Any]
 
     def unsupported(self, design: Design) -> str | None:
         """REML, and correlated random effects."""
@@ -60,24 +69,24 @@ class GpboostEngine:
         reason = self.unsupported(design)
         if reason is not None:
             return Fit.unsupported(self.name, reason)
-        asked = self._asked()
-        settings = {"num_parallel_threads": "1", **{k: str(v) for k, v in asked.items()}}
-        return answered(self.name, lambda: _answer(design, asked), {"gpboost": "gpboost"}, settings)
+        asked = {"num_parallel_threads": 1, **self.model}
+        settings = {key: str(value) for key, value in {**asked, **self.fitting}.items()}
+        return answered(
+            self.name,
+            lambda: _answer(design, asked, dict(self.fitting)),
+            {"gpboost": "gpboost"},
+            settings,
+        )
 
-    def _asked(self) -> dict[str, Any]:
-        if self.setting == "tight":
-            return dict(TIGHT)
-        return {"optimizer_cov": self.setting} if self.setting else {}
 
-
-def _answer(design: Design, asked: dict[str, Any]) -> dict[str, Any]:
+def _answer(design: Design, asked: Mapping[str, Any], fitting: dict[str, Any]) -> dict[str, Any]:
     import gpboost  # noqa: PLC0415  # an optional extra
 
     gpboost.register_logger(_SILENT)  # it writes to standard output, where results go
     layout = _layout(design)
     start = time.perf_counter()
-    model = gpboost.GPModel(likelihood="gaussian", num_parallel_threads=1, **layout.arguments)
-    model.fit(y=design.y, X=design.X, params=asked)
+    model = gpboost.GPModel(likelihood="gaussian", **asked, **layout.arguments)
+    model.fit(y=design.y, X=design.X, params=fitting)
     coefficients = model.get_coef(std_err=True, format_pandas=False)
     variances = model.get_cov_pars(format_pandas=False)
     predicted = model.predict_training_data_random_effects().to_numpy()

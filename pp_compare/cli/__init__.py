@@ -15,6 +15,7 @@ from pp_compare.cli import (  # noqa: F401  # each registers its command
     cases,
     doctor,
     explain,
+    league,
     record,
     releases,
     reproduce,

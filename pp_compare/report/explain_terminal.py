@@ -27,7 +27,7 @@ def print_explanation(console: Console, e: Explanation) -> None:
     for number, step in enumerate(steps(e), 1):
         console.print("", Text(f"{number}. {step.title}", style="bold"), Text(step.text), sep="\n")
         if step.table:
-            console.print(Padding(_table(step.table), (1, 0, 0, 2)))
+            console.print(Padding(rich_table(step.table), (1, 0, 0, 2)))
             hidden = len(step.table.rows) - SHOWN
             if hidden > 0:
                 console.print(Text(f"  ... and {hidden} more; --out DIR writes the page", "dim"))
@@ -43,10 +43,11 @@ def print_inference(
         console.print(Text(remark, style="dim"))
     for part in defined_tables(tables):
         console.print("", Text.assemble((part.title, "bold"), f": {part.definition}"), sep="\n")
-        console.print(Padding(_table(part.table), (0, 0, 0, 2)))
+        console.print(Padding(rich_table(part.table), (0, 0, 0, 2)))
 
 
-def _table(table: Table) -> RichTable:
+def rich_table(table: Table) -> RichTable:
+    """A table of text for a terminal; what is too much for one is left to the page."""
     found = RichTable(box=None, pad_edge=False, header_style="bold")
     columns = table.columns[:WIDEST]
     if len(table.columns) > WIDEST:

@@ -21,8 +21,10 @@ from pp_compare.report.digest import (
     worst,
 )
 from pp_compare.report.gallery import Picture
+from pp_compare.report.league import ability_table, league_of, standing_table
 from pp_compare.report.page import render, trusted
 from pp_compare.report.record import CaseReport, Report
+from pp_compare.report.story import Table
 from pp_compare.report.terminal import sources_line
 
 
@@ -86,6 +88,7 @@ def report_html(
         identities=_identities(report),
         heatmap=_heatmap(report),
         agreement=_agreement(report),
+        league=_league(report),
         pictures=[(p, trusted(p.svg)) for p in pictures],
         models=[_model(case, engines_of(report)) for case in report.cases],
         columns=COLUMNS,
@@ -182,6 +185,12 @@ def _heatmap(report: Report) -> str | None:
 def _agreement(report: Report) -> str | None:
     points = scatter_of(report)
     return trusted(agreement_figure(points)) if len(points.rows) else None
+
+
+def _league(report: Report) -> tuple[Table, Table] | None:
+    """Where the engines stopped and what each can fit, where there is more than one to compare."""
+    league = league_of(report)
+    return (standing_table(league), ability_table(league)) if len(league.standings) > 1 else None
 
 
 def _model(case: CaseReport, engines: Sequence[str]) -> ModelRow:
