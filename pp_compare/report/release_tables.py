@@ -16,6 +16,8 @@ from pp_compare.report.release_record import (
 from pp_compare.report.story import Table
 
 SHOWN_TITLES = 3
+NOISY = ("beta", "beta_se", "sigma", "random_cov", "loglik", "blup")
+"""Kinds of quantities in the table of the noise; the rest follows from these."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ def versions(report: ReleaseReport) -> Table:
 
 def noise(report: ReleaseReport) -> Table:
     """What another platform does to one release."""
-    kinds = [kind for kind in KINDS if any(kind in row.largest for row in report.noise)]
+    kinds = [kind for kind in NOISY if any(kind in row.largest for row in report.noise)]
     rows = tuple(
         (
             f"{row.engine} on {row.platform}",

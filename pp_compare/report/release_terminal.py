@@ -72,7 +72,7 @@ def _print_table(console: Console, title: str, table: Table) -> None:
     console.print(Text(title, style="bold"))
     shown = RichTable(box=None, pad_edge=False, header_style="bold")
     for k, name in enumerate(table.columns):
-        shown.add_column(name, justify="left" if k < table.labels else "right")
+        shown.add_column(name, justify="left" if k < table.labels else "right", no_wrap=k == 0)
     for row in table.rows:
         shown.add_row(*(Text(cell) for cell in row))
     console.print(shown)
