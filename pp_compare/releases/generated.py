@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pp_compare.audit import Selection
 from pp_compare.campaign.generate import generate
 from pp_compare.campaign.plan import Plan, from_document
+from pp_compare.errors import InputError
 from pp_compare.releases.check import Subject
 
 NAME = "generated"
@@ -29,7 +30,15 @@ def plan_of(count: int, seed: int) -> Plan:
 
 
 def generated(count: int, seed: int) -> Iterator[Subject]:
-    """The models, one after the other; none of them is fine, too."""
+    """The models, one after the other; there may be none.
+
+    Raises
+    ------
+    InputError
+        For fewer than none.
+    """
+    if count < 0:
+        raise InputError(f"--generated is a number from 0, not {count}")
     if count == 0:
         return
     plan = plan_of(count, seed)

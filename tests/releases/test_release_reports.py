@@ -1,0 +1,104 @@
+"""Every way of showing a check says the same, and nothing in it is taken for markup."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import replace
+from xml.etree import ElementTree as Xml
+
+import pytest
+from rich.console import Console
+
+from pp_compare.report.document import to_markdown, to_page
+from pp_compare.report.release_document import MOST_ROWS, release_document
+from pp_compare.report.release_json import releases_json
+from pp_compare.report.release_junit import releases_junit
+from pp_compare.report.release_record import (
+    CandidateReport,
+    Change,
+    Difference,
+    Outcome,
+    ReleaseReport,
+)
+from pp_compare.report.release_tables import row_of
+from pp_compare.report.release_terminal import print_releases
+from tests.releases.test_difference import GOOD, OFF, candidate, case, line
+
+EVIL = "<script>alert('x')</script> | [bold] \x1b"
+
+
+def report(*changes: Change) -> ReleaseReport:
+    one = candidate(case(GOOD), label="1", probes={"keyword m": Outcome(False, "no effect")})
+    two = replace(one, label="2", cases=(case(OFF),))
+    broken = CandidateReport("3", "statsmodels", {}, {}, problem=f"does not load: {EVIL}")
+    found = Difference(one.name, two.name, changes, models=7, identical=3, noise=5)
+    return ReleaseReport((one, two, broken), (found,), (), "Haswell", 10.0, {"command": EVIL})
+
+
+WORSE = Change("value", "worse", "beta", "2", f"3 {EVIL}", ("toy REML", "a", "b", "c"))
+BETTER = Change("keyword", "better", "keyword m", "no effect", "honoured")
+
+
+def test_a_candidate_is_counted_by_models() -> None:
+    lost = case(OFF, [line("criterion", 3.0, "fail", cause="wrong optimum")])
+    known = case(GOOD, [line("loglik", 3.0, "known", deviation="entry")])
+    row = row_of(candidate(case(GOOD), lost, known))
+    assert (row.models, row.agree, row.known, row.unexpected, row.wrong_optima) == (3, 1, 1, 1, 1)
+    assert row.digits["sigma"] == (15.0, 15.0)
+    assert row.digits["beta"][1] == pytest.approx(1.0)
+
+
+def test_the_terminal_says_what_changed_and_where() -> None:
+    out = io.StringIO()
+    print_releases(Console(file=out, width=200, highlight=False), report(WORSE, BETTER))
+    text = out.getvalue()
+    assert "worse   beta: 2 -> 3 <script>" in text
+    assert "[4: toy REML, a, b, ...]" in text
+    assert "1 worse, 1 better; 7 models, 3 with the same bits, 5 within the noise." in text
+    assert "statsmodels 3: does not load" in text
+
+
+def test_markdown_and_page_escape_what_they_show() -> None:
+    document = release_document(report(WORSE, BETTER))
+    markdown, page = to_markdown(document), to_page(document)
+    assert "<script>" not in markdown
+    assert "&lt;script&gt;" in markdown
+    assert r"\|" in markdown
+    assert "<script>alert" not in page
+
+
+def test_a_long_list_is_cut_and_says_so() -> None:
+    many = [Change("moved", "changed", f"q{i}", "1", "2") for i in range(MOST_ROWS + 4)]
+    markdown = to_markdown(release_document(report(*many)))
+    assert "4 more are in the JSON report." in markdown
+    assert f"| q{MOST_ROWS} |" not in markdown
+    assert len(json.loads(releases_json(report(*many)))["differences"][0]["changes"]) == len(many)
+
+
+def test_json_holds_everything() -> None:
+    document = json.loads(releases_json(report(WORSE)))
+    assert document["schema"] == "pp-compare/releases/1"
+    assert [c["problem"] is None for c in document["candidates"]] == [True, True, False]
+    assert document["differences"][0]["worse"] is True
+    assert document["candidates"][1]["cases"][0]["failing"] == ["beta"]
+
+
+@pytest.mark.parametrize(("fail_on", "failures"), [("worse", 1), ("any", 2), ("none", 0)])
+def test_junit_fails_by_the_rule_of_the_exit_status(fail_on: str, failures: int) -> None:
+    root = Xml.fromstring(releases_junit(report(WORSE, BETTER), fail_on))
+    started, suite = root
+    assert (started.get("failures"), suite.get("failures")) == ("1", str(failures))
+    assert len(suite.findall("testcase/failure")) == failures
+
+
+def test_the_exit_status() -> None:
+    sound = replace(report(BETTER), candidates=report().candidates[:2])
+    assert [sound.exit_status(rule) for rule in ("worse", "any", "none")] == [0, 1, 0]
+    assert [report(BETTER).exit_status(rule) for rule in ("worse", "none")] == [1, 0]
+    worse = replace(sound, differences=report(WORSE).differences)
+    assert worse.exit_status("worse") == 1
+    alone = replace(sound, candidates=sound.candidates[:1], differences=())
+    assert alone.exit_status("worse") == 0
+    assert replace(alone, candidates=sound.candidates[1:]).exit_status("worse") == 1
+    assert replace(alone, candidates=()).exit_status("worse") == 1
