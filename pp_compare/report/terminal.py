@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
-from statistics import median
 
 from rich.console import Console, Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from pp_compare.agreement import Comparison
 from pp_compare.deviations import Deviation
 from pp_compare.identities import OLS_ON_PREDICTED_MEANS
 from pp_compare.report.record import CaseReport, Report
+from pp_compare.report.terminal_tables import (
+    STYLES,
+    agreement_table,
+    digits_table,
+    estimates_tables,
+)
 
 DETAILED = 6
 """With up to this many models, their estimates are printed; with more, one line each."""
-
-KINDS = ("beta", "beta_se", "sigma", "random_cov", "loglik", "blup", "cluster_mean", "fitted")
-STYLES = {"pass": "green", "known": "yellow", "fail": "bold red", "skip": "dim"}
 
 
 def print_report(console: Console, report: Report, registry: Iterable[Deviation]) -> None:
@@ -28,9 +28,10 @@ def print_report(console: Console, report: Report, registry: Iterable[Deviation]
     console.print(sources_line(report))
     if len(report.cases) <= DETAILED:
         for case in report.cases:
-            console.print(Group("", _heading(case), _estimates(case), *_optima(case)))
-    console.print("", _matrix(report.cases))
-    table = _digits(report.cases)
+            tables = estimates_tables(case, console.width)
+            console.print(Group("", _heading(case), *tables, *_optima(case)))
+    console.print("", agreement_table(report))
+    table = digits_table(report)
     if table.row_count:
         console.print("", table)
     for block in _findings(report, entries):
@@ -61,43 +62,6 @@ def _heading(case: CaseReport) -> Text:
     return text
 
 
-def _estimates(case: CaseReport) -> Table:
-    """Fixed effects, standard errors, variance components and criterion, an engine a column."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("", no_wrap=True)
-    fits = {engine: fit for engine, fit in case.fits.items() if fit.status == "ok"}
-    for engine in fits:
-        table.add_column(engine, justify="right", no_wrap=True)
-    verdicts = _worst_by_number(case.comparisons)
-    for name, label in _rows(case):
-        cells = []
-        for engine, fit in fits.items():
-            values = dict(fit.quantities[name].entries()) if name in fit.quantities else {}
-            style = STYLES.get(verdicts.get((engine, name, label), ""), "")
-            cells.append(Text(_number(values.get(label, math.nan)), style=style))
-        table.add_row(f"{name} {label}".strip(), *cells)
-    return table
-
-
-def _rows(case: CaseReport) -> list[tuple[str, str]]:
-    """Numbers worth a line: not the predictions, nor a covariance beside its standard errors."""
-    found: dict[tuple[str, str], None] = {}
-    for fit in case.fits.values():
-        for name, quantity in fit.quantities.items():
-            if name.partition("[")[0] in {"beta", "beta_se", "sigma", "random_cov", "loglik"}:
-                found |= dict.fromkeys((name, label) for label, _ in quantity.entries())
-    order = {kind: i for i, kind in enumerate(KINDS)}
-    return sorted(found, key=lambda row: order[row[0].partition("[")[0]])
-
-
-def _worst_by_number(comparisons: Iterable[Comparison]) -> dict[tuple[str, str, str], str]:
-    return {
-        (line.candidate, line.quantity, line.label): line.verdict
-        for line in comparisons
-        if line.kind == "truth" and line.verdict != "pass"
-    }
-
-
 def _optima(case: CaseReport) -> list[RenderableType]:
     """What is proved, and the other optima where there are any."""
     extra = case.fits["certified"].extra if "certified" in case.fits else {}
@@ -113,82 +77,6 @@ def _optima(case: CaseReport) -> list[RenderableType]:
             for point in optima
         ]
     return [Text(line, style="dim") for line in lines]
-
-
-def _matrix(cases: Iterable[CaseReport]) -> Table:
-    """One line a model, one column an engine: its verdict against the truth and against others."""
-    cases = list(cases)
-    engines = list(dict.fromkeys(engine for case in cases for engine in case.fits))
-    title = "Agreement: verdict, and digits right of fixed effects / variance components"
-    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    table.add_column("model", no_wrap=True)
-    for engine in engines:
-        table.add_column(engine, no_wrap=True)
-    table.add_column("identity", no_wrap=True)
-    for case in cases:
-        cells = [_cell(case, engine) for engine in engines]
-        table.add_row(case.title, *cells, _identity_cell(case))
-    return table
-
-
-def _cell(case: CaseReport, engine: str) -> Text:
-    fit = case.fits.get(engine)
-    if fit is None:
-        return Text("")
-    if fit.status != "ok":
-        return Text(fit.status, style=STYLES["fail" if fit.status == "error" else "skip"])
-    if engine == "certified":
-        return Text(f"{fit.extra.get('claim')}", style="dim")
-    lines = [line for line in case.comparisons if line.candidate == engine]
-    verdict = _worst(line.verdict for line in lines)
-    truth = [line for line in lines if line.kind == "truth"]
-    beta = _least(truth, "beta")
-    variances = min(_least(truth, "random_cov"), _least(truth, "sigma"))
-    digits = f" {beta:.1f}/{variances:.1f}" if truth else ""
-    return Text(f"{verdict}{digits}", style=STYLES[verdict])
-
-
-def _identity_cell(case: CaseReport) -> Text:
-    if not case.identities:
-        return Text("-", style="dim")
-    verdict = _worst(check.verdict for check in case.identities)
-    return Text(verdict, style=STYLES[verdict])
-
-
-def _worst(verdicts: Iterable[str]) -> str:
-    found = set(verdicts)
-    return next((v for v in ("fail", "known", "pass", "skip") if v in found), "skip")
-
-
-def _least(lines: Iterable[Comparison], kind: str) -> float:
-    digits = [line.digits for line in lines if line.quantity.partition("[")[0] == kind]
-    return min(digits, default=math.nan)
-
-
-def _digits(cases: Iterable[CaseReport]) -> Table:
-    """Digits right by engine and quantity: median and minimum over the models."""
-    found: dict[tuple[str, str], list[float]] = {}
-    for case in cases:
-        for engine in case.fits:
-            truth = [x for x in case.comparisons if x.candidate == engine and x.kind == "truth"]
-            for kind in (*KINDS, "beta_cov"):
-                least = _least(truth, kind)
-                if not math.isnan(least):
-                    found.setdefault((engine, kind), []).append(least)
-    return _digits_table(found)
-
-
-def _digits_table(found: Mapping[tuple[str, str], list[float]]) -> Table:
-    title = "Digits right against the certified optimum (0 to 15): median / minimum over the models"
-    table = Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
-    kinds = [kind for kind in (*KINDS, "beta_cov") if any(k == kind for _, k in found)]
-    table.add_column("engine")
-    for kind in kinds:
-        table.add_column(kind, justify="right", no_wrap=True)
-    for engine in dict.fromkeys(engine for engine, _ in found):
-        cells = [found.get((engine, kind)) for kind in kinds]
-        table.add_row(engine, *(f"{median(c):.1f}/{min(c):.1f}" if c else "" for c in cells))
-    return table
 
 
 def _findings(report: Report, registry: Mapping[str, Deviation]) -> list[RenderableType]:
@@ -302,7 +190,3 @@ def _verdict(report: Report) -> Text:
         text += f" Fixed effects = OLS on predicted cluster means: {held} of {len(checked)} fits."
     text += f" {report.seconds:.1f} s."
     return Text(text, style="bold red" if report.exit_status else "bold green")
-
-
-def _number(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.10g}"
