@@ -2,8 +2,8 @@
 #
 # pp_batch_lme4(request) and pp_batch_nlme(request) stand on fit.R, which is sourced before. A request
 # is one of fit.R in which each vector of `data` holds the rows of all data sets, one after the other,
-# and `rows` says how many belong to each. With `fixed_design` the data sets differ in the response
-# alone.
+# and `rows` says how many belong to each. With `fixed_design` neighbours are expected to differ in
+# the response alone.
 #
 # The answer has `numbers` (all doubles of all answers, in their order), `shapes` (the distinct kinds
 # of answers, a vector of doubles standing as its length), `shape_of` and `messages_of` (which kind
@@ -118,12 +118,14 @@ pp_lme_numbers <- function(fit) {
     fit$logLik, 1, NA, use.names = FALSE)
 }
 
-# lmer() in its own parts, the first of which depends on the design alone: lFormula() is run once,
-# for the first data set. That the answers are the same bits as lmer()'s is tried on that data set;
-# where they are not, or where lmer() is made of other parts, lmer() itself is called.
+# lmer() in its own parts, the first of which depends on the design alone: lFormula() is run once for
+# neighbours whose data are identical but for the response. That the answers are the same bits as
+# lmer()'s is tried on the first of them; where they are not, or where lmer() is made of other parts,
+# lmer() itself is called.
 # lme4::refit() would not do: it starts from the last optimum and leaves out lmer()'s restart at the
 # boundary, so its answers are other bits.
 pp_lmer_again <- function(formula, request, whole) {
+  design <- NULL
   parts <- NULL
   control <- NULL
   trusted <- length(request$control) == 1L
@@ -134,16 +136,19 @@ pp_lmer_again <- function(formula, request, whole) {
     fit <- pp_lmer_from_parts(parts, frame, control)
     list(fit = fit, seconds = pp_seconds_since(began))
   }
-  function(data) {
-    if (!trusted) return(whole(data))
-    if (!is.null(parts)) return(again(data))
-    found <- whole(data)
+  take <- function(data) {
+    design <<- data[names(data) != request$response]
     control <<- do.call(lme4::lmerControl, request$control[[1]])
     parts <<- lme4::lFormula(formula, data = data, REML = request$REML, control = control)
-    trusted <<- tryCatch(
-      identical(pp_lmer_estimates(again(data)$fit), pp_lmer_estimates(found$fit)),
-      error = function(e) FALSE
-    )
+  }
+  function(data) {
+    if (!trusted) return(whole(data))
+    if (identical(data[names(data) != request$response], design)) return(again(data))
+    found <- whole(data)
+    trusted <<- tryCatch({
+      take(data)
+      identical(pp_lmer_estimates(again(data)$fit), pp_lmer_estimates(found$fit))
+    }, error = function(e) FALSE)
     found
   }
 }

@@ -32,8 +32,9 @@ def fit_batch(
     engine : Engine
     designs : sequence of Design
     fixed_design : bool
-        Whether neighbours of equal levels differ in the response alone; lme4 then does once what
-        the design decides. The answers stay the same bits: R tries it before it trusts it.
+        Whether neighbours are expected to differ in the response alone; lme4 then does once what
+        the design decides. The answers stay the same bits: R looks whether the designs are
+        identical, and tries the short way before it trusts it.
 
     Returns
     -------

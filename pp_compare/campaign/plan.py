@@ -286,9 +286,9 @@ _LIMITS = {
     "rows": (1.0, 1e7),
     "imbalance": (0.0, 5.0),
     "icc": (0.0, 1.0),
-    "noise": (0.0, math.inf),
-    "effect": (-math.inf, math.inf),
-    "offset": (-math.inf, math.inf),
+    "noise": (0.0, 1e100),
+    "effect": (-1e100, 1e100),
+    "offset": (-1e100, 1e100),
 }
 _OPEN = {("icc", 1.0), ("noise", 0.0)}
 """Ends that are not allowed themselves: there the residual variance would be 0."""
@@ -312,14 +312,14 @@ def _axis(name: str, value: object, random: bool) -> Axis:
 def _range(name: str, value: Mapping[str, Any]) -> Range:
     if not {"low", "high"} <= set(value) <= {"low", "high", "log"}:
         raise InputError(f"{name} is a range of low, high and log, not {dict(value)!r}")
-    low, high = (float(_number(name, value[end])) for end in ("low", "high"))
+    low, high = (_number(name, value[end]) for end in ("low", "high"))
     log = value.get("log", False)
     if not isinstance(log, bool) or not low <= high or (log and low <= 0):
         raise InputError(f"{name}: low <= high, and above 0 where log is true; not {dict(value)!r}")
     return Range(low, high, log)
 
 
-def _number(name: str, value: object) -> Value:
+def _number(name: str, value: object) -> int | float:
     low, high = _LIMITS[name]
     good = isinstance(value, int | float) and not isinstance(value, bool)
     if not good or not low <= float(value) <= high or (name, float(value)) in _OPEN:  # type: ignore[arg-type]  # good says it is a number

@@ -130,15 +130,13 @@ class _Process:
     """One child, from its start to its end."""
 
     def __init__(self, plan: Plan, limits: Limits) -> None:
-        # One BLAS thread: the matrices are small, and there is a process for every core.
-        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         self._words = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
         self._process = subprocess.Popen(  # our own module
             [sys.executable, "-m", "pp_compare.campaign.child"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._words,
-            env=environment,
+            env=environment(),
         )
         self._rest = b""
         try:
@@ -204,6 +202,17 @@ class _Process:
                     stream.close()
                 except BrokenPipeError:  # what was not sent needs no reader any more
                     continue
+
+
+def environment() -> dict[str, str]:
+    """Of a process that fits: one BLAS thread, for there is a process for every core.
+
+    An R that runs here has put its own libraries before those of every program started from here.
+    """
+    ours = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    if "rpy2.rinterface" in sys.modules:
+        ours = {k: v for k, v in ours.items() if k != "LD_LIBRARY_PATH" and not k.startswith("R_")}
+    return ours
 
 
 def chunks(plan: Plan, start: int, stop: int) -> Iterator[list[int]]:

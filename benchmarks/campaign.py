@@ -1,0 +1,331 @@
+"""What a campaign costs beyond its engines, against the ways a user would write it today.
+
+    python benchmarks/campaign.py [overhead] [ways] [processes] [growth] [--repeats 5] [--json FILE]
+
+Without a name all four parts are measured. Every figure is a median over the repeats of one run on
+one machine, so that ratios can be compared where milliseconds cannot.
+
+overhead    (a) Wall time over the sum of the times inside the engines' own public functions:
+            lmer(), lme(), MixedLM.from_formula().fit() with its results. Data are drawn, fitted by
+            all three engines and made rows; start-up, once a process, is told apart. The same with
+            judging: the time of the certified core then counts as an engine's.
+ways        (b) Data sets a second against one Rscript a data set (CSV in, JSON out) and against
+            rpy2 with pandas2ri in one process, all three engines; the engines' own time is the
+            floor. And lmer() with a fixed design, where the campaign goes below that floor.
+processes   (c) Data sets a second of two processes over one, start-up left out.
+growth      (d) Seconds of each engine and memory of each process with J clusters of 10 rows.
+
+It exits with 1 where (a) is above 1.05, (b) below 25 or 1.5, or (c) below 1.9.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+# One thread for all; it must be set before numpy loads its BLAS.
+os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
+
+import numpy as np
+
+from pp_compare.campaign.batch import fit_batch
+from pp_compare.campaign.generate import Sample, generate
+from pp_compare.campaign.judge import Judgement
+from pp_compare.campaign.local import LocalFleet
+from pp_compare.campaign.plan import Plan, from_document
+from pp_compare.campaign.rows import Fitter, row_of
+from pp_compare.campaign.sandbox import CHUNK
+from pp_compare.engines import make_engine
+
+ENGINES = ("lme4", "nlme", "statsmodels")
+OVERHEAD, OVER_RSCRIPT, OVER_RPY2, TWO_OVER_ONE = 1.05, 25.0, 1.5, 1.9
+GROWTH = (10, 100, 1000)
+SEED = 20240607
+
+
+def plan(replications: int, **other: Any) -> Plan:
+    """About 62 rows in 8 clusters, ICC 0.9: the case that the project grew from."""
+    grid = {"clusters": 8, "rows": 7.75, "imbalance": 0.6, "icc": 0.9, **other.pop("grid", {})}
+    given = {"name": "benchmark", "seed": SEED, "engines": list(ENGINES), **other}
+    return from_document({**given, "replications": replications, "grid": grid})
+
+
+# ---- (a) -----------------------------------------------------------------------------------------
+
+
+def overhead(repeats: int) -> dict[str, Any]:
+    """Wall time over the engines' own."""
+    start = time.perf_counter()
+    engines = {name: make_engine(name) for name in ENGINES}
+    campaign = plan((repeats + 1) * CHUNK)
+    chunks = [range(k * CHUNK, (k + 1) * CHUNK) for k in range(repeats + 1)]
+    _fit_chunk(campaign, engines, chunks[0])  # compiles R's byte code, loads what loads late
+    start_up = time.perf_counter() - start
+    bare = [_fit_chunk(campaign, engines, chunk) for chunk in chunks[1:]]
+    fitter = Fitter(campaign, engines.__getitem__)
+    judged = [_judge_chunk(fitter, chunk) for chunk in chunks[1:]]
+    return {
+        "start-up, seconds": start_up,
+        "wall / engines": median(wall / own for wall, own in bare),
+        "engines, ms a data set": 1e3 * median(own for _, own in bare) / CHUNK,
+        "wall / (engines + certified core), judged": median(w / own for w, own in judged),
+        "judging, ms a data set": 1e3
+        * (median(w for w, _ in judged) - median(w for w, _ in bare))
+        / CHUNK,
+    }
+
+
+def _fit_chunk(campaign: Plan, engines: dict[str, Any], chunk: range) -> tuple[float, float]:
+    """Wall time and the engines' own, of drawing, fitting and making rows."""
+    start, own = time.perf_counter(), 0.0
+    samples = [generate(campaign, index) for index in chunk]
+    for engine in engines.values():
+        fits = fit_batch(engine, [s.design for s in samples])
+        rows = [row_of(s, f, Judgement("unjudged"), "") for s, f in zip(samples, fits, strict=True)]
+        json.dumps(rows)
+        own += sum(fit.seconds for fit in fits)
+    return time.perf_counter() - start, own
+
+
+def _judge_chunk(fitter: Fitter, chunk: range) -> tuple[float, float]:
+    """The same, held against the certified optimum."""
+    start, own = time.perf_counter(), 0.0
+    for engine in ("certified", *ENGINES):
+        rows = fitter.rows(engine, chunk, {})
+        json.dumps(rows)
+        own += sum(row["seconds"] for row in rows)
+    return time.perf_counter() - start, own
+
+
+# ---- (b) -----------------------------------------------------------------------------------------
+
+R_SCRIPT = """
+suppressPackageStartupMessages({ library(lme4); library(nlme); library(jsonlite) })
+d <- read.csv(commandArgs(TRUE)[[1]])
+d$g <- factor(d$g)
+m <- suppressMessages(suppressWarnings(lmer(y ~ w + (1 | g), d)))
+l <- lme(y ~ w, data = d, random = ~ 1 | g)
+cat(toJSON(list(
+  lme4 = list(beta = fixef(m), se = sqrt(diag(as.matrix(vcov(m)))), sigma = sigma(m),
+    variance = as.data.frame(VarCorr(m))$vcov[[1]], loglik = as.numeric(logLik(m))),
+  nlme = list(beta = fixef(l), se = sqrt(diag(vcov(l))), sigma = l$sigma,
+    variance = as.numeric(VarCorr(l)[1, 1]), loglik = as.numeric(logLik(l)))), digits = NA))
+"""
+
+
+def ways(repeats: int) -> dict[str, Any]:
+    """Data sets a second, and ratios."""
+    campaign = plan(CHUNK * (repeats + 1))
+    samples = [generate(campaign, index) for index in range(CHUNK)]
+    engines = {name: make_engine(name) for name in ENGINES}
+    _fit_chunk(campaign, engines, range(CHUNK))
+    chunks = [range(k * CHUNK, (k + 1) * CHUNK) for k in range(1, repeats + 1)]
+    ours, own = (
+        [x / CHUNK for x in pair]
+        for pair in zip(*(_fit_chunk(campaign, engines, c) for c in chunks), strict=True)
+    )
+    in_r, fit_statsmodels = _pandas2ri(), _statsmodels
+    in_r(samples[0])
+    rpy2 = [_timed(s, in_r, fit_statsmodels) for s in samples[: 8 * repeats]]
+    rscript = [_timed(s, _rscript, fit_statsmodels) for s in samples[: max(3, repeats)]]
+    seconds = {"engines": own, "campaign": ours, "pandas2ri": rpy2, "Rscript": rscript}
+    mean = {name: float(np.mean(values)) for name, values in seconds.items()}
+    return {
+        **{f"{name}, data sets a second": 1 / value for name, value in mean.items()},
+        "campaign over Rscript": mean["Rscript"] / mean["campaign"],
+        "campaign over pandas2ri": mean["pandas2ri"] / mean["campaign"],
+        **_fixed_design(engines["lme4"], repeats),
+    }
+
+
+def _timed(sample: Sample, *steps: Callable[[Sample], object]) -> float:
+    start = time.perf_counter()
+    for step in steps:
+        step(sample)
+    return time.perf_counter() - start
+
+
+def _rscript(sample: Sample) -> object:
+    with tempfile.TemporaryDirectory() as folder:
+        data, script = Path(folder, "data.csv"), Path(folder, "fit.R")
+        sample.design.dataset.frame.to_csv(data, index=False)
+        script.write_text(R_SCRIPT)
+        done = subprocess.run(
+            ["Rscript", str(script), str(data)], capture_output=True, check=True, text=True
+        )
+        return json.loads(done.stdout)
+
+
+def _statsmodels(sample: Sample) -> object:
+    from statsmodels.regression.mixed_linear_model import MixedLM
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = MixedLM.from_formula("y ~ w", sample.design.dataset.frame, groups="g").fit()
+    return fit.fe_params, fit.bse_fe, fit.cov_re, fit.scale, fit.llf
+
+
+def _pandas2ri() -> Callable[[Sample], object]:
+    """Lmer and lme as the tutorials of rpy2 have it."""
+    import rpy2.robjects as ro
+    from rpy2.robjects import pandas2ri
+    from rpy2.robjects.conversion import localconverter
+    from rpy2.robjects.packages import importr
+
+    lme4, nlme, stats, base = (importr(name) for name in ("lme4", "nlme", "stats", "base"))
+
+    def fit(sample: Sample) -> object:
+        frame = sample.design.dataset.frame.assign(g=sample.design.dataset.frame["g"].astype(str))
+        with localconverter(ro.default_converter + pandas2ri.converter):
+            data = ro.conversion.get_conversion().py2rpy(frame)
+        m = lme4.lmer(ro.Formula("y ~ w + (1 | g)"), data=data)
+        of_r = nlme.lme(ro.Formula("y ~ w"), data=data, random=ro.Formula("~ 1 | g"))
+        found = []
+        for model, package in ((m, lme4), (of_r, nlme)):
+            with localconverter(ro.default_converter + pandas2ri.converter):
+                cov = np.asarray(base.as_matrix(stats.vcov(model)))
+                beta = np.asarray(package.fixef(model))
+                loglik = np.asarray(stats.logLik(model))
+            found.append((beta, np.sqrt(np.diag(cov)), stats.sigma(model)[0], loglik))
+            found.append(package.VarCorr(model))
+        return found
+
+    return fit
+
+
+def _fixed_design(lme4: Any, repeats: int) -> dict[str, float]:
+    """What lmer() takes with the design's part done once a chunk, over lmer() itself."""
+    campaign = plan(CHUNK * repeats, design="fixed")
+    ratios, same = [], True
+    for k in range(repeats):
+        designs = [generate(campaign, i).design for i in range(k * CHUNK, (k + 1) * CHUNK)]
+        whole = fit_batch(lme4, designs)
+        start = time.perf_counter()
+        again = fit_batch(lme4, designs, fixed_design=True)
+        ratios.append((time.perf_counter() - start) / sum(fit.seconds for fit in whole))
+        same &= all(
+            np.array_equal(a[name], b[name])
+            for a, b in zip(whole, again, strict=True)
+            for name in b.quantities
+        )
+    return {"fixed design: wall / lmer()": median(ratios), "fixed design: same bits": float(same)}
+
+
+# ---- (c) -----------------------------------------------------------------------------------------
+
+
+def processes(repeats: int) -> dict[str, Any]:
+    """Two processes over one; the rates count from each process's first part to its last."""
+    rates: dict[int, list[float]] = {1: [], 2: []}
+    part = CHUNK
+    for _ in range(repeats):
+        for count, found in rates.items():
+            found.append(_rate(plan(part * 4 * count), count, part))
+    one, two = (median(rates[count]) for count in (1, 2))
+    return {
+        "one process, data sets a second": one,
+        "two processes, data sets a second": two,
+        "two over one": two / one,
+    }
+
+
+def _rate(campaign: Plan, count: int, part: int) -> float:
+    """Data sets a second between the first results and the last."""
+    ranges: Iterator[tuple[int, int]] = iter(
+        [(start, start + part) for start in range(0, campaign.size, part)]
+    )
+    times = [time.perf_counter() for _ in LocalFleet(campaign, count).results(ranges)]
+    # The first `count` results tell when all processes were at work.
+    return (len(times) - count) * part / (times[-1] - times[count - 1])
+
+
+# ---- (d) -----------------------------------------------------------------------------------------
+
+
+def growth(repeats: int) -> dict[str, Any]:
+    """Seconds and megabytes by engine and number of clusters; each in a process of its own."""
+    found: dict[str, Any] = {}
+    for engine in (*ENGINES, "certified"):
+        for clusters in GROWTH:
+            done = subprocess.run(
+                [sys.executable, __file__, "--one", engine, str(clusters), str(min(repeats, 3))],
+                capture_output=True,
+                check=True,
+                text=True,
+            )
+            found[f"{engine}, J = {clusters}"] = json.loads(done.stdout)
+    return found
+
+
+def _one(engine_id: str, clusters: int, repeats: int) -> dict[str, float]:
+    """Median seconds of a fit, and how much memory the process took for it."""
+    import resource
+
+    engine = make_engine(engine_id)
+    campaign = plan(repeats + 1, grid={"clusters": clusters, "rows": 10, "imbalance": 0.0})
+    small = plan(1, grid={"clusters": GROWTH[0], "rows": 10})
+    engine.fit(generate(small, 0).design)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    seconds = [engine.fit(generate(campaign, i).design).seconds for i in range(repeats)]
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {"seconds": median(seconds), "megabytes more": (after - before) / 1024}
+
+
+# --------------------------------------------------------------------------------------------------
+
+PARTS = {"overhead": overhead, "ways": ways, "processes": processes, "growth": growth}
+CLAIMS = {
+    ("overhead", "wall / engines"): (OVERHEAD, "at most"),
+    ("ways", "campaign over Rscript"): (OVER_RSCRIPT, "at least"),
+    ("ways", "campaign over pandas2ri"): (OVER_RPY2, "at least"),
+    ("processes", "two over one"): (TWO_OVER_ONE, "at least"),
+}
+
+
+def main() -> int:
+    """Measure the parts that were asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", metavar="part", help=", ".join(PARTS))
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.one:
+        engine, clusters, repeats = asked.one
+        print(json.dumps(_one(engine, int(clusters), int(repeats))))
+        return 0
+    if unknown := [part for part in asked.parts if part not in PARTS]:
+        parser.error(f"no part '{unknown[0]}'; there are: {', '.join(PARTS)}")
+    found = {part: PARTS[part](asked.repeats) for part in asked.parts or PARTS}
+    for part, values in found.items():
+        print(part)
+        for name, value in values.items():
+            print(f"  {name:45} {value if isinstance(value, dict) else format(value, '.4g')}")
+    if asked.json:
+        asked.json.write_text(json.dumps(found, indent=1) + "\n")
+    return _exit_status(found)
+
+
+def _exit_status(found: dict[str, dict[str, Any]]) -> int:
+    status = 0
+    for (part, name), (limit, kind) in CLAIMS.items():
+        if part in found:
+            value = found[part][name]
+            holds = value <= limit if kind == "at most" else value >= limit
+            print(f"{'holds' if holds else 'FAILS'}: {name} is {value:.3g}, {kind} {limit:g}")
+            status |= not holds
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

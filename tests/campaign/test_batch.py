@@ -1,0 +1,146 @@
+"""The short way to the engines gives the same bits as the long one."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pp_compare.campaign.batch import fit_batch
+from pp_compare.campaign.generate import generate
+from pp_compare.campaign.plan import from_document
+from pp_compare.design import Design
+from pp_compare.engines import make_engine
+from pp_compare.model import Fit
+from pp_compare.resources import resource
+
+pytestmark = pytest.mark.needs_r
+
+
+def designs(count: int = 4, **other: Any) -> list[Design]:
+    grid = {"clusters": 6, "rows": 5.0, "imbalance": 1.0, "predictors": "both", **other}
+    design = grid.pop("design", "fresh")
+    plan = from_document({"seed": 2, "replications": count, "design": design, "grid": grid})
+    return [generate(plan, index).design for index in range(plan.size)]
+
+
+def assert_same(short: Fit, long: Fit) -> None:
+    assert (short.status, short.converged, short.singular) == (
+        long.status, long.converged, long.singular,
+    )  # fmt: skip
+    assert short.messages == long.messages
+    assert short.versions == long.versions
+    for name, quantity in short.quantities.items():
+        assert quantity.rows == long.quantities[name].rows
+        assert np.array_equal(short[name], long[name], equal_nan=True), name
+
+
+@pytest.mark.parametrize("engine", ["lme4", "nlme", "lme4:bobyqa"])
+def test_a_batch_gives_the_bits_of_single_fits(engine: str) -> None:
+    made = make_engine(engine)
+    for given in ({"icc": [0.0, 0.5]}, {"method": "ML"}, {"model": "slope", "clusters": 10}):
+        batch = designs(3, **given)
+        for short, design in zip(fit_batch(made, batch), batch, strict=True):
+            assert_same(short, made.fit(design))
+
+
+@pytest.mark.parametrize("model", ["slopes", "nested", "crossed"])
+def test_other_models_too(model: str) -> None:
+    for engine in ("lme4", "nlme"):
+        made, batch = make_engine(engine), designs(2, model=model, rows=8)
+        for short, design in zip(fit_batch(made, batch), batch, strict=True):
+            assert_same(short, made.fit(design))
+
+
+def test_a_fixed_design_gives_the_bits_of_lmer() -> None:
+    made = make_engine("lme4")
+    batch = designs(8, design="fixed", icc=[0.0, 0.4])
+    fits = fit_batch(made, batch, fixed_design=True)
+    for short, design in zip(fits, batch, strict=True):
+        assert_same(short, made.fit(design))
+    assert any(fit.singular for fit in fits)
+    assert any(not fit.singular for fit in fits)
+
+
+def test_a_fit_that_fails_leaves_its_neighbours_alone() -> None:
+    made, batch = make_engine("lme4"), designs(4)
+    broken = batch[1].y.copy()
+    broken[:] = np.nan
+    variables = dict(batch[1].variables)
+    variables["y"] = replace(variables["y"], values=broken)
+    batch[1] = replace(batch[1], y=broken, variables=variables)
+    fits = fit_batch(made, batch)
+    assert [fit.status for fit in fits] == ["ok", "error", "ok", "ok"]
+    assert "missing values" in fits[1].messages[0]
+    assert_same(fits[2], made.fit(batch[2]))
+
+
+def run_r(code: str) -> str:
+    files = [str(resource("r", name)) for name in ("fit.R", "batch.R")]
+    source = "".join(f"source({file!r}); " for file in files)
+    command = [shutil.which("Rscript") or "Rscript", "-e", source + code]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+DATA = """
+  set.seed(1); g <- rep(1:6, each = 5)
+  y <- c(replicate(3, rnorm(30) + rnorm(6)[g]))
+  request <- list(data = list(y = y, g = rep(g, 3)), levels = list(g = as.character(1:6)),
+    rows = c(30, 30, 30), response = "y", intercept = TRUE, fixed = list(), REML = TRUE,
+    random = list(list(group = "g", intercept = TRUE, terms = list())), limit = Inf,
+    control = list(list()));
+"""
+
+
+def test_a_fast_reading_that_is_off_by_a_bit_is_not_believed() -> None:
+    found = run_r(
+        DATA
+        + """
+  sound <- pp_batch_lme4(request)
+  right <- pp_lmer_numbers
+  pp_lmer_numbers <- function(fit) right(fit) * (1 + 2^-52)
+  wrong <- pp_batch_lme4(request)
+  seconds <- cumsum(rep(length(sound$numbers) / 3, 3))
+  cat(length(sound$shapes), length(wrong$shapes),
+    identical(sound$numbers[-seconds], wrong$numbers[-seconds]))
+  """
+    )
+    assert found == "1 3 TRUE"
+
+
+def test_parts_of_lmer_that_answer_otherwise_are_not_used() -> None:
+    found = run_r(
+        DATA
+        + """
+  count <- 0
+  whole <- pp_lmer; pp_lmer <- function(...) { count <<- count + 1; whole(...) }
+  request$fixed_design <- TRUE
+  invisible(pp_batch_lme4(request)); cat(count, "")
+  parts <- pp_lmer_from_parts
+  pp_lmer_from_parts <- function(parts_, frame, control) {
+    frame$y <- frame$y * 1.5; parts(parts_, frame, control) }
+  count <- 0; invisible(pp_batch_lme4(request)); cat(count)
+  """
+    )
+    assert found == "1 3"
+
+
+def test_refit_starts_elsewhere_and_so_gives_other_bits() -> None:
+    """Why a fixed design does not go by lme4::refit()."""
+    found = run_r(
+        """
+  suppressMessages({
+    set.seed(3); g <- factor(rep(1:6, each = 5)); first <- lme4::lmer(rnorm(30) + rnorm(6)[g] ~ 1 + (1 | g))
+    same <- replicate(20, {
+      y <- rnorm(30) + rnorm(6)[g]
+      identical(lme4::refit(first, y)@theta, lme4::lmer(y ~ 1 + (1 | g))@theta)
+    })
+  })
+  cat(mean(same) < 0.9)
+  """  # noqa: E501
+    )
+    assert found == "TRUE"
