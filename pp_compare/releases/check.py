@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +104,8 @@ def check(
     Parameters
     ----------
     baseline : str, optional
-        Label that the others are compared with; by default each is compared with the one before.
+        Label that the others are compared with; by default each is compared with the last one before
+        it that runs.
     """
     with Workers(JUDGE_SECONDS, plan.effort.processes) as workers:
         run = _Run(subjects, plan, workers, progress)
@@ -128,14 +128,18 @@ def check(
 def _pairs(
     reports: Sequence[CandidateReport], baseline: str | None
 ) -> Iterator[tuple[CandidateReport, CandidateReport]]:
-    """Candidates of one engine: each with the one before it, or with the baseline."""
+    """Candidates of one engine: each with the last before it that runs, or with the baseline."""
     for engine in dict.fromkeys(report.engine for report in reports):
         same = [report for report in reports if report.engine == engine]
-        base = [report for report in same if report.label == baseline]
-        if baseline is None:
-            yield from pairwise(same)
-        elif base:
-            yield from ((base[0], report) for report in same if report is not base[0])
+        if baseline is not None:
+            base = [report for report in same if report.label == baseline]
+            yield from ((one, report) for one in base for report in same if report is not one)
+            continue
+        last = None
+        for report in same:
+            if last is not None:
+                yield last, report
+            last = last if report.problem else report
 
 
 class _Run:

@@ -99,7 +99,7 @@ def _requirement(text: str, package: str) -> Source:
     pins = [s.version for s in wanted.specifier if s.operator == "==" and "*" not in s.version]
     if len(pins) == 1 and len(wanted.specifier) == 1:
         return Source(pins[0], "version", str(wanted), str(wanted), pins[0])
-    return Source(str(wanted), "requirement", str(wanted), "")
+    return Source(str(wanted.specifier) or "newest", "requirement", str(wanted), "")
 
 
 def _repository(text: str, package: str) -> Source:

@@ -117,7 +117,7 @@ def digits(report: ReleaseReport) -> Table:
     rows = {candidate.name: row_of(candidate).digits for candidate in report.candidates}
     kinds = [kind for kind in KINDS if any(kind in row for row in rows.values())]
     cells = [
-        (name, *(f"{row[k][0]:.1f} / {row[k][1]:.1f}" if k in row else "" for k in kinds))
+        (name, *(f"{row[k][0]:.1f}/{row[k][1]:.1f}" if k in row else "" for k in kinds))
         for name, row in rows.items()
         if row
     ]
@@ -180,7 +180,7 @@ def where(change: Change) -> str:
 
 def verdict(report: ReleaseReport) -> tuple[str, ...]:
     """One sentence a difference, and one a candidate that could not be compared."""
-    found = [f"{c.name}: {c.problem}." for c in report.candidates if c.problem]
+    found = [f"{c.name}: {c.problem.rstrip('.')}." for c in report.candidates if c.problem]
     for difference in report.differences:
         counts = {
             w: sum(c.direction == w for c in difference.changes)

@@ -17,7 +17,7 @@ from pp_compare.engines.recorded import encode_fit
 from pp_compare.engines.statsmodels import make
 from pp_compare.model import Fit
 from pp_compare.releases.candidate import Candidate, Effort, PythonCandidate
-from pp_compare.releases.check import Broken, Plan, Progress, Subject, check, ended
+from pp_compare.releases.check import Broken, Plan, Progress, Subject, _pairs, check, ended
 from pp_compare.releases.dialect import PlainDialect, StatsmodelsDialect
 from pp_compare.releases.environment import Environment
 from pp_compare.releases.generated import generated
@@ -25,7 +25,7 @@ from pp_compare.releases.platform import Platform, pinned, variants
 from pp_compare.releases.store import Store
 from pp_compare.report.digest import KINDS
 from pp_compare.report.release_json import releases_json
-from pp_compare.report.release_record import ReleaseReport
+from pp_compare.report.release_record import CandidateReport, ReleaseReport
 from tests.releases.adapters import ANOVA, write
 
 HERE = Environment(Path(sys.executable), {"statsmodels": "here"}, {})
@@ -183,6 +183,16 @@ def test_generated_models_are_the_same_every_time() -> None:
     one, two = ([s.key for s in generated(5, 7)] for _ in range(2))
     assert one == two
     assert one != [s.key for s in generated(5, 8)]
+
+
+def test_each_is_compared_with_the_last_that_runs() -> None:
+    reports = [
+        CandidateReport(label, "toy", {}, {}, problem="does not load" if label in "bd" else None)
+        for label in "abcd"
+    ]
+    pairs = [(one.label, two.label) for one, two in _pairs(reports, None)]
+    assert pairs == [("a", "b"), ("a", "c"), ("c", "d")]
+    assert [(o.label, t.label) for o, t in _pairs(reports, "c")] == [("c", x) for x in "abd"]
 
 
 def test_platforms_differ_in_one_thing_each() -> None:

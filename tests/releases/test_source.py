@@ -18,9 +18,9 @@ from pp_compare.releases.source import parse_source
         ("0.15.0rc1", "version", "statsmodels==0.15.0rc1", "0.15.0rc1"),
         ("statsmodels==0.14.6", "version", "statsmodels==0.14.6", "0.14.6"),
         ("statsmodels>=0.14,<0.15", "requirement", "statsmodels<0.15,>=0.14",
-         "statsmodels<0.15,>=0.14"),
-        ("statsmodels==0.14.*", "requirement", "statsmodels==0.14.*", "statsmodels==0.14.*"),
-        ("statsmodels", "requirement", "statsmodels", "statsmodels"),
+         "<0.15,>=0.14"),
+        ("statsmodels==0.14.*", "requirement", "statsmodels==0.14.*", "==0.14.*"),
+        ("statsmodels", "requirement", "statsmodels", "newest"),
     ],
 )  # fmt: skip
 def test_versions_and_requirements(text: str, kind: str, install: str, label: str) -> None:
