@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pp_compare.agreement import Comparison
-from pp_compare.audit import Selection, judge
+from pp_compare.audit import Selection, judge, package_version
 from pp_compare.design import Design
 from pp_compare.deviations import Deviation
 from pp_compare.engines import make_engine
@@ -104,8 +104,8 @@ def check(
     Parameters
     ----------
     baseline : str, optional
-        Label that the others are compared with; by default each is compared with the last one before
-        it that runs.
+        Label that the others are compared with; by default each is compared with the last one
+        before it that runs.
     """
     with Workers(JUDGE_SECONDS, plan.effort.processes) as workers:
         run = _Run(subjects, plan, workers, progress)
@@ -226,14 +226,7 @@ class _Run:
         """Every model's comparisons with the truth and the references."""
         code, references = our_code(), self._references()
         keys = [
-            key_of(
-                "judged",
-                code,
-                candidate.engine,
-                key,
-                _told(fit),
-                {n: _told(f) for n, f in r.items()},
-            )
+            key_of("judged", code, candidate.engine, key, self._told(fit), self._told(*r.values()))
             for key, fit, r in zip(self.keys, fits, references, strict=True)
         ]
         found = {key: self.plan.store.get(key) for key in keys}
@@ -252,11 +245,25 @@ class _Run:
         ]
         for done, (k, answer) in enumerate(zip(missing, waiting, strict=True), 1):
             found[keys[k]] = answer()
-            self.plan.store.put(keys[k], found[keys[k]])
+            if "lost" not in found[keys[k]]:
+                self.plan.store.put(keys[k], found[keys[k]])
             self.progress(what, done, len(missing))
         return [
             _case(subject, fit, found[key])
             for subject, fit, key in zip(self.subjects, fits, keys, strict=True)
+        ]
+
+    def _told(self, *fits: Fit) -> list[Any]:
+        """What a judgement depends on: answers, and the known deviations of their versions.
+
+        Two releases with the same bits, and the same entries about them, are judged once.
+        """
+        return [
+            [
+                {**encode_fit(fit), "versions": None},
+                [e.id for e in self.plan.registry if e.concerns(fit.engine, package_version(fit))],
+            ]
+            for fit in fits
         ]
 
     def _references(self) -> list[dict[str, Fit]]:
@@ -332,11 +339,6 @@ def _decoded(engine: str, kept: Mapping[str, Any]) -> Fit:
     return replace(decode_fit(engine, kept), seconds=float(kept["seconds"]))
 
 
-def _told(fit: Fit) -> str:
-    """Checksum of a Fit without its time."""
-    return key_of(encode_fit(fit))
-
-
 def _judged(
     subject: Subject, fit: Fit, references: Mapping[str, Fit], registry: Sequence[Deviation]
 ) -> dict[str, Any]:
@@ -355,7 +357,7 @@ def _not_judged(reason: str) -> dict[str, Any]:
         "", "certified", "fit", "", math.nan, math.nan, math.nan, 0.0, math.nan,
         f"the comparison {reason}", "fail", cause="failure",
     )  # fmt: skip
-    return {"comparisons": [asdict(line)], "identities": [], "stale": []}
+    return {"comparisons": [asdict(line)], "identities": [], "stale": [], "lost": True}
 
 
 def _case(subject: Subject, fit: Fit, judged: Mapping[str, Any]) -> CaseReport:
