@@ -6,6 +6,7 @@ of its options or fixtures is used.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 TRIAL = pytest.StashKey["Trial"]()
 DIGITS = pytest.StashKey[tuple[str, float]]()
 """Kind of quantity and digits right, of a test that held one against the certified optimum."""
+_MODEL = re.compile(r"\[.+?-(REML|ML)\b")
 MARKERS = (
     "pp_cases(*names, level='quick', methods=('REML', 'ML')): the models that the fixture pp_case "
     "goes through; by default those of --pp-case and --pp-level",
@@ -72,14 +74,20 @@ def pytest_configure(config: pytest.Config) -> None:
             raise pytest.UsageError(f"pp-compare: {error}") from error
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_cmdline_main(config: pytest.Config) -> Any:
-    """Under xdist one worker takes all checks of a model, so that it is fitted once."""
-    option = config.option
-    in_parallel = bool(getattr(option, "numprocesses", None))
-    if option.pp_engine is not None and in_parallel and option.dist == "no":
-        option.dist = "loadgroup"
-    return (yield)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Under xdist one worker takes all tests of a model, so that it is fitted once."""
+    if config.option.pp_engine is None or config.option.dist != "load":
+        return None
+    # xdist has no types; it makes this call, so it is there.
+    from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    class ByModel(LoadScopeScheduling):  # type: ignore[misc]  # as above
+        def _split_scope(self, nodeid: str) -> str:
+            model = _MODEL.search(nodeid)
+            return model.group() if model else super()._split_scope(nodeid)
+
+    return ByModel(config, log)
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
@@ -96,8 +104,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "pp_check" in names and TRIAL in metafunc.config.stash:
         metafunc.parametrize("pp_check", _checks(metafunc))
     if "pp_case" in names:
-        models = [_param(metafunc, model, model) for model in _models(metafunc)]
-        metafunc.parametrize("pp_case", models)
+        metafunc.parametrize("pp_case", _models(metafunc), ids=lambda model: model.id)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
@@ -191,7 +198,7 @@ def _checks(metafunc: pytest.Metafunc) -> list[Any]:
     trial = metafunc.config.stash[TRIAL]
     checks = checks_of(trial, _models(metafunc), [kind])
     nothing = pytest.mark.skip(reason=f"no {kind} is asked of {trial.name} on these models")
-    return [_param(metafunc, check, check.model) for check in checks] or [
+    return [pytest.param(check, id=check.id) for check in checks] or [
         pytest.param(None, id="none", marks=nothing)
     ]
 
@@ -204,9 +211,3 @@ def _models(metafunc: pytest.Metafunc) -> Sequence[Model]:
     if marker is not None:
         return models_of(names=marker.args, **marker.kwargs)
     return models_of(option.pp_level, option.pp_case)
-
-
-def _param(metafunc: pytest.Metafunc, value: Any, model: Model) -> Any:
-    grouped = metafunc.config.pluginmanager.hasplugin("xdist")
-    marks = [pytest.mark.xdist_group(model.id)] if grouped else []
-    return pytest.param(value, id=value.id, marks=marks)

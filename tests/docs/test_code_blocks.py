@@ -20,7 +20,13 @@ from sybil.example import SybilFailure
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = sorted(path for path in DOCS.rglob("*.md") if "```python" in path.read_text())
+RUN = ("tutorial", "how-to", "explanation")
+PAGES = sorted(
+    path
+    for folder in RUN
+    for path in (DOCS / folder).glob("*.md")
+    if "```python" in path.read_text() or "```console" in path.read_text()
+)
 QUICK = {"how-to/compare-your-numbers.md", "explanation/partial-pooling.md"}
 SHOWN = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
@@ -41,7 +47,7 @@ def _printed(command: list[str]) -> str:
     program = sys.executable if command[0] == "python" else str(beside)
     done = subprocess.run(
         [program, *command[1:]],
-        env={**os.environ, "PYTHONPATH": ".", "COLUMNS": "120", "PYTEST_ADDOPTS": ""},
+        env={**os.environ, "PYTHONPATH": ".", "COLUMNS": "80", "PYTEST_ADDOPTS": ""},
         capture_output=True,
         text=True,
         check=False,
