@@ -1,5 +1,5 @@
 # Both commands set themselves up: R with lme4 and nlme where that can be done, .venv, the package.
-.PHONY: audit test search lint docs setup clean
+.PHONY: audit test search lint docs adapters setup clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -25,6 +25,14 @@ docs: $(STAMP)
 	$(VENV)/bin/python -m pip install -q --disable-pip-version-check -e .[docs]
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
 	OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m "slow or not slow" tests/docs
+
+# Other people's packages, in an environment of their own: some hold back libraries of ours.
+adapters: $(STAMP)
+	-apt-get install -y --no-install-recommends r-cran-glmmtmb r-cran-lmertest r-cran-emmeans
+	$(PYTHON) -m venv .venv-adapters
+	.venv-adapters/bin/python -m pip install -q --disable-pip-version-check -e .[adapters,test]
+	OPENBLAS_NUM_THREADS=1 .venv-adapters/bin/python -m pytest -m "slow or not slow" tests/adapters
+	.venv-adapters/bin/pp-compare league --limit 300 --markdown docs/league.md
 
 setup: $(STAMP)
 

@@ -89,10 +89,10 @@ def league_of(report: Report) -> League:
     )
 
 
-def _rank(standing: Standing) -> tuple[float, float, str]:
-    """Best first: the share of its models at the optimum, then how many models it can fit."""
+def _rank(standing: Standing) -> tuple[float, float, float]:
+    """Best first: the share of its models at the optimum, then how many it can fit, then time."""
     share = standing.ends["at the optimum"] / max(1, standing.fitted + standing.failed)
-    return (-share, -standing.fitted, standing.engine)
+    return (-share, -standing.fitted, standing.seconds)
 
 
 def _standing(report: Report, engine: str, yardstick: str) -> Standing:

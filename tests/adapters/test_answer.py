@@ -1,0 +1,84 @@
+"""How answers become Fits; no package is needed."""
+
+from __future__ import annotations
+
+import warnings
+from importlib.metadata import PackageNotFoundError
+
+import numpy as np
+import pytest
+
+from pp_compare.adapters import answer
+from pp_compare.adapters.answer import answered, quantities, require
+from pp_compare.engines import make_engine
+from pp_compare.errors import InputError, UnavailableError
+from tests.examples import clusters, corpus_design, design
+
+ADAPTERS = ["bambi", "gpboost", "interlace", "linearmodels", "mixedlm", "pymer4"]
+
+
+def test_warnings_become_messages_and_versions_are_told() -> None:
+    def ask():
+        warnings.warn("of its own", UserWarning, stacklevel=1)
+        return {"converged": True}
+
+    fit = answered("name", ask, {"np": "numpy"}, {"a": "1"})
+    assert fit.status == "ok"
+    assert fit.converged
+    assert fit.messages == ("UserWarning: of its own",)
+    assert fit.versions == {"np": np.__version__}
+    assert fit.settings == {"a": "1"}
+
+
+def test_whatever_a_package_raises_is_its_answer() -> None:
+    def ask():
+        raise ZeroDivisionError("by design")
+
+    fit = answered("name", ask, {})
+    assert fit.status == "error"
+    assert fit.messages == ("ZeroDivisionError: by design",)
+    assert not fit.quantities
+
+
+def test_blocks_of_one_group_stand_together_and_what_is_none_is_left_out() -> None:
+    this = design(clusters(1, [4] * 5), "y ~ x + (1|g) + (0 + x|g)")
+    found = quantities(
+        this,
+        beta=np.array([1.0, 2.0]),
+        sigma=3.0,
+        covariances=[np.array([[4.0]]), np.array([[5.0]])],
+        effects=[np.full((5, 1), 6.0), np.full((5, 1), 7.0)],
+    )
+    assert set(found) == {"beta", "sigma", "random_cov[g]", "blup[g]"}
+    assert found["random_cov[g]"].values.tolist() == [[4.0, 0.0], [0.0, 5.0]]
+    assert found["blup[g]"].values[0].tolist() == [6.0, 7.0]
+    assert found["blup[g]"].columns == ("Intercept", "x")
+
+
+def test_cluster_means_are_those_of_the_fitted_values() -> None:
+    this = corpus_design("seed_case1")
+    one = [np.eye(1)]
+    found = quantities(this, beta=np.zeros(2), sigma=1.0, covariances=one, fitted=this.y)
+    codes = this.group_codes["cluster"]
+    expected = [this.y[codes == k].mean() for k in range(8)]
+    assert found["cluster_mean[cluster]"].values == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("engine", ADAPTERS)
+def test_a_package_that_is_not_there_is_named_with_what_installs_it(engine, monkeypatch) -> None:
+    def gone(distribution: str) -> str:
+        raise PackageNotFoundError(distribution)
+
+    monkeypatch.setattr(answer, "version", gone)
+    with pytest.raises(UnavailableError, match=rf"pip install 'pp-compare\[{engine}\]'"):
+        make_engine(engine)
+
+
+@pytest.mark.parametrize("engine", [*ADAPTERS, "glmmtmb"])
+def test_a_setting_that_there_is_not_is_bad_input(engine) -> None:
+    with pytest.raises(InputError, match="no setting 'nonsense'"):
+        make_engine(f"{engine}:nonsense")
+
+
+def test_what_is_installed_is_not_refused() -> None:
+    require("numpy", "numpy")
