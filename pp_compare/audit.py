@@ -155,14 +155,15 @@ def judge(
     checked = tuple(labelled.identity(check) for check in identities)
     lines = tuple(labelled.comparison(line) for line in comparisons)
     return replace(
-        _case_report(selection, design, fits),
+        case_report(selection, design, fits),
         identities=checked,
         comparisons=lines,
         stale=labelled.stale(selection, checked, lines),
     )
 
 
-def _case_report(selection: Selection, design: Design, fits: Mapping[str, Fit]) -> CaseReport:
+def case_report(selection: Selection, design: Design, fits: Mapping[str, Fit]) -> CaseReport:
+    """A case with its fits, before anything is held together."""
     return CaseReport(
         case=selection.case,
         why=selection.why,
@@ -185,7 +186,7 @@ def _unjudged(
         replace(_skipped(fit, f"the comparison {reason}"), verdict="fail", cause="failure")
         for fit in fits.values()
     )
-    return replace(_case_report(selection, design, fits), comparisons=lines)
+    return replace(case_report(selection, design, fits), comparisons=lines)
 
 
 def _truth(

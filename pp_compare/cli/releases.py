@@ -35,13 +35,14 @@ from pp_compare.engines.statsmodels import make as make_statsmodels
 from pp_compare.errors import EngineError, InputError, UnavailableError
 from pp_compare.files import write_text
 from pp_compare.releases.candidate import Candidate, Effort, PythonCandidate, RCandidate
-from pp_compare.releases.check import Broken, Plan, Subject, check
+from pp_compare.releases.check import Broken, Plan, check
 from pp_compare.releases.dialect import Dialect, PlainDialect, StatsmodelsDialect
 from pp_compare.releases.environment import Recipe, provide
 from pp_compare.releases.generated import generated
 from pp_compare.releases.platform import pinned, variants
 from pp_compare.releases.source import Source, parse_source
 from pp_compare.releases.store import Store, default_cache
+from pp_compare.releases.subject import Subject
 from pp_compare.report.document import to_markdown, to_page
 from pp_compare.report.release_document import release_document
 from pp_compare.report.release_json import releases_json

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pp_compare.agreement import Comparison
-from pp_compare.audit import Selection, judge, package_version
-from pp_compare.design import Design
 from pp_compare.deviations import Deviation
-from pp_compare.engines import make_engine
-from pp_compare.engines.recorded import decode_fit, design_sha256, encode_fit, model_key
+from pp_compare.engines.recorded import decode_fit, encode_fit
 from pp_compare.engines.worker import Workers
 from pp_compare.errors import EngineError
-from pp_compare.identities import IdentityCheck
 from pp_compare.model import Fit
 from pp_compare.releases import probes
 from pp_compare.releases.candidate import Candidate, Effort
 from pp_compare.releases.difference import difference
+from pp_compare.releases.judgement import SECONDS, Judge
 from pp_compare.releases.noise import FACTOR, Noise, noise_of, noise_row
 from pp_compare.releases.platform import Platform
-from pp_compare.releases.store import Store, file_sha256, key_of, our_code
-from pp_compare.report.record import CaseReport
+from pp_compare.releases.store import Store, file_sha256, key_of
+from pp_compare.releases.subject import Subject
 from pp_compare.report.release_record import (
     CandidateReport,
     NoiseRow,
@@ -37,23 +33,6 @@ Progress = Callable[[str, int, int], None]
 
 FIRST = 3
 """Models tried before the rest; a candidate that dies or hangs in all of them is given up."""
-
-JUDGE_SECONDS = 600.0
-"""For one model; the certified optimum of the largest named case takes a minute."""
-
-
-@dataclass(frozen=True, eq=False)
-class Subject:
-    """A model on data, ready to be fitted."""
-
-    selection: Selection
-    design: Design
-
-    @property
-    def key(self) -> list[str]:
-        """Data, model and rows, by checksum."""
-        spec = self.design.spec
-        return [self.design.dataset.sha256(), model_key(spec), design_sha256(self.design)]
 
 
 @dataclass(frozen=True)
@@ -107,7 +86,7 @@ def check(
         Label that the others are compared with; by default each is compared with the last one
         before it that runs.
     """
-    with Workers(JUDGE_SECONDS, plan.effort.processes) as workers:
+    with Workers(SECONDS, plan.effort.processes) as workers:
         run = _Run(subjects, plan, workers, progress)
         reports = [run.report(candidate) for candidate in candidates]
     noise: dict[str, dict[str, Noise]] = {}
@@ -148,9 +127,9 @@ class _Run:
     def __init__(
         self, subjects: Sequence[Subject], plan: Plan, workers: Workers, progress: Progress
     ) -> None:
-        self.subjects, self.plan, self.workers, self.progress = subjects, plan, workers, progress
+        self.subjects, self.plan, self.progress = subjects, plan, progress
+        self.judge = Judge(subjects, plan.references, plan.registry, plan.store, workers)
         self.keys = [subject.key for subject in subjects]
-        self._reference_fits: list[dict[str, Fit]] | None = None
 
     def report(self, candidate: Candidate | Broken) -> CandidateReport:
         """Fit, judge and probe one candidate."""
@@ -164,13 +143,14 @@ class _Run:
             return CandidateReport(candidate.label, candidate.engine, {}, {}, problem=str(error))
         fits = self.fits(candidate, self.plan.platform)
         problem = _given_up(fits)
+        judged = partial(self.progress, f"{candidate.engine} {candidate.label}, judged")
         return CandidateReport(
             candidate.label,
             candidate.engine,
             versions,
             _lock(candidate),
             problem=problem,
-            cases=tuple(self.judged(candidate, fits)),
+            cases=tuple(self.judge.judged(fits, judged)),
             probes={} if problem else self.probes(candidate),
         )
 
@@ -221,63 +201,6 @@ class _Run:
     def _fit_key(self, candidate: Candidate, platform: Platform, key: list[str]) -> str:
         limit = self.plan.effort.seconds
         return key_of("fit", candidate.identity(), asdict(platform), limit, key)
-
-    def judged(self, candidate: Candidate, fits: Sequence[Fit]) -> list[CaseReport]:
-        """Every model's comparisons with the truth and the references."""
-        code, references = our_code(), self._references()
-        keys = [
-            key_of("judged", code, candidate.engine, key, self._told(fit), self._told(*r.values()))
-            for key, fit, r in zip(self.keys, fits, references, strict=True)
-        ]
-        found = {key: self.plan.store.get(key) for key in keys}
-        missing = [k for k, key in enumerate(keys) if found[key] is None]
-        what = f"{candidate.engine} {candidate.label}, judged"
-        waiting = [
-            self.workers.start(
-                _judged,
-                self.subjects[k],
-                fits[k],
-                references[k],
-                self.plan.registry,
-                otherwise=_not_judged,
-            )
-            for k in missing
-        ]
-        for done, (k, answer) in enumerate(zip(missing, waiting, strict=True), 1):
-            found[keys[k]] = answer()
-            if "lost" not in found[keys[k]]:
-                self.plan.store.put(keys[k], found[keys[k]])
-            self.progress(what, done, len(missing))
-        return [
-            _case(subject, fit, found[key])
-            for subject, fit, key in zip(self.subjects, fits, keys, strict=True)
-        ]
-
-    def _told(self, *fits: Fit) -> list[Any]:
-        """What a judgement depends on: answers, and the known deviations of their versions.
-
-        Two releases with the same bits, and the same entries about them, are judged once.
-        """
-        return [
-            [
-                {**encode_fit(fit), "versions": None},
-                [e.id for e in self.plan.registry if e.concerns(fit.engine, package_version(fit))],
-            ]
-            for fit in fits
-        ]
-
-    def _references(self) -> list[dict[str, Fit]]:
-        if self._reference_fits is None:
-            engines = {name: make_engine(source) for name, source in self.plan.references.items()}
-            self._reference_fits = [
-                {
-                    name: replace(fit, engine=name)
-                    for name, engine in engines.items()
-                    if (fit := engine.fit(subject.design)).status == "ok"
-                }
-                for subject in self.subjects
-            ]
-        return self._reference_fits
 
     def probes(self, candidate: Candidate) -> dict[str, Outcome]:
         """What was found out beside the fits; nothing of an engine that we have no probes for."""
@@ -337,42 +260,3 @@ def _lock(candidate: Candidate) -> dict[str, str]:
 
 def _decoded(engine: str, kept: Mapping[str, Any]) -> Fit:
     return replace(decode_fit(engine, kept), seconds=float(kept["seconds"]))
-
-
-def _judged(
-    subject: Subject, fit: Fit, references: Mapping[str, Fit], registry: Sequence[Deviation]
-) -> dict[str, Any]:
-    """What `judge` says of one engine, as JSON."""
-    fits = {**references, fit.engine: fit}
-    case = judge(subject.selection, subject.design, fits, registry)
-    return {
-        "comparisons": [asdict(c) for c in case.comparisons if c.candidate == fit.engine],
-        "identities": [asdict(i) for i in case.identities if i.engine == fit.engine],
-        "stale": list(case.stale),
-    }
-
-
-def _not_judged(reason: str) -> dict[str, Any]:
-    line = Comparison(
-        "", "certified", "fit", "", math.nan, math.nan, math.nan, 0.0, math.nan,
-        f"the comparison {reason}", "fail", cause="failure",
-    )  # fmt: skip
-    return {"comparisons": [asdict(line)], "identities": [], "stale": [], "lost": True}
-
-
-def _case(subject: Subject, fit: Fit, judged: Mapping[str, Any]) -> CaseReport:
-    selection, design = subject.selection, subject.design
-    return CaseReport(
-        case=selection.case,
-        why=selection.why,
-        formula=design.spec.formula,
-        method=design.spec.method,
-        n_obs=design.n_obs,
-        rows_dropped=design.rows_dropped,
-        n_groups={group: len(levels) for group, levels in design.group_levels.items()},
-        data_sha256=design.dataset.sha256(),
-        fits={fit.engine: fit},
-        identities=tuple(IdentityCheck(**i) for i in judged["identities"]),
-        comparisons=tuple(Comparison(**c) for c in judged["comparisons"]),
-        stale=tuple(judged["stale"]),
-    )

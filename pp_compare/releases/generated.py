@@ -8,7 +8,7 @@ from pp_compare.audit import Selection
 from pp_compare.campaign.generate import generate
 from pp_compare.campaign.plan import Plan, from_document
 from pp_compare.errors import InputError
-from pp_compare.releases.check import Subject
+from pp_compare.releases.subject import Subject
 
 NAME = "generated"
 

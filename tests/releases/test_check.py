@@ -17,12 +17,13 @@ from pp_compare.engines.recorded import encode_fit
 from pp_compare.engines.statsmodels import make
 from pp_compare.model import Fit
 from pp_compare.releases.candidate import Candidate, Effort, PythonCandidate
-from pp_compare.releases.check import Broken, Plan, Progress, Subject, _pairs, check, ended
+from pp_compare.releases.check import Broken, Plan, Progress, _pairs, check, ended
 from pp_compare.releases.dialect import PlainDialect, StatsmodelsDialect
 from pp_compare.releases.environment import Environment
 from pp_compare.releases.generated import generated
 from pp_compare.releases.platform import Platform, pinned, variants
 from pp_compare.releases.store import Store
+from pp_compare.releases.subject import Subject
 from pp_compare.report.digest import KINDS
 from pp_compare.report.release_json import releases_json
 from pp_compare.report.release_record import CandidateReport, ReleaseReport

@@ -1,0 +1,121 @@
+"""Every fit judged as the audit judges it, once for the same bits."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from pp_compare.agreement import Comparison
+from pp_compare.audit import case_report, judge, package_version
+from pp_compare.deviations import Deviation
+from pp_compare.engines import make_engine
+from pp_compare.engines.recorded import encode_fit
+from pp_compare.engines.worker import Workers
+from pp_compare.identities import IdentityCheck
+from pp_compare.model import Fit
+from pp_compare.releases.store import Store, key_of, our_code
+from pp_compare.releases.subject import Subject
+from pp_compare.report.record import CaseReport
+
+SECONDS = 600.0
+"""For one model; the certified optimum of the largest named case takes a minute."""
+
+
+class Judge:
+    """Judges fits of the same models, one engine at a time.
+
+    Parameters
+    ----------
+    subjects : sequence of Subject
+    references : mapping of str to str
+        Engine that plays each reference; only what it answers is used.
+    registry : sequence of Deviation
+    store : Store
+    workers : Workers
+    """
+
+    def __init__(
+        self,
+        subjects: Sequence[Subject],
+        references: Mapping[str, str],
+        registry: Sequence[Deviation],
+        store: Store,
+        workers: Workers,
+    ) -> None:
+        self.subjects, self.registry, self.store, self.workers = subjects, registry, store, workers
+        self._references = list(_answers(subjects, references))
+
+    def judged(self, fits: Sequence[Fit], done: Callable[[int, int], None]) -> list[CaseReport]:
+        """Every model's comparisons with the truth and the references, and its identities."""
+        keys = [self._key(*one) for one in zip(self.subjects, fits, self._references, strict=True)]
+        found = {key: self.store.get(key) for key in keys}
+        missing = [k for k, key in enumerate(keys) if found[key] is None]
+        waiting = [self._start(k, fits[k]) for k in missing]
+        for count, (k, answer) in enumerate(zip(missing, waiting, strict=True), 1):
+            found[keys[k]] = answer()
+            if "lost" not in found[keys[k]]:
+                self.store.put(keys[k], found[keys[k]])
+            done(count, len(missing))
+        return [
+            _case(subject, fit, found[key])
+            for subject, fit, key in zip(self.subjects, fits, keys, strict=True)
+        ]
+
+    def _start(self, k: int, fit: Fit) -> Callable[[], dict[str, Any]]:
+        subject, references = self.subjects[k], self._references[k]
+        return self.workers.start(
+            _judged, subject, fit, references, self.registry, otherwise=_not_judged
+        )
+
+    def _key(self, subject: Subject, fit: Fit, references: Mapping[str, Fit]) -> str:
+        """Two releases with the same bits, and the same entries about them, have the same key."""
+        told = [self._told(one) for one in (fit, *references.values())]
+        return key_of("judged", our_code(), subject.key, fit.engine, told)
+
+    def _told(self, fit: Fit) -> list[Any]:
+        version = package_version(fit)
+        entries = [entry.id for entry in self.registry if entry.concerns(fit.engine, version)]
+        return [{**encode_fit(fit), "versions": None}, entries]
+
+
+def _answers(
+    subjects: Iterable[Subject], references: Mapping[str, str]
+) -> Iterable[dict[str, Fit]]:
+    engines = {name: make_engine(source) for name, source in references.items()}
+    for subject in subjects:
+        fits = {name: engine.fit(subject.design) for name, engine in engines.items()}
+        yield {n: replace(fit, engine=n) for n, fit in fits.items() if fit.status == "ok"}
+
+
+def _judged(
+    subject: Subject, fit: Fit, references: Mapping[str, Fit], registry: Sequence[Deviation]
+) -> dict[str, Any]:
+    """What `judge` says of one engine, as JSON."""
+    fits = {**references, fit.engine: fit}
+    case = judge(subject.selection, subject.design, fits, registry)
+    return {
+        "comparisons": [asdict(c) for c in case.comparisons if c.candidate == fit.engine],
+        "identities": [asdict(i) for i in case.identities if i.engine == fit.engine],
+        "stale": list(case.stale),
+    }
+
+
+def _not_judged(reason: str) -> dict[str, Any]:
+    """A failure of ours, which is told and not kept."""
+    line = Comparison(
+        "", "certified", "fit", "", math.nan, math.nan, math.nan, 0.0, math.nan,
+        f"the comparison {reason}", "fail", cause="failure",
+    )  # fmt: skip
+    return {"comparisons": [asdict(line)], "identities": [], "stale": [], "lost": True}
+
+
+def _case(subject: Subject, fit: Fit, judged: Mapping[str, Any]) -> CaseReport:
+    return replace(
+        case_report(subject.selection, subject.design, {fit.engine: fit}),
+        data_csv="",
+        identities=tuple(IdentityCheck(**i) for i in judged["identities"]),
+        comparisons=tuple(Comparison(**c) for c in judged["comparisons"]),
+        stale=tuple(judged["stale"]),
+    )
