@@ -16,9 +16,15 @@ import pandas as pd
 
 from pp_compare.design import Block, Design
 from pp_compare.engines import mixedlm
+from pp_compare.engines.formulas import (
+    fixed_formula,
+    formulaic_label,
+    group_alias,
+    grouped_frame,
+    sum_of_terms,
+)
 from pp_compare.engines.mixedlm import Answer
 from pp_compare.errors import InputError
-from pp_compare.matrices import Column
 from pp_compare.model import Fit, Quantity
 from pp_compare.numerics import design_error
 
@@ -142,7 +148,7 @@ def read_fit(
 def arguments(design: Design, plan: Layout) -> dict[str, Any]:
     """Arguments of ``MixedLM.from_formula``: data and formulas in aliases that are plain words."""
     return {
-        "formula": _fixed_formula(design),
+        "formula": fixed_formula(design),
         "data": _frame(design, plan),
         "groups": plan.group,
         "re_formula": _random_formula(design, plan.correlated),
@@ -173,7 +179,7 @@ def layout(design: Design) -> Layout | str:
     of_outer = [block for block in design.blocks if block.group == outer[0]]
     correlated = (wide or of_outer)[0]
     independent = tuple(block for block in design.blocks if block is not correlated)
-    return Layout(_group_alias(design, correlated), correlated, independent)
+    return Layout(group_alias(design, correlated), correlated, independent)
 
 
 def _nested(design: Design, inner: str, outer: str) -> bool:
@@ -184,35 +190,17 @@ def _nested(design: Design, inner: str, outer: str) -> bool:
     return len(pairs) == len(design.group_levels[inner])
 
 
-def _group_alias(design: Design, block: Block) -> str:
-    return f"group_{design.spec.groups.index(block.group)}"
-
-
 def _frame(design: Design, plan: Layout) -> pd.DataFrame:
     """The design's frame with one column for every grouping factor, interactions included.
 
     Levels go in as strings, not as categories: within a group only those that occur there count.
     """
-    factors = {
-        _group_alias(design, block): np.array(block.levels, dtype=object)[block.codes]
-        for block in design.blocks
-    }
     whole = {_WHOLE: np.ones(design.n_obs)} if plan.group == _WHOLE else {}
-    return design.frame.assign(**factors, **whole)
-
-
-def _terms(design: Design, intercept: bool, terms: tuple[tuple[str, ...], ...]) -> str:
-    products = [":".join(design.alias(name) for name in term) for term in terms]
-    return " + ".join(["1" if intercept else "0", *products])
-
-
-def _fixed_formula(design: Design) -> str:
-    spec = design.spec
-    return f"{design.alias(spec.response)} ~ {_terms(design, spec.intercept, spec.fixed)}"
+    return grouped_frame(design).assign(**whole)
 
 
 def _random_formula(design: Design, block: Block | None) -> str | None:
-    return None if block is None else _terms(design, block.term.intercept, block.term.terms)
+    return None if block is None else sum_of_terms(design, block.term.intercept, block.term.terms)
 
 
 def _component_formulas(design: Design, plan: Layout) -> dict[str, str] | None:
@@ -220,24 +208,15 @@ def _component_formulas(design: Design, plan: Layout) -> dict[str, str] | None:
     formulas = {}
     for i, block in enumerate(plan.independent):
         effect = [design.alias(name) for term in block.term.terms for name in term]
-        group = _group_alias(design, block)
+        group = group_alias(design, block)
         parts = effect if group == plan.group else [group, *effect]
         formulas[f"vc{i:03d}"] = "0 + " + ":".join(parts) if parts else "1"
     return formulas or None
 
 
 def _our_labels(design: Design, answer: Answer) -> list[str]:
-    ours = {_their_label(design, column): column.label for column in design.columns}
+    ours = {formulaic_label(design, column): column.label for column in design.columns}
     return [ours.get(label, label) for label in answer["exog_names"]]
-
-
-def _their_label(design: Design, column: Column) -> str:
-    """The name that patsy and formulaic give to a column."""
-    parts = []
-    for factor in column.factors:
-        level = "" if factor.level is None else f"[{'T.' * factor.reduced}{factor.level}]"
-        parts.append(design.alias(factor.variable) + level)
-    return ":".join(parts) or "Intercept"
 
 
 def _quantities(design: Design, plan: Layout, answer: Answer) -> dict[str, Quantity]:
@@ -282,8 +261,8 @@ def _block_cov(design: Design, plan: Layout, answer: Answer, block: Block) -> np
 
 def _random_order(design: Design, block: Block, answer: Answer) -> list[int]:
     """Where MixedLM keeps our random effects; it calls the intercept by the group's name."""
-    group = _group_alias(design, block)
-    wanted = [_their_label(design, c).replace("Intercept", group) for c in block.columns]
+    group = group_alias(design, block)
+    wanted = [formulaic_label(design, c).replace("Intercept", group) for c in block.columns]
     return [answer["exog_re_names"].index(label) for label in wanted]
 
 
