@@ -129,7 +129,6 @@ class _Run:
     ) -> None:
         self.subjects, self.plan, self.progress = subjects, plan, progress
         self.judge = Judge(subjects, plan.references, plan.registry, plan.store, workers)
-        self.keys = [subject.key for subject in subjects]
 
     def report(self, candidate: Candidate | Broken) -> CandidateReport:
         """Fit, judge and probe one candidate."""
@@ -165,7 +164,7 @@ class _Run:
 
     def fits(self, candidate: Candidate, platform: Platform) -> list[Fit]:
         """Every model's Fit: those that are kept, and new ones for the rest."""
-        keys = [self._fit_key(candidate, platform, key) for key in self.keys]
+        keys = [self._fit_key(candidate, platform, subject) for subject in self.subjects]
         found = {key: self.plan.store.get(key) for key in keys}
         missing = [k for k, key in enumerate(keys) if found[key] is None]
         what = f"{candidate.engine} {candidate.label}, {platform.label}"
@@ -198,9 +197,9 @@ class _Run:
         if designs:
             yield from zip(which, candidate.fits(designs, platform, self.plan.effort), strict=True)
 
-    def _fit_key(self, candidate: Candidate, platform: Platform, key: list[str]) -> str:
+    def _fit_key(self, candidate: Candidate, platform: Platform, subject: Subject) -> str:
         limit = self.plan.effort.seconds
-        return key_of("fit", candidate.identity(), asdict(platform), limit, key)
+        return key_of("fit", candidate.identity(), asdict(platform), limit, subject.key)
 
     def probes(self, candidate: Candidate) -> dict[str, Outcome]:
         """What was found out beside the fits; nothing of an engine that we have no probes for."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from pp_compare.audit import Selection
 from pp_compare.design import Design
@@ -16,7 +17,7 @@ class Subject:
     selection: Selection
     design: Design
 
-    @property
+    @cached_property
     def key(self) -> list[str]:
         """Data, model and rows, by checksum."""
         spec = self.design.spec
