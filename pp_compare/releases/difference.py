@@ -51,7 +51,7 @@ def difference(
         pair = _Pair(one, two, noise.get(one.title, Noise()))
         seen += pair.changes()
         quiet += not pair.moved
-        identical += not any(pair.distances.values()) and pair.before.status == pair.after.status
+        identical += pair.identical
     return Difference(before.name, after.name, _each_once(seen), len(pairs), identical, quiet)
 
 
@@ -103,6 +103,8 @@ class _Pair:
         self.before, self.after = _fit(before), _fit(after)
         names = dict.fromkeys([*self.before.quantities, *self.after.quantities])
         self.distances = {n: distance(self.before, self.after, n) for n in names}
+        same = self.before.status == self.after.status
+        self.identical = same and not any(self.distances.values())
         self.moved = {
             name
             for name, size in self.distances.items()
@@ -119,7 +121,8 @@ class _Pair:
                 yield from self._wrong_optimum()
                 yield from self._values()
                 yield from self._identities()
-            if self.moved or self.before.versions != self.after.versions:
+            if self.moved or self.identical:
+                # The same bits may be known of one version and not of another.
                 yield from self._deviations()
             yield from self._flag()
         yield from self._warnings()
