@@ -39,7 +39,7 @@ def assert_same(short: Fit, long: Fit) -> None:
         assert np.array_equal(short[name], long[name], equal_nan=True), name
 
 
-@pytest.mark.parametrize("engine", ["lme4", "nlme", "lme4:bobyqa"])
+@pytest.mark.parametrize("engine", ["lme4", "nlme", "lme4:bobyqa", "statsmodels"])
 def test_a_batch_gives_the_bits_of_single_fits(engine: str) -> None:
     made = make_engine(engine)
     for given in ({"icc": [0.0, 0.5]}, {"method": "ML"}, {"model": "slope", "clusters": 10}):
@@ -50,7 +50,7 @@ def test_a_batch_gives_the_bits_of_single_fits(engine: str) -> None:
 
 @pytest.mark.parametrize("model", ["slopes", "nested", "crossed"])
 def test_other_models_too(model: str) -> None:
-    for engine in ("lme4", "nlme"):
+    for engine in ("lme4", "nlme", "statsmodels"):
         made, batch = make_engine(engine), designs(2, model=model, rows=8)
         for short, design in zip(fit_batch(made, batch), batch, strict=True):
             assert_same(short, made.fit(design))
