@@ -145,6 +145,12 @@ def pp_engine(pytestconfig: pytest.Config) -> Engine:
     return pytestconfig.stash[TRIAL].engine
 
 
+@pytest.fixture(scope="session")
+def pp_trial(pytestconfig: pytest.Config) -> Trial:
+    """The engine of --pp-engine with its references and what was found so far."""
+    return pytestconfig.stash[TRIAL]
+
+
 @pytest.fixture
 def pp_settle(request: pytest.FixtureRequest) -> Callable[[Check], None]:
     """Run a check as a test: a known deviation is an expected failure, with its id."""

@@ -41,7 +41,7 @@ LAYERS = [
 ]
 ONLY_IMPORTERS = {
     "rpy2": {"engines/_rpy2.py"},
-    "hypothesis": {"strategies.py", "hunts.py", "search.py"},
+    "hypothesis": {"strategies.py", "hunts.py", "search.py", "conformance/search.py"},
     "pytest": {"plugin.py", "conformance"},
     "typer": {"cli"},
     "flint": {"engines/certified", "nist.py"},

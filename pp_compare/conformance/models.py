@@ -39,6 +39,11 @@ class Model:
         return f"{self.case.name}-{self.method}"
 
     @property
+    def is_named(self) -> bool:
+        """Whether the case is one of the named ones, which anybody has."""
+        return self.case in all_cases()
+
+    @property
     def formula(self) -> str:
         """As in lme4: ``Reaction ~ Days + (Days|Subject)``."""
         return self.case.formula

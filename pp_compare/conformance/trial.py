@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,6 +62,12 @@ class Trial:
     def name(self) -> str:
         """Engine id under which the engine's numbers stand in reports."""
         return self.engine.name
+
+    def again(self) -> Trial:
+        """The same engine and references, with nothing found yet and no bundle."""
+        fresh = copy(self)
+        fresh.bundle, fresh._judged = None, {}
+        return fresh
 
     def unsupported(self, model: Model) -> str | None:
         """Why the engine cannot express a model; None where it can."""

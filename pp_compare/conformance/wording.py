@@ -15,6 +15,9 @@ from pp_compare.model import Fit
 SHOWN = 5
 """Numbers of one quantity that are shown; the rest are counted."""
 
+SHOWN_ROWS = 40
+"""Data sets up to this length are printed whole."""
+
 MEANING: dict[Cause, str] = {
     "specification": "another design matrix or other rows than the ones it was given",
     "definition": "another documented quantity under the same name",
@@ -89,6 +92,14 @@ def stale(trial: Trial, model: Model, entry: Deviation) -> str:
     )
 
 
+def _data(model: Model) -> list[str]:
+    """Data that nobody else has, where they are few enough to be read."""
+    rows = model.case.dataset.exact_csv().splitlines()
+    if len(rows) > SHOWN_ROWS:
+        return ["", f"  data       {len(rows) - 1} rows; --pp-bundle DIR writes them"]
+    return ["", *(f"  {'data' if k == 0 else '':10} {row}" for k, row in enumerate(rows))]
+
+
 def _model(model: Model) -> list[str]:
     rows = [f"  model      {model.case.name}, {model.method}: {model.formula}"]
     return [*rows, f"             {model.case.why}"] if model.case.why else rows
@@ -123,6 +134,8 @@ def _said(trial: Trial, model: Model) -> list[str]:
 
 def _again(trial: Trial, model: Model, check_id: str, kind: str) -> list[str]:
     """The command that runs this one check again, and the one that writes it down."""
+    if not model.is_named:
+        return _data(model)
     if trial.engine_id is None:
         return []
     engine, name = shlex.quote(trial.engine_id), shlex.quote(model.case.name)

@@ -35,24 +35,24 @@ def run_console(example: Example) -> str | None:
     """What is wrong with a block, or None."""
     for chunk in str(example.parsed).split("$ ")[1:]:
         command, _, wanted = chunk.partition("\n")
-        printed = _printed(shlex.split(command))
-        if not doctest.OutputChecker().check_output(wanted, printed, SHOWN):
-            return f"$ {command}\n--- the page shows\n{wanted}\n--- it prints\n{printed}"
+        done = _run(shlex.split(command))
+        if not doctest.OutputChecker().check_output(wanted, done.stdout, SHOWN):
+            printed = f"--- it prints\n{done.stdout}\n--- and to stderr\n{done.stderr}"
+            return f"$ {command}\n--- the page shows\n{wanted}\n{printed}"
     return None
 
 
-def _printed(command: list[str]) -> str:
-    """Standard output; the interpreter and the scripts beside it are those of the tests."""
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command; the interpreter and the scripts beside it are those of the tests."""
     beside = Path(sys.executable).parent / command[0]
     program = sys.executable if command[0] == "python" else str(beside)
-    done = subprocess.run(
+    return subprocess.run(
         [program, *command[1:]],
         env={**os.environ, "PYTHONPATH": ".", "COLUMNS": "80", "PYTEST_ADDOPTS": ""},
         capture_output=True,
         text=True,
         check=False,
     )
-    return done.stdout
 
 
 def run_page(path: Path) -> None:
