@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from pp_compare.deviations import Deviation
@@ -19,7 +18,7 @@ from pp_compare.releases.difference import difference
 from pp_compare.releases.judgement import SECONDS, Judge
 from pp_compare.releases.noise import FACTOR, Noise, noise_of, noise_row
 from pp_compare.releases.platform import Platform
-from pp_compare.releases.store import Store, file_sha256, key_of
+from pp_compare.releases.store import Store, key_of, our_code
 from pp_compare.releases.subject import Subject
 from pp_compare.report.release_record import (
     CandidateReport,
@@ -199,17 +198,15 @@ class _Run:
 
     def _fit_key(self, candidate: Candidate, platform: Platform, subject: Subject) -> str:
         limit = self.plan.effort.seconds
-        return key_of("fit", candidate.identity(), asdict(platform), limit, subject.key)
+        return key_of("fit", our_code(), candidate.identity(), asdict(platform), limit, subject.key)
 
     def probes(self, candidate: Candidate) -> dict[str, Outcome]:
         """What was found out beside the fits; nothing of an engine that we have no probes for."""
         if candidate.engine.partition(":")[0] != "statsmodels":
             return {}
         plan = self.plan
-        code = file_sha256(Path(probes.__file__))
-        key = key_of(
-            "probes", code, candidate.identity(), asdict(plan.platform), plan.effort.seconds
-        )
+        limit = plan.effort.seconds
+        key = key_of("probes", our_code(), candidate.identity(), asdict(plan.platform), limit)
         found = plan.store.get(key)
         if found is None:
             self.progress(f"{candidate.engine} {candidate.label}, probes", 0, 1)
