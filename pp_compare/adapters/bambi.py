@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.optimize import minimize
 
 from pp_compare.adapters.answer import answered, quantities, require
@@ -103,7 +104,7 @@ def build(design: Design) -> Any:
 
     formula = " + ".join([fixed_formula(design), *(bar(design, b) for b in design.blocks)])
     flat, half_flat = bambi.Prior("Flat"), bambi.Prior("HalfFlat")
-    model = bambi.Model(formula, grouped_frame(design), noncentered=False, center_predictors=False)
+    model = bambi.Model(formula, _frame(design), noncentered=False, center_predictors=False)
     model.set_priors(
         common=flat,
         group_specific=bambi.Prior("Normal", mu=0, sigma=half_flat),
@@ -111,6 +112,13 @@ def build(design: Design) -> Any:
     )
     model.build()
     return model.backend.model
+
+
+def _frame(design: Design) -> pd.DataFrame:
+    """Bambi sorts the levels of a factor, unless the factor is ordered: then they are ours."""
+    data = grouped_frame(design)
+    factors = [c for c in data if isinstance(data[c].dtype, pd.CategoricalDtype)]
+    return data.assign(**{str(c): data[c].cat.as_ordered() for c in factors})
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,10 +191,14 @@ class Density:
         """Integrate at the log standard deviations: the blocks', then the residual one."""
         origin = np.zeros(self.size)
         slope = self._slope(log_deviations, origin)
-        # The slope is linear, so its differences over a unit are second derivatives, not estimates.
-        precision = np.array([slope - self._slope(log_deviations, e) for e in np.eye(self.size)])
+        # The slope is linear, so differences are second derivatives, whatever the step; one as
+        # large as the response changes the slope by its own size, and loses no digits of it.
+        step = float(np.abs(self.y).max())
+        steps = step * np.eye(self.size)
+        precision = np.array([slope - self._slope(log_deviations, w) for w in steps]) / step
         precision = (precision + precision.T) / 2
         mode = np.linalg.solve(precision, slope)
+        mode += np.linalg.solve(precision, self._slope(log_deviations, mode))
         first = 0 if self.design.spec.method == "REML" else self.p
         inner = precision[first:, first:]
         top = float(self._logp(self._point(log_deviations, mode)))

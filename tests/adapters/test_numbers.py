@@ -25,7 +25,7 @@ MODELS = [
     ("gpboost:cholesky", ["seed_case1", "sleepstudy_uncorrelated", "Penicillin", "cake"], "ML"),
     ("pymer4", ["seed_case1", "sleepstudy", "sleepstudy_uncorrelated", "Wafer"], "REML"),
     ("pymer4", ["Pastes", "Machines_by_worker"], "ML"),
-    ("bambi", ["seed_case1", "sleepstudy_uncorrelated"], "REML"),
+    ("bambi", ["seed_case1", "sleepstudy_uncorrelated", "RatPupWeight"], "REML"),
     ("bambi", ["seed_case1"], "ML"),
 ]
 ROUNDING = 1e-8
