@@ -95,7 +95,7 @@ def test_a_known_deviation_of_ones_own_is_an_expected_failure(
     ("options", "words"),
     [
         ((), "say which engine to test: --pp-engine package.module:factory"),
-        (("--pp-engine", "nobody"), "no engine 'nobody'; there are: certified"),
+        (("--pp-engine", "nobody"), "no engine 'nobody'; there are: "),
         (("--pp-engine", "nobody.knows:it"), "no engine factory 'nobody.knows:it'"),
         (
             ("--pp-engine", "statsmodels", "--pp-known", "none.toml"),

@@ -1,0 +1,58 @@
+"""An engine by its path: a class, a function, with and without a setting."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pp_compare.engines import make_engine
+from pp_compare.errors import InputError
+
+MODULE = """
+class Plain:
+    name = "plain"
+
+
+class Chosen:
+    def __init__(self, setting):
+        self.name = f"chosen:{setting}"
+
+
+def made():
+    return Plain()
+"""
+
+
+@pytest.fixture(autouse=True)
+def _module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "engines_of_mine.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("engine_id", "name"),
+    [
+        ("engines_of_mine:Plain", "plain"),
+        ("engines_of_mine:made", "plain"),
+        ("engines_of_mine:Chosen", "chosen:None"),
+        ("engines_of_mine:Chosen:tight", "chosen:tight"),
+        ("pp_compare.engines.statsmodels:make:lbfgs", "statsmodels:lbfgs"),
+    ],
+)
+def test_a_class_or_a_function_with_or_without_a_setting(engine_id: str, name: str) -> None:
+    assert make_engine(engine_id).name == name
+
+
+@pytest.mark.parametrize(
+    ("engine_id", "words"),
+    [
+        ("engines_of_mine:Plain:tight", "'engines_of_mine:Plain' has no settings, so no setting"),
+        ("engines_of_mine:Nothing", "no engine factory 'engines_of_mine:Nothing'"),
+        ("engines_of_mine", "no engine 'engines_of_mine'; there are: "),
+        ("engines_of_nobody:Plain", "no engine 'engines_of_nobody'; there are: "),
+    ],
+)
+def test_what_is_not_there_is_said(engine_id: str, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        make_engine(engine_id)
