@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -64,7 +64,8 @@ class Fitter:
             return [certified_row(s, t) for s, t in zip(samples, truths, strict=True)]
         fixed = self.plan.design == "fixed"
         fits = fit_batch(self._engines[engine], [s.design for s in samples], fixed_design=fixed)
-        found = zip(samples, truths, fits, strict=True)
+        named = [replace(fit, engine=engine) for fit in fits]
+        found = zip(samples, truths, named, strict=True)
         return [row_of(s, f, judge_fit(s.design, f, t), t) for s, t, f in found]
 
     def _prepared(self, indices: Sequence[int]) -> list[Sample]:

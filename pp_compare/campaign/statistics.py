@@ -195,7 +195,7 @@ class Tally:
             fixed={name: text for name, text in axes.items() if name not in varied},
             engines=tuple(
                 self._engine(*key)
-                for key in sorted(self.sums, key=lambda k: (order.get(k[0], 0), k[1]))
+                for key in sorted(self.sums, key=lambda k: (order[k[0]], k[1]))
                 if key[0] != CERTIFIED
             ),
             disagreements=tuple(
@@ -203,7 +203,7 @@ class Tally:
             ),
             coverage=tuple(
                 self.moments[key].coverage(*key)
-                for key in sorted(self.moments, key=lambda k: (k[1], order.get(k[0], 0)))
+                for key in sorted(self.moments, key=lambda k: (" " in k[1], k[1], order[k[0]]))
             ),
             maps=tuple(self._maps()),
             worst=tuple(self._worst()),

@@ -20,11 +20,11 @@ def map_figure(found: Map, name: str) -> str:
         figure = Figure(figsize=(WIDTH, 1.3 + 0.36 * len(found.rows)))
         axes = figure.add_subplot()
         axes.grid(visible=False)
-        axes.imshow(rates, cmap=colormaps["viridis_r"], vmin=0, vmax=1, aspect="auto")
+        axes.imshow(rates, cmap=colormaps["OrRd"], vmin=0, vmax=1, aspect="auto")
         for i, line in enumerate(rates):
             for j, value in enumerate(line):
                 text = "-" if np.isnan(value) else f"{100 * value:.3g}"
-                ink = "#ffffff" if value > 0.45 else "#1a1a1a"
+                ink = "#ffffff" if value > 0.6 else "#1a1a1a"
                 axes.text(j, i, text, ha="center", va="center", color=ink, fontsize=8.5)
         axes.set_xticks(range(len(found.columns)), found.columns)
         axes.set_yticks(range(len(found.rows)), found.rows)
@@ -81,6 +81,7 @@ def coverage_figure(report: CampaignReport, name: str) -> str:
                 x, y, xerr=bars, color=colour, marker=marker, ls="none", label=engine, markersize=5
             )
         axes.axvline(LEVEL, color=INK, linewidth=0.8)
+        axes.margins(x=0.08)
         axes.set_yticks(range(len(labels)), labels)
         axes.set_ylim(len(labels) - 0.5, -0.5)
         axes.set_xlabel("share of 95 % intervals that hold the truth")

@@ -23,6 +23,7 @@ def campaign_html(report: CampaignReport) -> str:
         coverage=words.coverage_table(report),
         worst=words.worst_table(report.worst),
         maps=_maps(report),
+        quiet=list(filter(None, map(words.quiet, report.maps))),
         coverage_figure=trusted(coverage_figure(report, "coverage")) if report.coverage else None,
     )
 
@@ -34,10 +35,11 @@ def _maps(report: CampaignReport) -> list[tuple[str, Markup]]:
     if not report.maps[0].down:
         caption = f"{words.MAP_NOTE}, by {report.maps[0].across}; with Wilson's 95 % intervals."
         return [(caption, trusted(line_figure(report.maps, "map")))]
+    shown = [found for found in report.maps if not words.quiet(found)]
     return [
         (
             f"{words.MAP_NOTE}: {found.engine}, {found.down} against {found.across}.",
             trusted(map_figure(found, f"map{i}")),
         )
-        for i, found in enumerate(report.maps)
+        for i, found in enumerate(shown)
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table as Grid
 from rich.text import Text
 
@@ -18,7 +18,7 @@ def print_campaign(console: Console, report: CampaignReport) -> None:
     console.print(Text(words.done(report), style="bold"))
     for name, values in report.axes.items():
         console.print(Text(f"  {name}: {values}", style="dim"))
-    console.print("", Text(words.verdict(report)))
+    console.print("", *map(Text, words.verdict(report)), sep="\n")
     console.print("", _grid(words.engine_table(report), "Fits against the certified optimum"))
     for remark in words.remarks(report):
         console.print(Text(remark, style="dim"))
@@ -26,7 +26,7 @@ def print_campaign(console: Console, report: CampaignReport) -> None:
         console.print("", _grid(words.disagreement_table(report), "Engines against each other"))
     console.print("", _grid(words.coverage_table(report), "Bias and coverage"))
     for found in report.maps:
-        console.print("", _map(found))
+        console.print("", *_map(found), sep="\n")
     if report.worst:
         console.print("", _grid(words.worst_table(report.worst), "The worst cases"))
 
@@ -40,16 +40,18 @@ def _grid(table: Table, title: str) -> Grid:
     return grid
 
 
-def _map(found: Map) -> Grid:
-    title = f"{found.engine}: {words.MAP_NOTE.lower()}, % ({found.across} across"
-    title += f", {found.down} down)" if found.down else ")"
-    grid = Grid(title=Text(title), title_justify="left", header_style="bold", box=None)
+def _map(found: Map) -> list[RenderableType]:
+    """A heading and the rates; only a line where all of them are 0."""
+    over = f"{found.across} across" + (f", {found.down} down" if found.down else "")
+    if nothing := words.quiet(found):
+        return [Text(nothing)]
+    grid = Grid(header_style="bold", box=None, pad_edge=False)
     grid.add_column(Text(found.down))
     for name in found.columns:
         grid.add_column(Text(name), justify="right")
     for name, line in zip(found.rows, found.cells, strict=True):
         grid.add_row(Text(name), *map(_cell, line))
-    return grid
+    return [Text(f"{found.engine}: {words.MAP_NOTE.lower()}, % ({over})", style="italic"), grid]
 
 
 def _cell(rate: Rate) -> Text:

@@ -10,6 +10,7 @@ from pp_compare.report.campaign_record import (
     CampaignReport,
     Coverage,
     EngineRecord,
+    Map,
     Rate,
     WorstCase,
 )
@@ -31,12 +32,12 @@ COVERAGE_NOTE = (
 MAP_NOTE = "Share of fits that are off the certified optimum or failed"
 
 
-def verdict(report: CampaignReport) -> str:
+def verdict(report: CampaignReport) -> list[str]:
     """One sentence for each engine, the worst first."""
     if not report.engines:
-        return "No data set is done."
+        return ["No data set is done."]
     ranked = sorted(report.engines, key=lambda e: -_bad(e))
-    return " ".join(_sentence(engine) for engine in ranked)
+    return [_sentence(engine) for engine in ranked]
 
 
 def _bad(engine: EngineRecord) -> float:
@@ -74,7 +75,7 @@ def engine_table(report: CampaignReport) -> Table:
         "fits",
         *FINDINGS,
         "silent",
-        "digits beta / variances",
+        "mean digits beta / variances",
         "ms a fit",
     )
     rows = [
@@ -89,7 +90,7 @@ def engine_table(report: CampaignReport) -> Table:
         )
         for e in report.engines
     ]
-    return Table(columns, tuple(rows))
+    return Table(columns, tuple(rows), labels=2)
 
 
 def remarks(report: CampaignReport) -> list[str]:
@@ -109,7 +110,17 @@ def remarks(report: CampaignReport) -> list[str]:
 def disagreement_table(report: CampaignReport) -> Table:
     """How often two engines differ."""
     rows = [(d.first, d.second, shares(d.rate)) for d in report.disagreements]
-    return Table(("engine", "and", "stop at different values of the criterion"), tuple(rows))
+    return Table(
+        ("engine", "and", "stop at different values of the criterion"), tuple(rows), labels=2
+    )
+
+
+def quiet(found: Map) -> str | None:
+    """What is said of a map that has nothing to show; None where it has."""
+    if any(rate.count for line in found.cells for rate in line):
+        return None
+    over = f"{found.across} and {found.down}" if found.down else found.across
+    return f"{found.engine}: no fit off the optimum or failed anywhere over {over}."
 
 
 def coverage_table(report: CampaignReport) -> Table:
@@ -138,4 +149,4 @@ def worst_table(cases: Sequence[WorstCase]) -> Table:
         )
         for c in cases
     ]
-    return Table(columns, tuple(rows))
+    return Table(columns, tuple(rows), labels=3)
