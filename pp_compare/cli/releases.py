@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 import platform as machine
-import re
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -30,17 +27,20 @@ from pp_compare.cli.options import (
     select,
 )
 from pp_compare.deviations import load_deviations
-from pp_compare.engines.rscript import RscriptSession
-from pp_compare.engines.statsmodels import make as make_statsmodels
-from pp_compare.errors import EngineError, InputError, UnavailableError
+from pp_compare.errors import InputError
 from pp_compare.files import write_text
-from pp_compare.releases.candidate import Candidate, Effort, PythonCandidate, RCandidate
+from pp_compare.releases.candidate import Candidate, Effort
 from pp_compare.releases.check import Broken, Plan, check
-from pp_compare.releases.dialect import Dialect, PlainDialect, StatsmodelsDialect
-from pp_compare.releases.environment import Recipe, provide
+from pp_compare.releases.environment import Recipe
 from pp_compare.releases.generated import generated
+from pp_compare.releases.named import (
+    check_labels,
+    choose_dialects,
+    parse_sources,
+    python_candidates,
+    r_candidates,
+)
 from pp_compare.releases.platform import pinned, variants
-from pp_compare.releases.source import Source, parse_source
 from pp_compare.releases.store import Store, default_cache
 from pp_compare.releases.subject import Subject
 from pp_compare.report.document import to_markdown, to_page
@@ -113,8 +113,8 @@ def releases_command(
         raise InputError(f"--fail-on is {', '.join(FAIL_ON)}, not '{fail_on}'")
     folder = cache or default_cache()
     recipe = Recipe(package, tuple(companion or ()), python, _day(exclude_newer), index)
-    asked = _asked(candidates or [], recipe)
-    dialects = _dialects(package, adapter, setting)
+    asked = parse_sources(candidates or [], recipe)
+    dialects = choose_dialects(package, adapter, setting)
     if not asked and not rscript:
         raise InputError("name a version, a wheel or another candidate, or give --rscript")
     subjects = _subjects(case, method, data, formula, na, large, generate, seed)
@@ -128,26 +128,14 @@ def releases_command(
         named: list[Candidate | Broken] = []
         for source, its_recipe in asked:
             tell(f"environment of {source.label}", 0, 1)
-            named += _python_candidates(source, its_recipe, dialects, folder)
+            named += python_candidates(source, its_recipe, dialects, folder)
         for command in rscript or ():
             tell(command, 0, 1)
-            named += _r_candidates(command)
-        _check_labels(named, baseline)
+            named += r_candidates(command)
+        check_labels(named, baseline)
         report = check(named, subjects, plan, _about(), baseline=baseline, progress=tell)
     _deliver(report, fail_on, json, markdown, junit, out)
     raise typer.Exit(report.exit_status(fail_on))
-
-
-def _asked(texts: Sequence[str], recipe: Recipe) -> list[tuple[Source, Recipe]]:
-    """Sources; one typed as ``0.14.6 with numpy==2.*`` has companions of its own."""
-    found = []
-    for text in texts:
-        name, *own = re.split(r"\s+with\s+", text.strip())
-        source = parse_source(name, recipe.package)
-        label = " with ".join([source.label, *own])
-        companions = (*recipe.companions, *own)
-        found.append((replace(source, label=label), replace(recipe, companions=companions)))
-    return found
 
 
 def _day(text: str | None) -> date | None:
@@ -157,18 +145,6 @@ def _day(text: str | None) -> date | None:
         return date.fromisoformat(text)
     except ValueError:
         raise InputError(f"--exclude-newer is a day as in 2026-01-31, not '{text}'") from None
-
-
-def _dialects(package: str, adapter: Path | None, settings: list[str] | None) -> list[Dialect]:
-    wanted = [None if name == "default" else name for name in settings or ["default"]]
-    if adapter is not None:
-        if not adapter.is_file():
-            raise InputError(f"no file '{adapter}'")
-        ids = [package if name is None else f"{package}:{name}" for name in wanted]
-        return [PlainDialect(engine, adapter.resolve()) for engine in ids]
-    if package != "statsmodels":
-        raise InputError(f"--package {package} needs --adapter FILE; docs/releases.md says how")
-    return [StatsmodelsDialect(make_statsmodels(name)) for name in wanted]
 
 
 def _subjects(
@@ -197,39 +173,6 @@ def _plan(floor: list[str] | None, limit: float, folder: Path) -> Plan:
         registry=load_deviations(),
         store=Store(folder / "results"),
     )
-
-
-def _python_candidates(
-    source: Source, recipe: Recipe, dialects: Sequence[Dialect], folder: Path
-) -> Iterator[Candidate | Broken]:
-    try:
-        environment = provide(source, recipe, folder)
-    except EngineError as error:
-        yield from (Broken(source.label, dialect.engine, str(error)) for dialect in dialects)
-    else:
-        yield from (PythonCandidate(source.label, d, environment) for d in dialects)
-
-
-def _r_candidates(text: str) -> Iterator[Candidate | Broken]:
-    command = tuple(shlex.split(text))
-    try:
-        about = RscriptSession(command).about()
-    except (EngineError, UnavailableError) as error:
-        yield from (Broken(text, engine, str(error)) for engine in PARITY_REFERENCES)
-        return
-    for engine in PARITY_REFERENCES:
-        label = f"{about['versions'][engine]} (R {about['versions']['R']})"
-        yield RCandidate(label, engine, command, about)
-
-
-def _check_labels(named: Sequence[Candidate | Broken], baseline: str | None) -> None:
-    names = [(candidate.engine, candidate.label) for candidate in named]
-    twice = next((label for engine, label in names if names.count((engine, label)) > 1), None)
-    if twice:
-        raise InputError(f"two candidates are called '{twice}'; there is nothing to tell them by")
-    labels = list(dict.fromkeys(label for _, label in names))
-    if baseline is not None and baseline not in labels:
-        raise InputError(f"--baseline is one of {', '.join(labels)}, not '{baseline}'")
 
 
 def _about() -> dict[str, str]:

@@ -1,0 +1,116 @@
+"""What was named on a command line becomes candidates."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from pp_compare.audit import PARITY_REFERENCES
+from pp_compare.engines.rscript import RscriptSession
+from pp_compare.engines.statsmodels import make as make_statsmodels
+from pp_compare.errors import EngineError, InputError, UnavailableError
+from pp_compare.releases.candidate import Candidate, PythonCandidate, RCandidate
+from pp_compare.releases.check import Broken
+from pp_compare.releases.dialect import Dialect, PlainDialect, StatsmodelsDialect
+from pp_compare.releases.environment import Recipe, provide
+from pp_compare.releases.source import Source, parse_source
+
+
+def parse_sources(texts: Sequence[str], recipe: Recipe) -> list[tuple[Source, Recipe]]:
+    """Sources; one typed as ``0.14.6 with numpy==2.*`` has companions of its own.
+
+    Raises
+    ------
+    InputError
+        For what is no candidate.
+    """
+    found = []
+    for text in texts:
+        name, *own = re.split(r"\s+with\s+", text.strip())
+        source = parse_source(name, recipe.package)
+        label = " with ".join([source.label, *own])
+        companions = tuple(map(_requirement, (*recipe.companions, *own)))
+        found.append((replace(source, label=label), replace(recipe, companions=companions)))
+    return found
+
+
+def _requirement(text: str) -> str:
+    """A requirement and nothing else: it becomes an argument of the installer."""
+    try:
+        return str(Requirement(text))
+    except InvalidRequirement:
+        raise InputError(f"'{text}' is no requirement such as numpy==2.*") from None
+
+
+def choose_dialects(
+    package: str, adapter: Path | None, settings: list[str] | None
+) -> list[Dialect]:
+    """How to ask: one dialect a setting, ``default`` being none.
+
+    Parameters
+    ----------
+    package : str
+    adapter : Path or None
+        For a package other than statsmodels.
+    settings : list of str or None
+
+    Raises
+    ------
+    InputError
+        For a setting, a package or an adapter that there is not.
+    """
+    wanted = [None if name == "default" else name for name in settings or ["default"]]
+    if adapter is not None:
+        if not adapter.is_file():
+            raise InputError(f"no file '{adapter}'")
+        ids = [package if name is None else f"{package}:{name}" for name in wanted]
+        return [PlainDialect(engine, adapter.resolve()) for engine in ids]
+    if package != "statsmodels":
+        raise InputError(f"--package {package} needs --adapter FILE; docs/releases.md says how")
+    return [StatsmodelsDialect(make_statsmodels(name)) for name in wanted]
+
+
+def python_candidates(
+    source: Source, recipe: Recipe, dialects: Sequence[Dialect], folder: Path
+) -> Iterator[Candidate | Broken]:
+    """One candidate a dialect; broken ones where there is no environment for them."""
+    try:
+        environment = provide(source, recipe, folder)
+    except EngineError as error:
+        yield from (Broken(source.label, dialect.engine, str(error)) for dialect in dialects)
+    else:
+        yield from (PythonCandidate(source.label, d, environment) for d in dialects)
+
+
+def r_candidates(text: str) -> Iterator[Candidate | Broken]:
+    """lme4 and nlme in the R that a command starts; broken ones where it starts none."""
+    command = tuple(shlex.split(text))
+    try:
+        about = RscriptSession(command).about()
+    except (EngineError, UnavailableError) as error:
+        yield from (Broken(text, engine, str(error)) for engine in PARITY_REFERENCES)
+        return
+    for engine in PARITY_REFERENCES:
+        label = f"{about['versions'][engine]} (R {about['versions']['R']})"
+        yield RCandidate(label, engine, command, about)
+
+
+def check_labels(named: Sequence[Candidate | Broken], baseline: str | None) -> None:
+    """Refuse candidates that cannot be told apart, and a baseline that is none of them.
+
+    Raises
+    ------
+    InputError
+    """
+    names = [(candidate.engine, candidate.label) for candidate in named]
+    twice = next((label for engine, label in names if names.count((engine, label)) > 1), None)
+    if twice:
+        raise InputError(f"two candidates are called '{twice}'; there is nothing to tell them by")
+    labels = list(dict.fromkeys(label for _, label in names))
+    if baseline is not None and baseline not in labels:
+        raise InputError(f"--baseline is one of {', '.join(labels)}, not '{baseline}'")
