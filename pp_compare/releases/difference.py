@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from pp_compare.model import Fit
 from pp_compare.releases.noise import FACTOR, Noise, distance, warnings_of
 from pp_compare.report.digest import kind_of
@@ -105,11 +107,16 @@ class _Pair:
         self.distances = {n: distance(self.before, self.after, n) for n in names}
         same = self.before.status == self.after.status
         self.identical = same and not any(self.distances.values())
-        self.moved = {
-            name
-            for name, size in self.distances.items()
-            if size > FACTOR * noise.spread.get(name, 0)
-        }
+        self.moved = {name for name, size in self.distances.items() if size > self._floor(name)}
+
+    def _floor(self, name: str) -> float:
+        """What a quantity moves by where nothing changed: noise, or the last bit of its largest."""
+        quantity = self.before.quantities.get(name)
+        if quantity is None:
+            return 0.0
+        finite = quantity.values[np.isfinite(quantity.values)]
+        last_bit = np.finfo(float).eps * float(np.max(np.abs(finite), initial=0.0))
+        return FACTOR * max(self.noise.spread.get(name, 0.0), last_bit)
 
     def changes(self) -> Iterator[_Seen]:
         """Of every kind."""

@@ -94,6 +94,12 @@ def test_nothing_changes_within_the_noise() -> None:
     assert changes(case(GOOD), case(OFF), Noise(spread={"beta": 0.001})) != []
 
 
+def test_the_last_bit_is_no_change() -> None:
+    beside = fit({**TRUE, "beta": np.nextafter(2.0, 3.0)})
+    found = difference(candidate(case(GOOD)), candidate(case(beside)), {})
+    assert (found.changes, found.identical, found.noise) == ((), 0, 1)
+
+
 def test_a_small_move_is_told_last() -> None:
     moved = fit({**TRUE, "beta": 2.0 + 1e-9})
     assert changes(case(GOOD), case(moved)) == [("moved", "changed", "beta")]
