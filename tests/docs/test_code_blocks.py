@@ -1,23 +1,27 @@
 """The code blocks of the documentation run, page by page, and print what the page shows.
 
-A ``python`` block is executed, the blocks of a page one after the other in one folder. Of a
-``console`` block each line that begins with ``$`` is run without a shell, and what it prints is
-compared with the lines below: ``...`` stands for anything, as in doctest.
+A ``python`` block is executed, the blocks of a page one after the other in one folder; one with a
+title is written to a file of that name. Of a ``console`` block each line that begins with ``$`` is
+run without a shell, and what it prints is compared with the lines below: ``...`` stands for
+anything, as in doctest.
 """
 
 from __future__ import annotations
 
 import doctest
 import os
+import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sybil import Document, Example, Sybil
+from sybil import Document, Example, Region, Sybil
 from sybil.example import SybilFailure
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser
+from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
 
 DOCS = Path(__file__).parents[2] / "docs"
 RUN = ("tutorial", "how-to", "explanation")
@@ -28,6 +32,7 @@ PAGES = sorted(
     if "```python" in path.read_text() or "```console" in path.read_text()
 )
 QUICK = {"how-to/compare-your-numbers.md", "explanation/partial-pooling.md"}
+TITLED = RawFencedCodeBlockLexer(re.compile(r'python title="(?P<name>\w+\.py)"$\n', re.MULTILINE))
 SHOWN = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -55,8 +60,19 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
     )
 
 
+def file_blocks(document: Document) -> Iterator[Region]:
+    """Blocks that are a file."""
+    for region in TITLED(document):
+        region.parsed, region.evaluator = region.lexemes, write_file
+        yield region
+
+
+def write_file(example: Example) -> None:
+    Path(example.parsed["name"]).write_text(str(example.parsed["source"]))
+
+
 def run_page(path: Path) -> None:
-    parsers = [PythonCodeBlockParser(), CodeBlockParser("console", run_console)]
+    parsers = [file_blocks, PythonCodeBlockParser(), CodeBlockParser("console", run_console)]
     document: Document = Sybil(parsers, path=str(path.parent)).parse(path)
     examples = list(document.examples())
     assert examples
