@@ -24,7 +24,7 @@ BAD = {
     ),
     "setting": (["0.14.6", "--setting", "magic"], "no setting 'magic'"),
     "case": (["0.14.6", "--case", "nothing"], "no case 'nothing'"),
-    "count": (["0.14.6", "--generated", "-1"], "--generated is a number from 0"),
+    "count": (["0.14.6", "--case", "Rail", "--generated", "-1"], "--generated is a number from 0"),
     "companion": (["0.14.6", "--with", "--index-url=x"], "is no requirement"),
     "its companion": (["0.14.6 with numpy 2"], "'numpy 2' is no requirement"),
     "package": (["1.0", "--package", "toy"], "--package toy needs --adapter FILE"),
