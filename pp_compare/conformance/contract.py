@@ -289,7 +289,7 @@ def _pickles(adapter: Adapter) -> Iterator[str]:
 def _versions(adapter: Adapter) -> Iterator[str]:
     package = adapter.engine.name.partition(":")[0]
     for design, fit in adapter.answers:
-        if package not in fit.versions:
+        if package.lower() not in map(str.lower, fit.versions):
             known = ", ".join(fit.versions) or "nothing"
             yield (
                 f"{_title(design)}: versions tells of {known}, not of '{package}'; "
