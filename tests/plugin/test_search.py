@@ -10,6 +10,7 @@ import pytest
 from pp_compare.conformance.search import KINDS, smallest_failure
 from pp_compare.conformance.test_search import KINDS as LISTED
 from pp_compare.conformance.trial import Trial
+from pp_compare.conformance.wording import SHOWN_ROWS
 
 
 @pytest.fixture
@@ -45,7 +46,7 @@ def test_weights_for_equal_sizes_are_found_out_by_a_small_unbalanced_data_set(
     found = smallest_failure(trial, "cluster-level", tries=50)
     assert found is not None
     frame = found.model.frame
-    assert len(frame) <= 20
+    assert len(frame) <= SHOWN_ROWS  # so that a failure shows them all
     assert frame[found.model.design.spec.groups[0]].value_counts().nunique() > 1
     text = found.run().text
     assert "henderson: " in text
