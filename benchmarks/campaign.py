@@ -191,13 +191,10 @@ def _pandas2ri() -> Callable[[Sample], object]:
         m = lme4.lmer(ro.Formula("y ~ w + (1 | g)"), data=data)
         of_r = nlme.lme(ro.Formula("y ~ w"), data=data, random=ro.Formula("~ 1 | g"))
         found = []
-        for model, package in ((m, lme4), (of_r, nlme)):
-            with localconverter(ro.default_converter + pandas2ri.converter):
-                cov = np.asarray(base.as_matrix(stats.vcov(model)))
-                beta = np.asarray(package.fixef(model))
-                loglik = np.asarray(stats.logLik(model))
-            found.append((beta, np.sqrt(np.diag(cov)), stats.sigma(model)[0], loglik))
-            found.append(package.VarCorr(model))
+        for model in (m, of_r):
+            cov = np.asarray(base.as_matrix(stats.vcov(model)))
+            found.append((np.asarray(nlme.fixef(model)), np.sqrt(np.diag(cov))))
+            found.append((stats.sigma(model)[0], stats.logLik(model)[0], nlme.VarCorr(model)))
         return found
 
     return fit

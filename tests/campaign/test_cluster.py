@@ -35,7 +35,7 @@ def address() -> Iterator[str]:
 @pytest.mark.needs_r
 def test_two_workers_give_the_rows_of_a_serial_run(address: str, tmp_path: Path) -> None:
     plan = from_document(
-        {"engines": ["lme4", "nlme", "statsmodels"], "replications": 20, "grid": GRID}
+        {"engines": ["lme4", "nlme", "statsmodels"], "replications": 6, "grid": GRID}
     )
     run_campaign(plan, tmp_path / "dask", DaskFleet(plan, address), part=5)
     run_campaign(plan, tmp_path / "serial", LocalFleet(plan), part=40)
