@@ -166,34 +166,26 @@ class _Pair:
         """A quantity that moved: into agreement with the truth, out of it, or neither."""
         truth = [_truth(case) for case in self.cases]
         for name in sorted(self.moved):
-            kind = kind_of(name)
-            if any(name not in lines for lines in truth):
-                yield self._gone(name)
-                continue
-            one, two = (lines[name] for lines in truth)
-            words = one.text, two.text
-            lost = one.digits - two.digits
-            if one.wrong != two.wrong:
-                yield self._change(
-                    "value", "worse" if two.wrong else "better", kind, words, abs(lost)
-                )
-            elif one.wrong and abs(lost) >= LOST_DIGIT:
-                yield self._change(
-                    "value", "worse" if lost > 0 else "better", kind, words, abs(lost)
-                )
+            there = name in self.before.quantities, name in self.after.quantities
+            if not all(there):
+                direction: Direction = "worse" if there[0] else "better"
+                words = ["given" if given else "not given" for given in there]
+                yield self._change("value", direction, kind_of(name), words, math.inf)
+            elif all(name in lines for lines in truth):
+                yield self._value(name, *(lines[name] for lines in truth))
             else:
-                yield self._change("moved", "changed", kind, words, self._relative(name))
+                first = [f"{fit[name].flat[0]:.10g}" for fit in (self.before, self.after)]
+                yield self._change("moved", "changed", kind_of(name), first, self._relative(name))
 
-    def _gone(self, name: str) -> _Seen:
-        """A quantity without a truth, or that one of the two does not give."""
-        there = [name in fit.quantities for fit in (self.before, self.after)]
-        if all(there):
-            values = [fit[name].ravel() for fit in (self.before, self.after)]
-            words = [f"{value[0]:.10g}" for value in values]
-            return self._change("moved", "changed", kind_of(name), words, self._relative(name))
-        direction: Direction = "worse" if there[0] else "better"
-        words = ["given" if given else "not given" for given in there]
-        return self._change("value", direction, kind_of(name), words, math.inf)
+    def _value(self, name: str, one: _Truth, two: _Truth) -> _Seen:
+        kind, words, lost = kind_of(name), (one.text, two.text), one.digits - two.digits
+        if one.wrong != two.wrong:
+            direction: Direction = "worse" if two.wrong else "better"
+        elif one.wrong and abs(lost) >= LOST_DIGIT:
+            direction = "worse" if lost > 0 else "better"
+        else:
+            return self._change("moved", "changed", kind, words, self._relative(name))
+        return self._change("value", direction, kind, words, abs(lost))
 
     def _relative(self, name: str) -> float:
         scale = float(abs(self.before[name]).max())

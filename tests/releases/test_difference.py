@@ -159,7 +159,9 @@ def test_a_warning_that_falls_silent_at_wrong_numbers_is_worse() -> None:
 
 
 def test_a_quantity_that_is_no_longer_given_is_worse() -> None:
-    assert changes(case(GOOD), case(fit({"beta": 2.0}))) == [("value", "worse", "sigma")]
+    silent = case(fit({"beta": 2.0}), [line("sigma", float("nan"), "fail", cause="failure")])
+    assert changes(case(GOOD), silent) == [("value", "worse", "sigma")]
+    assert changes(silent, case(GOOD)) == [("value", "better", "sigma")]
 
 
 def test_an_identity_that_breaks_is_worse() -> None:
