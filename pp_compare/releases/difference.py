@@ -209,12 +209,15 @@ class _Pair:
             yield self._change("deviation", "worse" if name in two else "better", name, words)
 
     def _flag(self) -> Iterator[_Seen]:
-        """Better where the flag tells the truth of the numbers afterwards, worse where it lies."""
+        """At the same bits, better where it then tells the truth of the numbers, else worse."""
         flags = self.before.converged, self.after.converged
         if flags[0] == flags[1] or self.noise.flag:
             return
         wrong = _stopped_short(self.cases[1])
         direction: Direction = "better" if flags[1] != wrong else "worse"
+        if not self.identical:
+            # The search itself took another way, and by how little is no matter to its last step.
+            direction = "changed"
         state = "at numbers that are off" if wrong else "at the optimum"
         words = [f"converged={flag}" for flag in flags]
         yield self._change("flag", direction, f"{words[1]} {state}", words)
@@ -225,7 +228,7 @@ class _Pair:
             before, after = one.get(text), two.get(text)
             if before == after:
                 continue
-            silent = before and not after and _stopped_short(self.cases[1])
+            silent = before and not after and self.identical and _stopped_short(self.cases[1])
             words = [name or "not given" for name in (before, after)]
             yield self._change("warning", "worse" if silent else "changed", _shortened(text), words)
 

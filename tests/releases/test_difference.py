@@ -143,6 +143,12 @@ def test_a_flag_is_better_where_it_tells_the_truth(
     assert changes(one, two, Noise(flag=True)) == []
 
 
+def test_a_flag_at_other_numbers_is_a_change_and_no_more() -> None:
+    beside = fit({**TRUE, "beta": np.nextafter(2.0, 3.0)}, converged=False)
+    ((kind, way, _),) = changes(case(GOOD), case(beside))
+    assert (kind, way) == ("flag", "changed")
+
+
 def test_warnings_are_told_by_their_text_without_its_numbers() -> None:
     one = replace(GOOD, messages=("UserWarning: singular at 1.5e-3",))
     two = replace(GOOD, messages=("SingularMatrixWarning: singular at 2",))
