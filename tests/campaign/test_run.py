@@ -22,7 +22,7 @@ from pp_compare.errors import InputError
 
 ENGINE = "tests.campaign.engines:sound"
 PLAN = from_document(
-    {"engines": [ENGINE], "replications": 200, "grid": {"clusters": 4, "rows": 3, "icc": [0, 0.5]}}
+    {"engines": [ENGINE], "replications": 40, "grid": {"clusters": 4, "rows": 3, "icc": [0, 0.5]}}
 )
 SCRIPT = """
 import json, sys
@@ -32,7 +32,7 @@ from pp_compare.campaign.plan import from_document
 from pp_compare.campaign.run import run_campaign
 plan = from_document(json.loads(sys.argv[1]))
 say = lambda progress: print(progress.done, flush=True)
-run_campaign(plan, Path(sys.argv[2]), LocalFleet(plan), part=25, report=say)
+run_campaign(plan, Path(sys.argv[2]), LocalFleet(plan), part=5, report=say)
 """
 
 
@@ -48,13 +48,13 @@ def test_a_killed_run_resumes(tmp_path: Path) -> None:
     command = [sys.executable, "-c", SCRIPT, json.dumps(to_document(PLAN)), str(tmp_path / "a")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment()) as process:
         assert process.stdout is not None
-        reported = next(int(line) for line in process.stdout if int(line) >= 50)
+        reported = next(int(line) for line in process.stdout if int(line) >= 10)
         os.kill(process.pid, signal.SIGKILL)
     kept = store.finished(tmp_path / "a" / "rows")
     assert sum(stop - start for start, stop in kept) >= reported
     assert len(rows(tmp_path / "a")) < 2 * PLAN.size
     written = {path: path.stat().st_mtime_ns for path in (tmp_path / "a" / "rows").iterdir()}
-    done = run_campaign(PLAN, tmp_path / "a", LocalFleet(PLAN, 2), part=60)
+    done = run_campaign(PLAN, tmp_path / "a", LocalFleet(PLAN, 2), part=12)
     assert done.done == PLAN.size
     assert all(path.stat().st_mtime_ns == when for path, when in written.items())
     run_campaign(PLAN, tmp_path / "b", LocalFleet(PLAN), part=400)
