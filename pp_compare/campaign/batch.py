@@ -14,13 +14,10 @@ from typing import Any
 import numpy as np
 
 from pp_compare.design import Design
-from pp_compare.engines import Engine, mixedlm
+from pp_compare.engines import Engine
 from pp_compare.engines._r import Answer, REngine, Request, ask, read_fit
-from pp_compare.engines.statsmodels import Layout, StatsmodelsEngine, layout, request
-from pp_compare.engines.statsmodels import read_fit as read_fit_of_statsmodels
 from pp_compare.errors import EngineError
 from pp_compare.model import Fit
-from pp_compare.variables import Variable
 
 _BATCH = {"pp_fit_lme4": "pp_batch_lme4", "pp_fit_nlme": "pp_batch_nlme"}
 
@@ -47,9 +44,12 @@ def fit_batch(
     if isinstance(engine, REngine):
         alike = groupby(designs, key=_kind)
         return [fit for _, group in alike for fit in _fit_in_r(engine, list(group), fixed_design)]
-    if isinstance(engine, StatsmodelsEngine):
+    if type(engine).__module__ == "pp_compare.engines.statsmodels":
+        # Seconds to load, and a process for other engines needs none of it.
+        from pp_compare.campaign.mixedlm_batch import fit_in_statsmodels  # noqa: PLC0415
+
         alike = groupby(designs, key=_kind)
-        return [fit for _, group in alike for fit in _fit_in_statsmodels(engine, list(group))]
+        return [fit for _, group in alike for fit in fit_in_statsmodels(engine, list(group))]
     return [engine.fit(design) for design in designs]
 
 
@@ -94,44 +94,6 @@ def _unpack(packed: Answer) -> Iterator[Answer]:
         answer["messages"] = list(islice(messages, int(count)))
         answer["versions"] = packed["versions"]
         yield answer
-
-
-def _fit_in_statsmodels(engine: StatsmodelsEngine, designs: list[Design]) -> list[Fit]:
-    """One request, written once; the data go in without a detour by a table."""
-    plan = layout(designs[0])
-    if isinstance(plan, str) or len(designs[0].group_levels) > 1:
-        # How several grouping factors lie within each other may differ from data set to data set.
-        return [engine.fit(design) for design in designs]
-    asked = request(designs[0], plan, engine.steps)
-    fits = []
-    for design in designs:
-        answer = mixedlm.fit({**asked, "columns": _columns(design, plan.group)})
-        own = _same_layout(plan, designs[0], design)
-        fits.append(
-            read_fit_of_statsmodels(engine.name, engine.steps, design, own, answer, mixedlm.about())
-        )
-    return fits
-
-
-def _same_layout(plan: Layout, first: Design, design: Design) -> Layout:
-    """The layout of the first design, with the blocks of another of its kind."""
-    own = dict(zip(map(id, first.blocks), design.blocks, strict=True))
-    correlated = None if plan.correlated is None else own[id(plan.correlated)]
-    return Layout(plan.group, correlated, tuple(own[id(block)] for block in plan.independent))
-
-
-def _columns(design: Design, group: str) -> dict[str, Any]:
-    """The columns that MixedLM reads, in the form of `pp_compare.engines.mixedlm.frame`."""
-    found: dict[str, Any] = {v.alias: _column(v) for v in design.variables.values()}
-    block = design.blocks[0]
-    found[group] = {"codes": block.codes, "levels": list(block.levels), "plain": True}
-    return found
-
-
-def _column(variable: Variable) -> dict[str, Any]:
-    if variable.levels is None:
-        return {"values": variable.values}
-    return {"codes": variable.values, "levels": list(variable.levels)}
 
 
 _LOGICAL = ("converged", "singular")
