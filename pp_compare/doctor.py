@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
+from pp_compare.audit import DEFAULT_ENGINES
+from pp_compare.engines import engine_names
 from pp_compare.engines.worker import Workers
 from pp_compare.errors import PPCompareError
 
@@ -18,11 +20,12 @@ START_LIMIT = 60.0
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing looked at."""
+    """One thing looked at; one that is not `needed` may be missing."""
 
     subject: str
     ok: bool
     text: str
+    needed: bool = True
 
 
 def diagnose() -> list[Finding]:
@@ -55,10 +58,12 @@ def _rscript() -> Finding:
 
 
 def _engines() -> Iterator[Finding]:
-    for name in ("lme4", "nlme", "statsmodels", "certified"):
+    others = (n for n in engine_names() if n not in (*DEFAULT_ENGINES, "recorded"))
+    for name in (*DEFAULT_ENGINES, *others):
+        needed = name in DEFAULT_ENGINES
         with Workers(START_LIMIT) as workers:
             try:
                 workers.make(name)
-                yield Finding(f"engine {name}", True, "starts")
+                yield Finding(f"engine {name}", True, "starts", needed)
             except PPCompareError as error:
-                yield Finding(f"engine {name}", False, str(error))
+                yield Finding(f"engine {name}", False, str(error), needed)

@@ -6,7 +6,7 @@ import typer
 
 from pp_compare.cli.app import UNAVAILABLE, app
 from pp_compare.cli.console import escape, stdout
-from pp_compare.doctor import diagnose
+from pp_compare.doctor import Finding, diagnose
 
 
 @app.command("doctor")
@@ -15,6 +15,13 @@ def doctor_command() -> None:
     console = stdout()
     findings = diagnose()
     for finding in findings:
-        mark = "[green]ok[/]     " if finding.ok else "[red]missing[/]"
+        mark = _mark(finding)
         console.print(f"{mark} {escape(finding.subject)}: {escape(finding.text)}")
-    raise typer.Exit(0 if all(finding.ok for finding in findings) else UNAVAILABLE)
+    missing = any(finding.needed and not finding.ok for finding in findings)
+    raise typer.Exit(UNAVAILABLE if missing else 0)
+
+
+def _mark(finding: Finding) -> str:
+    if finding.ok:
+        return "[green]ok[/]      "
+    return "[red]missing[/] " if finding.needed else "[dim]optional[/]"
