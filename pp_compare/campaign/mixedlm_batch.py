@@ -20,7 +20,7 @@ def fit_in_statsmodels(engine: Any, designs: list[Design]) -> list[Fit]:
     asked = request(designs[0], plan, engine.steps)
     fits = []
     for design in designs:
-        answer = mixedlm.fit({**asked, "columns": _columns(design, plan.group)})
+        answer = mixedlm.fit({**asked, "predictions": False, "columns": _columns(design, plan.group)})
         own = _same_layout(plan, designs[0], design)
         fits.append(read_fit(engine.name, engine.steps, design, own, answer, mixedlm.about()))
     return fits

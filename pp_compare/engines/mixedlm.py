@@ -5,8 +5,8 @@ release, one that has statsmodels and nothing of ours (`pp_compare.releases`). I
 Python and the pandas of old releases.
 
 A request describes one model: ``formula``, ``columns`` (by name, see `frame`), ``groups``,
-``re_formula``, ``vc_formula``, ``reml``, and ``steps``, the keyword arguments of one or more calls
-of ``fit``, each from where the last one stopped.
+``re_formula``, ``vc_formula``, ``reml``, ``steps``, the keyword arguments of one or more calls
+of ``fit``, each from where the last one stopped; ``predictions``, if False, leaves them out.
 """
 
 from __future__ import annotations
@@ -60,10 +60,11 @@ def _fit(request: Request) -> Answer:
         begin = None if result is None else _stopping_point(result)
         result = model.fit(reml=request["reml"], start_params=begin, **step)
     answer = {"converged": bool(result.converged), "problem": "", **_estimates(model, result)}
-    try:
-        answer.update(_predictions(model, result))
-    except (ValueError, np.linalg.LinAlgError) as error:
-        answer["problem"] = f"no predictions: {type(error).__name__}: {error}"
+    if request.get("predictions", True):
+        try:
+            answer.update(_predictions(model, result))
+        except (ValueError, np.linalg.LinAlgError) as error:
+            answer["problem"] = f"no predictions: {type(error).__name__}: {error}"
     answer["seconds"] = time.perf_counter() - start
     return answer
 
