@@ -19,10 +19,10 @@ QUIET = settings(
 R = pytest.mark.needs_r
 SLOW = pytest.mark.slow
 # Hypothesis repeats itself now and then; what counts is how many different data sets were compared.
-# The fits of test_ols_identity are held against the optimum too: about 1,000 in the short runs.
+# The fits of test_ols_identity are held against the optimum too.
 RUNS = [
-    pytest.param("lme4", 160, 100, marks=R),
-    pytest.param("nlme", 160, 100, marks=R),
+    pytest.param("lme4", 100, 60, marks=R),
+    pytest.param("nlme", 100, 60, marks=R),
     ("statsmodels", 20, 12),
     pytest.param("lme4", 5_000, 3_000, marks=[R, SLOW]),
     pytest.param("nlme", 5_000, 3_000, marks=[R, SLOW]),
@@ -56,14 +56,14 @@ def test_no_engine_is_better_than_the_best_of_the_search(strategy, engine: str) 
     compared = []
 
     @seed(1977)
-    @settings(QUIET, max_examples=12)
+    @settings(QUIET, max_examples=7)
     @given(strategy())
     def check(example: Example) -> None:
         design = build_design(*example)
         compared.append(deviance_above_optimum(design, make_engine(engine).fit(design)))
 
     check()
-    assert sum(above is not None for above in compared) >= 5
+    assert sum(above is not None for above in compared) >= 3
 
 
 def deviance_above_optimum(design: Design, fit: Fit) -> float | None:
