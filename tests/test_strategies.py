@@ -119,8 +119,8 @@ def sizes(example: Example) -> np.ndarray:
     [
         ("random_intercept_cluster_level", 3, "y ~ 1 + (1|g)"),
         ("random_slopes", 5, "y ~ x + (x|g)"),
-        ("nested", 4, "y ~ 1 + (1|a/b)"),
-        ("crossed", 4, "y ~ 1 + (1|a) + (1|b)"),
+        pytest.param("nested", 4, "y ~ 1 + (1|a/b)", marks=pytest.mark.slow),
+        pytest.param("crossed", 4, "y ~ 1 + (1|a) + (1|b)", marks=pytest.mark.slow),
     ],
 )
 def test_anything_shrinks_to_the_smallest_model(name: str, rows: int, formula: str):

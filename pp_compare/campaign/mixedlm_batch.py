@@ -17,10 +17,10 @@ def fit_in_statsmodels(engine: Any, designs: list[Design]) -> list[Fit]:
     if isinstance(plan, str) or len(designs[0].group_levels) > 1:
         # How several grouping factors lie within each other may differ from data set to data set.
         return [engine.fit(design) for design in designs]
-    asked = request(designs[0], plan, engine.steps)
+    asked = {**request(designs[0], plan, engine.steps), "predictions": False}
     fits = []
     for design in designs:
-        answer = mixedlm.fit({**asked, "predictions": False, "columns": _columns(design, plan.group)})
+        answer = mixedlm.fit({**asked, "columns": _columns(design, plan.group)})
         own = _same_layout(plan, designs[0], design)
         fits.append(read_fit(engine.name, engine.steps, design, own, answer, mixedlm.about()))
     return fits

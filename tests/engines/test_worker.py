@@ -47,7 +47,7 @@ def test_a_process_that_dies_between_fits_costs_none(workers: Workers) -> None:
 
 
 def test_an_unknown_engine_is_bad_input_with_the_known_ones(workers: Workers) -> None:
-    with pytest.raises(InputError, match="no engine .lm5.; there are: .*certified.*lme4"):
+    with pytest.raises(InputError, match=r"no engine 'lm5'; there are: .*certified.*lme4"):
         workers.make("lm5")
 
 
