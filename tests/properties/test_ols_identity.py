@@ -16,8 +16,8 @@ from pp_compare.strategies import Example, Ranges, random_intercept_cluster_leve
 from tests.properties.test_truth import deviance_above_optimum
 
 R = pytest.mark.needs_r
-# Hypothesis repeats an example now and then, and an engine may fail on one: 200 others stay. MixedLM
-# is slow, so it gets smaller data in the short run; every kind of trouble is there in them too.
+# Hypothesis repeats an example now and then, and an engine may fail on one: 200 others stay.
+# MixedLM is slow: it gets smaller data in the short run, with every kind of trouble in them too.
 RUNS = [
     pytest.param("lme4", Ranges(), 260, 200, marks=R, id="lme4-short"),
     pytest.param("nlme", Ranges(), 260, 200, marks=R, id="nlme-short"),
