@@ -109,6 +109,11 @@ class Design:
         """Level of each row in each grouping factor, by name; each of shape (n,)."""
         return {block.group: block.codes for block in self.blocks}
 
+    def group_means(self, group: str, values: np.ndarray) -> np.ndarray:
+        """Mean of `values`, shape (n,), over the rows of each level of a grouping factor, (m,)."""
+        codes = self.group_codes[group]
+        return np.asarray(np.bincount(codes, values) / np.bincount(codes))
+
     def random_labels(self, group: str) -> tuple[str, ...]:
         """Labels of all random effects of a grouping factor, over its terms."""
         return tuple(x for block in self.blocks if block.group == group for x in block.labels)

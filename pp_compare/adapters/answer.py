@@ -32,6 +32,14 @@ def require(engine: str, distribution: str) -> None:
         ) from None
 
 
+def correlated(design: Design) -> str | None:
+    """Why an engine with independent random effects alone cannot fit; None where it can."""
+    wide = next((block for block in design.blocks if len(block.columns) > 1), None)
+    if wide is None:
+        return None
+    return f"its random effects are independent; those of '{wide.group}' are correlated"
+
+
 def answered(
     engine: str,
     ask: Callable[[], Mapping[str, Any]],
@@ -132,11 +140,7 @@ def _per_group(design: Design, kind: str, blocks: Sequence[np.ndarray]) -> list[
 def _fitted(design: Design, fitted: np.ndarray) -> list[Quantity]:
     rows = tuple(str(i + 1) for i in range(design.n_obs))
     means = [
-        Quantity(
-            f"cluster_mean[{group}]",
-            np.bincount(codes, fitted) / np.bincount(codes),
-            design.group_levels[group],
-        )
-        for group, codes in design.group_codes.items()
+        Quantity(f"cluster_mean[{group}]", design.group_means(group, fitted), levels)
+        for group, levels in design.group_levels.items()
     ]
     return [Quantity("fitted", fitted, rows), *means]

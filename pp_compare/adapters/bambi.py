@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
 
-from pp_compare.adapters.answer import answered, quantities, require
+from pp_compare.adapters.answer import answered, correlated, quantities, require
 from pp_compare.design import Block, Design
 from pp_compare.engines import Engine
 from pp_compare.engines.formulas import bar, fixed_formula, group_alias, grouped_frame
@@ -49,10 +49,7 @@ class BambiEngine:
 
     def unsupported(self, design: Design) -> str | None:
         """Correlated random effects: in Bambi those of one term are independent."""
-        wide = next((block for block in design.blocks if len(block.columns) > 1), None)
-        if wide is not None:
-            return f"its random effects are independent; those of '{wide.group}' are correlated"
-        return None
+        return correlated(design)
 
     def fit(self, design: Design) -> Fit:
         """Build the model, and search for the mode."""

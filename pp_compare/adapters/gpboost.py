@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from pp_compare.adapters.answer import answered, quantities, require
+from pp_compare.adapters.answer import answered, correlated, quantities, require
 from pp_compare.design import Block, Design
 from pp_compare.engines import Engine
 from pp_compare.errors import InputError
@@ -59,10 +59,7 @@ class GpboostEngine:
         """REML, and correlated random effects."""
         if design.spec.method == "REML":
             return "GPBoost maximises the likelihood; it has no restricted likelihood"
-        wide = next((block for block in design.blocks if len(block.columns) > 1), None)
-        if wide is not None:
-            return f"its random effects are independent; those of '{wide.group}' are correlated"
-        return None
+        return correlated(design)
 
     def fit(self, design: Design) -> Fit:
         """Fit by ``GPModel.fit``."""

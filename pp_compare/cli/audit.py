@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from pp_compare.audit import DEFAULT_ENGINES, Selection, audit
+from pp_compare.audit import DEFAULT_ENGINES, audit
 from pp_compare.cli.app import app
 from pp_compare.cli.console import progress_bar, stdout
 from pp_compare.cli.options import (
@@ -20,7 +20,7 @@ from pp_compare.cli.options import (
     Formula,
     Methods,
     Na,
-    design_of,
+    designs_of,
     na_policy,
     parse_methods,
     select,
@@ -72,15 +72,11 @@ def audit_command(
             command=shlex.join(["pp-compare", *sys.argv[1:]]),
             progress=lambda title: progress.update(task, advance=1, title=title),
         )
-    chosen: dict[tuple[str, str], Selection] = {(s.case, s.method): s for s in selections}
-    _deliver(report, out, json, lambda c: design_of(chosen[c.case, c.method], policy))
+    designs = designs_of(selections, policy)
+    _deliver(report, out, json, designs)
     if bundle is not None:
         for failing in (c for c in report.cases if c.failing):
-            write_bundle(
-                bundle / failing.file_name,
-                design_of(chosen[failing.case, failing.method], policy),
-                failing,
-            )
+            write_bundle(bundle / failing.file_name, designs(failing), failing)
     raise typer.Exit(report.exit_status)
 
 

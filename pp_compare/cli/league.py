@@ -9,10 +9,9 @@ from typing import Annotated
 
 import typer
 
-from pp_compare.audit import Selection
 from pp_compare.cli.app import app
 from pp_compare.cli.console import progress_bar, stdout
-from pp_compare.cli.options import Engines, Methods, design_of, parse_methods, select
+from pp_compare.cli.options import Engines, Methods, designs_of, parse_methods, select
 from pp_compare.deviations import load_deviations
 from pp_compare.files import write_text
 from pp_compare.league import run_league
@@ -59,11 +58,5 @@ def league_command(
         # Figures need matplotlib, which takes half a second to load.
         from pp_compare.report.folder import write_report  # noqa: PLC0415
 
-        chosen: dict[tuple[str, str], Selection] = {(s.case, s.method): s for s in selections}
         write_text(out / "league.md", to_markdown(document))
-        write_report(
-            out,
-            run.report,
-            load_deviations(),
-            lambda c: design_of(chosen[c.case, c.method], "raise"),
-        )
+        write_report(out, run.report, load_deviations(), designs_of(selections, "raise"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from pp_compare.errors import InputError
 from pp_compare.files import read_dataset
 from pp_compare.formula import parse_formula
 from pp_compare.model import Method
+from pp_compare.report.record import CaseReport
 from pp_compare.variables import NaPolicy
 
 Engines = Annotated[
@@ -90,6 +92,12 @@ def na_policy(na: str) -> NaPolicy:
     if na not in ("raise", "drop"):
         raise InputError(f"--na is raise or drop, not '{na}'")
     return "drop" if na == "drop" else "raise"
+
+
+def designs_of(selections: Sequence[Selection], na: NaPolicy) -> Callable[[CaseReport], Design]:
+    """Gives the design of each reported case."""
+    chosen: dict[tuple[str, str], Selection] = {(s.case, s.method): s for s in selections}
+    return lambda report: design_of(chosen[report.case, report.method], na)
 
 
 def design_of(selection: Selection, na: NaPolicy) -> Design:

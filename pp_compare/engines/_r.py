@@ -287,10 +287,6 @@ def _blup(design: Design, pieces: Sequence[Effects]) -> list[Quantity]:
 
 def _cluster_mean(design: Design, fitted: np.ndarray) -> list[Quantity]:
     return [
-        Quantity(
-            f"cluster_mean[{g}]",
-            np.bincount(codes, fitted) / np.bincount(codes),
-            design.group_levels[g],
-        )
-        for g, codes in design.group_codes.items()
+        Quantity(f"cluster_mean[{group}]", design.group_means(group, fitted), levels)
+        for group, levels in design.group_levels.items()
     ]

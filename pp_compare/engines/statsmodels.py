@@ -271,11 +271,10 @@ def _predictions(design: Design, plan: Layout, answer: Answer) -> list[Quantity]
     found = [Quantity("fitted", fitted, tuple(str(i + 1) for i in range(design.n_obs)))]
     effects = _effects(design, plan, answer)
     for group, levels in design.group_levels.items():
-        codes = design.group_codes[group]
         labels = design.random_labels(group)
         blups = [effects[id(block)] for block in design.blocks if block.group == group]
         found.append(Quantity(f"blup[{group}]", np.hstack(blups), levels, labels))
-        means = np.bincount(codes, fitted) / np.bincount(codes)
+        means = design.group_means(group, fitted)
         found.append(Quantity(f"cluster_mean[{group}]", means, levels))
     return found
 

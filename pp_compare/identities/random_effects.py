@@ -113,8 +113,8 @@ def _fitted(at: Workings) -> Residue:
 
 def _means_of_fitted(at: Workings) -> Residue:
     worst = 0.0
-    for group, codes in at.design.group_codes.items():
-        wanted = np.bincount(codes, at.fit["fitted"]) / np.bincount(codes)
+    for group in at.design.group_levels:
+        wanted = at.design.group_means(group, at.fit["fitted"])
         worst = max(worst, _largest(at.fit[f"cluster_mean[{group}]"] - wanted))
     return Residue(worst, at.rounding.line)
 

@@ -275,8 +275,7 @@ class GeneralModel:
             of_group = [i for i, block in enumerate(design.blocks) if block.group == group]
             cov = block_diag(*(_matrix(estimates.random_cov[i]) for i in of_group))
             blup = np.hstack([_matrix(estimates.blup[i]) for i in of_group])
-            codes = design.group_codes[group]
-            means = np.bincount(codes, fitted) / np.bincount(codes)
+            means = design.group_means(group, fitted)
             found += [
                 Quantity(f"random_cov[{group}]", cov, labels, labels),
                 Quantity(f"blup[{group}]", blup, levels, labels),
