@@ -2,8 +2,8 @@
 #
 # pp_batch_lme4(request) and pp_batch_nlme(request) stand on fit.R, which is sourced before. A request
 # is one of fit.R in which each vector of `data` holds the rows of all data sets, one after the other,
-# and `rows` says how many belong to each. With `fixed_design` neighbours are expected to differ in
-# the response alone.
+# and `rows` says how many belong to each. `levels_of`, if there, holds the levels of each in the place
+# of `levels`. With `fixed_design` neighbours are expected to differ in the response alone.
 #
 # The answer has `numbers` (all doubles of all answers, in their order), `shapes` (the distinct kinds
 # of answers, a vector of doubles standing as its length), `shape_of` and `messages_of` (which kind
@@ -11,7 +11,8 @@
 
 pp_batch_lme4 <- function(request) {
   formula <- pp_lmer_formula(request)
-  whole <- function(data) pp_lmer_steps(formula, data, request)
+  controls <- pp_lmer_controls(request)
+  whole <- function(data) pp_lmer_steps(formula, data, request$REML, controls)
   fit <- if (isTRUE(request$fixed_design)) pp_lmer_again(formula, request, whole) else whole
   labels <- function(fit) dimnames(fit@pp$X)[[2]]
   pp_batch(request, c("lme4", "Matrix"), fit, labels, pp_lmer_estimates, pp_lmer_numbers)
@@ -23,56 +24,59 @@ pp_batch_nlme <- function(request) {
 }
 
 # estimates(fit) is the slow and safe way to the numbers, numbers(fit) the fast one. The fast one is
-# believed where both gave the same bits for the first data set that could be fitted, and only for
-# fits with the same fixed effects.
+# believed where both gave the same bits for the first fit of this model in this process, and only
+# for fits with the same fixed effects.
 pp_batch <- function(request, packages, fit, labels, estimates, numbers) {
   before <- pp_options()
   on.exit(options(before))
   rows <- split(seq_len(sum(request$rows)), rep(seq_along(request$rows), request$rows))
-  first <- NULL
-  believed <- FALSE
+  belief <- pp_belief(packages, request)
   read <- function(found) {
-    if (believed && identical(labels(found$fit), first)) {
+    if (belief$believed && identical(labels(found$fit), belief$labels)) {
       return(list(numbers = c(numbers(found$fit), found$seconds)))
     }
-    slow <- estimates(found$fit)
-    if (is.null(first)) {
-      first <<- labels(found$fit)
-      believed <<- identical(numbers(found$fit), pp_flat(slow))
+    answer <- c(estimates(found$fit), list(seconds = found$seconds))
+    if (is.null(belief$labels)) {
+      belief$labels <- labels(found$fit)
+      belief$shape <- pp_shape(answer)
+      belief$believed <- identical(c(numbers(found$fit), found$seconds), pp_flat(answer))
     }
-    c(slow, list(seconds = found$seconds))
+    answer
   }
-  answers <- lapply(rows, function(own) {
+  answers <- lapply(seq_along(rows), function(i) {
+    levels <- if (is.null(request$levels_of)) request$levels else request$levels_of[[i]]
     pp_caught(request$limit, function() {
-      read(fit(pp_frame(lapply(request$data, `[`, own), request$levels)))
+      read(fit(pp_frame(lapply(request$data, `[`, rows[[i]]), levels)))
     })
   })
-  c(pp_pack(answers), list(versions = pp_versions(packages)))
+  c(pp_pack(answers, belief$shape), list(versions = pp_versions(packages)))
+}
+
+pp_beliefs <- new.env()
+pp_beliefs$all <- list()
+
+# What is known of the fast way for a model: `believed`, and the `labels` and `shape` of its answers.
+pp_belief <- function(packages, request) {
+  asked <- list(packages, request[c("response", "intercept", "fixed", "random", "REML", "control")])
+  for (belief in pp_beliefs$all) if (identical(belief$asked, asked)) return(belief)
+  belief <- list2env(list(asked = asked, labels = NULL, shape = NULL, believed = FALSE))
+  pp_beliefs$all <- c(pp_beliefs$all, belief)
+  belief
 }
 
 # The quick answers have no shape of their own: it is that of the first slow one.
-pp_pack <- function(answers) {
+pp_pack <- function(answers, shape) {
   messages <- lapply(answers, `[[`, "messages")
-  shapes <- list()
+  quick <- vapply(answers, function(answer) !is.null(answer$numbers), NA)
+  slow <- lapply(answers[!quick], function(answer) answer[names(answer) != "messages"])
   numbers <- vector("list", length(answers))
-  shape_of <- numeric(length(answers))
-  believed <- NULL
-  for (i in seq_along(answers)) {
-    answer <- answers[[i]]
-    answer$messages <- NULL
-    if (is.null(answer$numbers)) {
-      shapes[[length(shapes) + 1L]] <- pp_shape(answer)
-      if (is.null(believed) && is.null(answer$error)) believed <- length(shapes)
-      shape_of[[i]] <- length(shapes)
-      numbers[[i]] <- pp_flat(answer)
-    } else {
-      shape_of[[i]] <- believed
-      numbers[[i]] <- answer$numbers
-    }
-  }
+  numbers[quick] <- lapply(answers[quick], `[[`, "numbers")
+  numbers[!quick] <- lapply(slow, pp_flat)
+  shape_of <- rep(1, length(answers))
+  shape_of[!quick] <- seq_along(slow) + any(quick)
   list(
     numbers = as.double(unlist(numbers, use.names = FALSE)),
-    shapes = shapes,
+    shapes = c(if (any(quick)) list(shape), lapply(slow, pp_shape)),
     shape_of = shape_of,
     messages = as.character(unlist(messages, use.names = FALSE)),
     messages_of = as.double(lengths(messages, use.names = FALSE))
@@ -138,7 +142,7 @@ pp_lmer_again <- function(formula, request, whole) {
   }
   take <- function(data) {
     design <<- data[names(data) != request$response]
-    control <<- do.call(lme4::lmerControl, request$control[[1]])
+    control <<- pp_lmer_controls(request)[[1]]
     parts <<- lme4::lFormula(formula, data = data, REML = request$REML, control = control)
   }
   function(data) {

@@ -93,7 +93,7 @@ pp_seconds_since <- function(start) as.numeric(Sys.time()) - as.numeric(start)
 pp_fit_lme4 <- function(request) {
   pp_answer(c("lme4", "Matrix"), request$limit, function() {
     data <- pp_frame(request$data, request$levels)
-    fit <- pp_lmer_steps(pp_lmer_formula(request), data, request)
+    fit <- pp_lmer_steps(pp_lmer_formula(request), data, request$REML, pp_lmer_controls(request))
     c(pp_lmer_quantities(fit$fit), list(seconds = fit$seconds))
   })
 }
@@ -106,11 +106,15 @@ pp_lmer_formula <- function(request) {
   pp_formula(list(as.name(request$response), right))
 }
 
-pp_lmer_steps <- function(formula, data, request) {
+pp_lmer_controls <- function(request) {
+  lapply(request$control, function(step) do.call(lme4::lmerControl, step))
+}
+
+pp_lmer_steps <- function(formula, data, REML, controls) {
   seconds <- 0
   start <- NULL
-  for (step in request$control) {
-    fit <- pp_lmer(formula, data, request$REML, do.call(lme4::lmerControl, step), start)
+  for (control in controls) {
+    fit <- pp_lmer(formula, data, REML, control, start)
     seconds <- seconds + fit$seconds
     start <- fit$fit@theta
   }

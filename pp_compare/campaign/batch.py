@@ -7,7 +7,6 @@ them together); every other engine goes by `Engine.fit`, one data set after the 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import groupby, islice
 from typing import Any
 
@@ -42,8 +41,7 @@ def fit_batch(
         In order. Fits of the R engines have no predictions and no design of R's own.
     """
     if isinstance(engine, REngine):
-        alike = groupby(designs, key=_kind)
-        return [fit for _, group in alike for fit in _fit_in_r(engine, list(group), fixed_design)]
+        return _fit_in_r(engine, designs, fixed_design)
     if type(engine).__module__ == "pp_compare.engines.statsmodels":
         # Seconds to load, and a process for other engines needs none of it.
         from pp_compare.campaign.mixedlm_batch import fit_in_statsmodels  # noqa: PLC0415
@@ -54,34 +52,46 @@ def fit_batch(
 
 
 def _kind(design: Design) -> object:
-    """What designs have in common that go into one call: model and levels."""
-    levels = tuple((name, v.levels) for name, v in design.variables.items())
-    return design.spec, levels, tuple(block.levels for block in design.blocks)
+    """What designs have in common that are asked for alike; levels of their groups may differ."""
+    return design.spec, tuple((name, v.levels) for name, v in design.variables.items())
 
 
-def _fit_in_r(engine: REngine, designs: list[Design], fixed_design: bool) -> list[Fit]:
-    requests = []
-    for design in designs:
-        request = ask(engine.name, engine.dialect, design, engine.seconds)
-        if isinstance(request, Fit):  # the designs are of one kind: what holds of one holds of all
-            return [replace(request) for _ in designs]
-        requests.append(request)
-    function = _BATCH[engine.dialect.function]
+def _fit_in_r(engine: REngine, designs: Sequence[Design], fixed_design: bool) -> list[Fit]:
+    asked = [ask(engine.name, engine.dialect, design, engine.seconds) for design in designs]
+    pairs = zip(designs, asked, strict=True)
+    wanted = [(design, request) for design, request in pairs if not isinstance(request, Fit)]
+    alike = groupby(wanted, key=lambda pair: _without_data(pair[1]))
+    fits = iter([f for _, group in alike for f in _fit_alike(engine, list(group), fixed_design)])
+    return [one if isinstance(one, Fit) else next(fits) for one in asked]
+
+
+def _without_data(request: Request) -> Request:
+    """The model that is asked for, and the names of its columns."""
+    return {**request, "data": list(request["data"]), "levels": None}
+
+
+def _fit_alike(
+    engine: REngine, wanted: list[tuple[Design, Request]], fixed_design: bool
+) -> list[Fit]:
+    designs, requests = zip(*wanted, strict=True)
     together = _together(requests) | {"fixed_design": fixed_design}
     try:
-        answer = engine.session.call(function, together)
+        answer = engine.session.call(_BATCH[engine.dialect.function], together)
     except EngineError as error:
         return [Fit.failed(engine.name, str(error)) for _ in designs]
-    pairs = zip(designs, _unpack(answer), strict=True)
-    return [read_fit(engine.name, engine.dialect, design, each) for design, each in pairs]
+    answers = zip(designs, _unpack(answer), strict=True)
+    return [read_fit(engine.name, engine.dialect, design, each) for design, each in answers]
 
 
-def _together(requests: list[Request]) -> Request:
+def _together(requests: Sequence[Request]) -> Request:
     """One request: the data of all, one after the other."""
     names = requests[0]["data"]
     data = {name: np.concatenate([r["data"][name] for r in requests]) for name in names}
     rows = [len(next(iter(r["data"].values()))) for r in requests]
-    return requests[0] | {"data": data, "rows": np.array(rows, dtype=np.float64)}
+    one = requests[0] | {"data": data, "rows": np.array(rows, dtype=np.float64)}
+    if all(r["levels"] == one["levels"] for r in requests):
+        return one
+    return one | {"levels": {}, "levels_of": [r["levels"] for r in requests]}
 
 
 def _unpack(packed: Answer) -> Iterator[Answer]:

@@ -7,6 +7,7 @@ with; whatever engines print goes to stderr. R lives in its main thread, which i
 from __future__ import annotations
 
 import ctypes
+import gc
 import json
 import os
 import signal
@@ -38,6 +39,7 @@ def main() -> None:
     except (InputError, UnavailableError) as error:
         _send(answers, {"error": type(error).__name__, "reason": str(error)})
         return
+    gc.freeze()  # what is loaded stays: no later collection needs to go through it
     _limit_memory(asked["memory"])
     _send(answers, {"ready": True})
     for line in sys.stdin:

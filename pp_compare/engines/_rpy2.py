@@ -11,6 +11,7 @@ import importlib.util
 import logging
 import os
 import shutil
+import signal
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -63,7 +64,8 @@ class Rpy2Session:
 
     def __init__(self, interface: RObject) -> None:
         self._r = interface
-        self._lock = importlib.import_module("rpy2.rinterface_lib.openrlib").rlock
+        self._library = importlib.import_module("rpy2.rinterface_lib.openrlib")
+        self._lock = self._library.rlock
         self._callbacks = importlib.import_module("rpy2.rinterface_lib.callbacks")
         with self._console():
             self._functions = interface.baseenv["new.env"](parent=interface.globalenv)
@@ -87,7 +89,7 @@ class Rpy2Session:
 
     def call(self, function: str, request: Request) -> Answer:
         """Call a function of ``r/fit.R``; what R prints becomes part of the answer's messages."""
-        with self._console() as printed:
+        with self._console() as printed, self._undisturbed():
             try:
                 answer: Answer = self._from_r(self._functions[function](self._to_r(request)))
             except self._r.embedded.RRuntimeError as error:
@@ -107,6 +109,23 @@ class Rpy2Session:
                 yield printed
             finally:
                 vars(self._callbacks).update(before)
+
+    @contextmanager
+    def _undisturbed(self) -> Iterator[None]:
+        """Let R not ask Python for events where SIGINT is ignored, and there can be none.
+
+        It asks some 400 times a fit of lmer(), which takes 5 % of it. What it asks for is Ctrl-C.
+        """
+        library = self._library.rlib
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            yield
+            return
+        before = library.ptr_R_ProcessEvents
+        library.ptr_R_ProcessEvents = self._library.ffi.NULL
+        try:
+            yield
+        finally:
+            library.ptr_R_ProcessEvents = before
 
     def _to_r(self, value: object) -> RObject:
         r = self._r

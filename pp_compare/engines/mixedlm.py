@@ -6,7 +6,8 @@ Python and the pandas of old releases.
 
 A request describes one model: ``formula``, ``columns`` (by name, see `frame`), ``groups``,
 ``re_formula``, ``vc_formula``, ``reml``, ``steps``, the keyword arguments of one or more calls
-of ``fit``, each from where the last one stopped; ``predictions``, if False, leaves them out.
+of ``fit``, each from where the last one stopped; ``predictions``, if False, leaves them out;
+``matrices``, if there, are MixedLM's own arguments, in the place of formula and columns.
 """
 
 from __future__ import annotations
@@ -52,9 +53,10 @@ def fit(request: Request) -> Answer:
 
 
 def _fit(request: Request) -> Answer:
-    model_arguments = arguments(request)
+    make = MixedLM if "matrices" in request else MixedLM.from_formula
+    model_arguments = request.get("matrices") or arguments(request)
     start = time.perf_counter()
-    model: Any = MixedLM.from_formula(**model_arguments)
+    model: Any = make(**model_arguments)
     result: Any = None
     for step in request["steps"]:
         begin = None if result is None else _stopping_point(result)
