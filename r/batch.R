@@ -20,7 +20,7 @@ pp_batch_lme4 <- function(request) {
 
 pp_batch_nlme <- function(request) {
   labels <- function(fit) names(nlme::fixef(fit))
-  pp_batch(request, "nlme", pp_lme_fitter(request), labels, pp_lme_estimates, pp_lme_numbers)
+  pp_batch(request, "nlme", pp_lme_quick(request), labels, pp_lme_estimates, pp_lme_numbers)
 }
 
 # estimates(fit) is the slow and safe way to the numbers, numbers(fit) the fast one. The fast one is
@@ -120,6 +120,31 @@ pp_lme_numbers <- function(fit) {
   variances <- lapply(fit$modelStruct$reStruct, function(pd) nlme::pdMatrix(pd) * sigma^2)
   c(nlme::fixef(fit), fit$varFix, pp_lme_se(fit), unlist(variances, use.names = FALSE), sigma,
     fit$logLik, 1, NA, use.names = FALSE)
+}
+
+# lme() without its last step, the covariance of its variance parameters (apVar): a third of its time,
+# and no part of an answer. That step can end lme() in an error, by a Hessian that is singular or not
+# finite, where a variance is next to 0 or a parameter is 0. There lme() is run as it comes, at once
+# after a fit that was there too.
+pp_lme_quick <- function(request) {
+  whole <- pp_lme_fitter(request)
+  short <- pp_lme_fitter(request, apVar = FALSE)
+  regular <- TRUE
+  function(data) {
+    found <- if (regular) short(data)
+    if (is.null(found) || !pp_lme_regular(found$fit)) found <- whole(data)
+    regular <<- pp_lme_regular(found$fit)
+    found
+  }
+}
+
+# Each term one effect with a standard deviation above a hundredth of the residual's: the differences
+# of the log-likelihood that make the Hessian are then far above rounding.
+pp_lme_regular <- function(fit) {
+  structures <- fit$modelStruct$reStruct
+  if (any(lengths(lapply(structures, nlme::Names)) > 1L)) return(FALSE)
+  parameters <- c(unlist(lapply(structures, stats::coef)), log(fit$sigma))
+  all(is.finite(parameters), parameters != 0, parameters[-length(parameters)] > log(0.01))
 }
 
 # lmer() in its own parts, the first of which depends on the design alone: lFormula() is run once for

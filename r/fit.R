@@ -189,14 +189,14 @@ pp_fit_nlme <- function(request) {
   })
 }
 
-# What is asked, as a function of the data alone.
-pp_lme_fitter <- function(request) {
+# What is asked, as a function of the data alone. Further arguments go to lmeControl().
+pp_lme_fitter <- function(request, ...) {
   right <- pp_sum(request$intercept, request$fixed)
   fixed <- pp_formula(list(as.name(request$response), right))
   random <- lapply(request$random, function(level) pp_pd(level$blocks))
   names(random) <- vapply(request$random, function(level) level$group, "")
   method <- if (request$REML) "REML" else "ML"
-  control <- do.call(nlme::lmeControl, request$control)
+  control <- do.call(nlme::lmeControl, c(request$control, list(...)))
   function(data) pp_lme(fixed, data, random, method, control)
 }
 

@@ -108,6 +108,37 @@ def test_other_models_too(model: str) -> None:
             assert_same(short, made.fit(design))
 
 
+@pytest.mark.parametrize("count", [25, pytest.param(500, marks=pytest.mark.slow)])
+def test_lme_without_its_last_step_fails_where_lme_fails(count: int) -> None:
+    """A few rows, with next to nothing between clusters or much: where that step may go wrong."""
+    made = make_engine("nlme")
+    batch = designs(count, clusters=3, rows=2.5, icc=[0.0, 0.999], noise=[1e-3, 1.0])
+    fits = fit_batch(made, batch)
+    for short, design in zip(fits, batch, strict=True):
+        assert_same(short, made.fit(design))
+    variances = [
+        float(fit["random_cov[g]"][0, 0] / fit["sigma"] ** 2) for fit in fits if fit.quantities
+    ]
+    assert min(variances) < 1e-4 < max(variances)
+
+
+def test_lme_leaves_its_last_step_out_where_variances_are_away_from_zero() -> None:
+    found = run_r(
+        DATA.replace('list(group = "g", intercept = TRUE, terms = list())', NLME_TERM)
+        + """
+  asked <- c(); whole <- pp_lme
+  pp_lme <- function(fixed, data, random, method, control) {
+    asked <<- c(asked, control$apVar); whole(fixed, data, random, method, control) }
+  request$control <- list()
+  request$data$y <- request$data$y + 3 * rnorm(18)[interaction(request$data$g, rep(1:3, each = 30))]
+  invisible(pp_batch_nlme(request)); cat(asked, ""); asked <- c()
+  request$data$y <- rep(rnorm(5), 18)
+  invisible(pp_batch_nlme(request)); cat(asked)
+  """
+    )
+    assert found == "FALSE FALSE FALSE FALSE TRUE TRUE TRUE"
+
+
 def test_a_fixed_design_gives_the_bits_of_lmer() -> None:
     made = make_engine("lme4")
     batch = designs(8, design="fixed", icc=[0.0, 0.4])
@@ -146,6 +177,10 @@ DATA = """
     random = list(list(group = "g", intercept = TRUE, terms = list())), limit = Inf,
     control = list(list()));
 """
+
+
+NLME_TERM = """list(group = "g", blocks = list(
+  list(class = "pdLogChol", intercept = TRUE, terms = list())))"""
 
 
 def test_a_fast_reading_that_is_off_by_a_bit_is_not_believed() -> None:
