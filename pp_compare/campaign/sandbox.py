@@ -205,14 +205,8 @@ class _Process:
 
 
 def environment() -> dict[str, str]:
-    """Of a process that fits: one BLAS thread, for there is a process for every core.
-
-    An R that runs here has put its own libraries before those of every program started from here.
-    """
-    ours = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    if "rpy2.rinterface" in sys.modules:
-        ours = {k: v for k, v in ours.items() if k != "LD_LIBRARY_PATH" and not k.startswith("R_")}
-    return ours
+    """Of a process that fits: one BLAS thread, for there is a process for every core."""
+    return {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 def chunks(plan: Plan, start: int, stop: int) -> Iterator[list[int]]:

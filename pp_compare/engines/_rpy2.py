@@ -181,11 +181,27 @@ def _interface() -> RObject:
             logging.getLogger("rpy2").setLevel(logging.CRITICAL)
             interface = importlib.import_module("rpy2.rinterface")
             if not interface.embedded.isinitialized():
-                interface.embedded.set_initoptions(_OPTIONS)
-                interface.initr()
+                with _library_path_kept():
+                    interface.embedded.set_initoptions(_OPTIONS)
+                    interface.initr()
     except Exception as error:
         raise UnavailableError(_why_not(error)) from error
     return interface
+
+
+@contextmanager
+def _library_path_kept() -> Iterator[None]:
+    """Keep R's libraries away from the programs that are started from here.
+
+    R has loaded them when it has started. A Python with a libpython of its own would get another.
+    """
+    before = os.environ.get("LD_LIBRARY_PATH")
+    try:
+        yield
+    finally:
+        os.environ.pop("LD_LIBRARY_PATH", None)
+        if before is not None:
+            os.environ["LD_LIBRARY_PATH"] = before
 
 
 def _why_not(error: Exception) -> str:

@@ -27,7 +27,7 @@ GRID = {"clusters": [5, 8], "rows": 5, "imbalance": 0.5, "icc": 0.3, "predictors
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     with LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0"
     ) as cluster:
         yield cluster.scheduler_address
 
@@ -57,7 +57,7 @@ def test_what_ends_a_process_costs_one_row_each(address: str, tmp_path: Path) ->
 def test_a_worker_with_two_threads_is_refused() -> None:
     with (
         LocalCluster(
-            n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
+            n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0"
         ) as cluster,
         pytest.raises(InputError, match="has 2 threads; R allows one"),
     ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import math
+import os
 import shutil
 import subprocess
 import threading
@@ -315,3 +316,9 @@ def test_a_label_mismatch_has_no_size(lme4: Engine) -> None:
     """`design_error` of the engine's own labels against a design that has others is nan."""
     this = corpus_design("seed_case1")
     assert math.isnan(design_error(this, ["Intercept", "other"], this.X, this.y))
+
+
+def test_programs_started_beside_r_have_their_own_libraries(lme4: Engine) -> None:
+    """R puts its folders into LD_LIBRARY_PATH, where a Python finds another libpython."""
+    assert lme4
+    assert "/R/" not in os.environ.get("LD_LIBRARY_PATH", "")
