@@ -66,14 +66,15 @@ class Progress:
         parts = [f"{self.done} of {self.total} data sets ({self.done / self.total:.0%})"]
         if self.rate > 0:
             left = (self.total - self.done) / self.rate
-            parts.append(f"{self.rate:.3g} a second, {_duration(left)} left")
+            parts.append(f"{self.rate:.3g} a second, {duration(left)} left")
         parts.append(f"{self.wrong} fits off the optimum, {self.failed} failed")
         if self.lost:
             parts.append(f"{self.lost} of these ended their process")
         return "; ".join(parts + ([f"worst: {self.worst}"] if self.worst else []))
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Hours and minutes, or minutes and seconds."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
 
 from pp_compare.campaign.plan import Plan, read_plan
-from pp_compare.campaign.progress import Progress as State
 from pp_compare.cli.app import app
-from pp_compare.cli.console import stdout
+from pp_compare.cli.console import follow, stdout
 from pp_compare.errors import InputError
 from pp_compare.files import write_text
 
 if TYPE_CHECKING:
     from pp_compare.campaign.run import Fleet
     from pp_compare.campaign.sandbox import Limits
-
-LOG_SECONDS = 10.0
-"""Between two lines of a log."""
 
 
 @app.command("campaign")
@@ -60,9 +52,14 @@ def campaign_command(
 
     chosen, folder = _plan_and_folder(plan, out, read_campaign_plan)
     if not report_only:
-        with _reporter(chosen.size) as report:
+        with follow("the first processes start", keep=True) as show:
             fleet = _fleet(chosen, processes, scheduler, _limits(limit, memory))
-            run_campaign(chosen, folder, fleet, report=report)
+            run_campaign(
+                chosen,
+                folder,
+                fleet,
+                report=lambda state: show(state.line(), state.done, state.total),
+            )
     _deliver(chosen, folder, json, bundles)
 
 
@@ -118,31 +115,6 @@ def _deliver(plan: Plan, folder: Path, json: str | None, bundles: bool) -> None:
         print_campaign(stdout(), report)
     if json and json != "-":
         write_text(Path(json), text)
-
-
-@contextmanager
-def _reporter(total: int) -> Iterator[Callable[[State], None]]:
-    """A bar with a line on a terminal; in a log a line now and then, the last one always."""
-    if not sys.stderr.isatty():
-        yield _log()
-        return
-    columns = BarColumn(), TextColumn("{task.description}")
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task("the first processes start", total=total)
-        yield lambda state: bar.update(task, completed=state.done, description=state.line())
-
-
-def _log() -> Callable[[State], None]:
-    last = -LOG_SECONDS
-
-    def report(state: State) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= LOG_SECONDS or state.done == state.total:
-            last = now
-            _say(state.line())
-
-    return report
 
 
 def _say(text: str) -> None:

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+LOG_SECONDS = 10.0
+"""Between two lines of a log."""
+
+Show = Callable[[str, int, int], None]
+"""Takes a line, and how many are done of how many."""
 
 
 def stdout() -> Console:
@@ -25,6 +34,40 @@ def progress_bar() -> Progress:
         transient=True,
         disable=not sys.stderr.isatty(),
     )
+
+
+@contextmanager
+def follow(first: str, *, keep: bool = False) -> Iterator[Show]:
+    """Show a line on stderr that changes: under a bar on a terminal, now and then in a log.
+
+    Parameters
+    ----------
+    first : str
+        Shown on a terminal until there is another.
+    keep : bool
+        Whether the last line stays on a terminal.
+    """
+    if not sys.stderr.isatty():
+        yield _log()
+        return
+    columns = BarColumn(), TextColumn("{task.description}", markup=False)
+    with Progress(*columns, console=Console(stderr=True), transient=not keep) as bar:
+        task = bar.add_task(first, total=None)
+        yield lambda line, done, of: bar.update(task, completed=done, total=of, description=line)
+
+
+def _log() -> Show:
+    """At most a line in so many seconds, and the last one always."""
+    last = -LOG_SECONDS
+
+    def show(line: str, done: int, of: int) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= LOG_SECONDS or done == of:
+            last = now
+            sys.stderr.write(f"{line}\n")
+
+    return show
 
 
 def escape(text: str) -> str:

@@ -15,7 +15,7 @@ import typer
 
 from pp_compare.audit import PARITY_REFERENCES, RECORDED_STACK
 from pp_compare.cli.app import app
-from pp_compare.cli.console import progress_bar, stdout
+from pp_compare.cli.console import follow, stdout
 from pp_compare.cli.options import (
     Data,
     Formula,
@@ -119,21 +119,23 @@ def releases_command(
         raise InputError("name a version, a wheel or another candidate, or give --rscript")
     subjects = _subjects(case, method, data, formula, na, large, generate, seed)
     plan = _plan(floor, limit, folder)
-    with progress_bar() as progress:
-        task = progress.add_task("releases", total=None, title="")
-
-        def tell(what: str, done: int, of: int) -> None:
-            progress.update(task, completed=done, total=of, title=what)
-
+    with follow("") as show:
         named: list[Candidate | Broken] = []
         for source, its_recipe in asked:
-            tell(f"environment of {source.label}", 0, 1)
+            show(f"environment of {source.label}", 0, 1)
             named += python_candidates(source, its_recipe, dialects, folder)
         for command in rscript or ():
-            tell(command, 0, 1)
+            show(command, 0, 1)
             named += r_candidates(command)
         check_labels(named, baseline)
-        report = check(named, subjects, plan, _about(), baseline=baseline, progress=tell)
+        report = check(
+            named,
+            subjects,
+            plan,
+            _about(),
+            baseline=baseline,
+            tell=lambda state: show(state.line(), state.done, state.total),
+        )
     _deliver(report, fail_on, json, markdown, junit, out)
     raise typer.Exit(report.exit_status(fail_on))
 

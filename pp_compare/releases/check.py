@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from typing import Any
 
 from pp_compare.deviations import Deviation
@@ -20,15 +19,13 @@ from pp_compare.releases.noise import FACTOR, Noise, noise_of, noise_row
 from pp_compare.releases.platform import Platform
 from pp_compare.releases.store import Store, key_of, our_code
 from pp_compare.releases.subject import Subject
+from pp_compare.releases.work import State, Work
 from pp_compare.report.release_record import (
     CandidateReport,
     NoiseRow,
     Outcome,
     ReleaseReport,
 )
-
-Progress = Callable[[str, int, int], None]
-"""Told what is being done, how many of it are done, and how many there are."""
 
 FIRST = 3
 """Models tried before the rest; a candidate that dies or hangs in all of them is given up."""
@@ -75,7 +72,7 @@ def check(
     about: Mapping[str, str],
     *,
     baseline: str | None = None,
-    progress: Progress = lambda what, done, of: None,
+    tell: Callable[[State], None] = lambda state: None,
 ) -> ReleaseReport:
     """Check the candidates.
 
@@ -84,16 +81,19 @@ def check(
     baseline : str, optional
         Label that the others are compared with; by default each is compared with the last one
         before it that runs.
+    tell : callable, optional
+        Given the state of the work at each change.
     """
+    work = _expected(candidates, len(subjects), plan, tell)
     with Workers(SECONDS, plan.effort.processes) as workers:
-        run = _Run(subjects, plan, workers, progress)
+        run = _Run(subjects, plan, workers, work)
         reports = [run.report(candidate) for candidate in candidates]
     noise: dict[str, dict[str, Noise]] = {}
     rows: list[NoiseRow] = []
     for candidate, report in zip(candidates, reports, strict=True):
         if report.problem or isinstance(candidate, Broken) or report.engine in noise:
             continue
-        noise[report.engine], found = run.noise(candidate)
+        noise[report.engine], found = run.noise(candidate, report)
         rows += found
     differences = tuple(
         difference(one, two, noise.get(one.engine, {})) for one, two in _pairs(reports, baseline)
@@ -101,6 +101,19 @@ def check(
     return ReleaseReport(
         tuple(reports), differences, tuple(rows), plan.platform.label, FACTOR, about
     )
+
+
+def _expected(
+    candidates: Sequence[Candidate | Broken],
+    models: int,
+    plan: Plan,
+    tell: Callable[[State], None],
+) -> Work:
+    """Every candidate is fitted and judged; the first of each engine gives the noise."""
+    alive = [candidate for candidate in candidates if not isinstance(candidate, Broken)]
+    engines = {candidate.engine for candidate in alive}
+    fits = len(alive) + len(engines) * len(plan.variants)
+    return Work(fits * models, len(alive) * models, tell)
 
 
 def _pairs(
@@ -124,9 +137,9 @@ class _Run:
     """One check, with what it keeps."""
 
     def __init__(
-        self, subjects: Sequence[Subject], plan: Plan, workers: Workers, progress: Progress
+        self, subjects: Sequence[Subject], plan: Plan, workers: Workers, work: Work
     ) -> None:
-        self.subjects, self.plan, self.progress = subjects, plan, progress
+        self.subjects, self.plan, self.work = subjects, plan, work
         self.judge = Judge(subjects, plan.references, plan.registry, plan.store, workers)
 
     def report(self, candidate: Candidate | Broken) -> CandidateReport:
@@ -138,17 +151,20 @@ class _Run:
         try:
             versions = self.versions(candidate)
         except EngineError as error:
+            self.work.drop("fits", len(self.subjects))
+            self.work.drop("verdicts", len(self.subjects))
             return CandidateReport(candidate.label, candidate.engine, {}, {}, problem=str(error))
         fits = self.fits(candidate, self.plan.platform)
         problem = _given_up(fits)
-        judged = partial(self.progress, f"{candidate.engine} {candidate.label}, judged")
         return CandidateReport(
             candidate.label,
             candidate.engine,
             versions,
             _lock(candidate),
             problem=problem,
-            cases=tuple(self.judge.judged(fits, judged)),
+            cases=tuple(
+                self.judge.judged(f"{candidate.engine} {candidate.label}", fits, self.work)
+            ),
             probes={} if problem else self.probes(candidate),
         )
 
@@ -166,11 +182,12 @@ class _Run:
         keys = [self._fit_key(candidate, platform, subject) for subject in self.subjects]
         found = {key: self.plan.store.get(key) for key in keys}
         missing = [k for k, key in enumerate(keys) if found[key] is None]
-        what = f"{candidate.engine} {candidate.label}, {platform.label}"
-        for done, (k, fit) in enumerate(self._new(candidate, platform, missing), 1):
+        phase = f"{candidate.engine} {candidate.label} on {platform.label}"
+        self.work.begin(phase, "fits", len(missing), len(keys) - len(missing))
+        for k, fit in self._new(candidate, platform, missing):
             found[keys[k]] = {**encode_fit(fit), "seconds": fit.seconds}
             self.plan.store.put(keys[k], found[keys[k]])
-            self.progress(what, done, len(missing))
+            self.work.step()
         return [_decoded(candidate.engine, found[key]) for key in keys]
 
     def _new(
@@ -209,23 +226,23 @@ class _Run:
         key = key_of("probes", our_code(), candidate.identity(), asdict(plan.platform), limit)
         found = plan.store.get(key)
         if found is None:
-            self.progress(f"{candidate.engine} {candidate.label}, probes", 0, 1)
             asked = probes.probe(candidate, plan.platform, plan.effort)
             found = {name: asdict(outcome) for name, outcome in asked.items()}
             plan.store.put(key, found)
         return {name: Outcome(**outcome) for name, outcome in found.items()}
 
-    def noise(self, candidate: Candidate) -> tuple[dict[str, Noise], list[NoiseRow]]:
+    def noise(
+        self, candidate: Candidate, report: CandidateReport
+    ) -> tuple[dict[str, Noise], list[NoiseRow]]:
         """How far a candidate is from itself on the other platforms."""
-        base = self.fits(candidate, self.plan.platform)
+        base = [case.fits[candidate.engine] for case in report.cases]
         others = {platform: self.fits(candidate, platform) for platform in self.plan.variants}
-        titles = [f"{s.selection.case} {s.selection.method}" for s in self.subjects]
         by_model = {
-            title: noise_of(fit, [fits[k] for fits in others.values()])
-            for k, (title, fit) in enumerate(zip(titles, base, strict=True))
+            case.title: noise_of(fit, [fits[k] for fits in others.values()])
+            for k, (case, fit) in enumerate(zip(report.cases, base, strict=True))
         }
-        name = f"{candidate.engine} {candidate.label}"
-        return by_model, [noise_row(name, p.label, base, fits) for p, fits in others.items()]
+        rows = [noise_row(report.name, p.label, base, fits) for p, fits in others.items()]
+        return by_model, rows
 
 
 def ended(fit: Fit) -> bool:

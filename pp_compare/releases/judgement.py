@@ -17,6 +17,7 @@ from pp_compare.identities import IdentityCheck
 from pp_compare.model import Fit
 from pp_compare.releases.store import Store, key_of, our_code
 from pp_compare.releases.subject import Subject
+from pp_compare.releases.work import Work
 from pp_compare.report.record import CaseReport
 
 SECONDS = 600.0
@@ -47,17 +48,18 @@ class Judge:
         self.subjects, self.registry, self.store, self.workers = subjects, registry, store, workers
         self._references = list(_answers(subjects, references))
 
-    def judged(self, fits: Sequence[Fit], done: Callable[[int, int], None]) -> list[CaseReport]:
+    def judged(self, phase: str, fits: Sequence[Fit], work: Work) -> list[CaseReport]:
         """Every model's comparisons with the truth and the references, and its identities."""
         keys = [self._key(*one) for one in zip(self.subjects, fits, self._references, strict=True)]
         found = {key: self.store.get(key) for key in keys}
         missing = [k for k, key in enumerate(keys) if found[key] is None]
+        work.begin(phase, "verdicts", len(missing), len(keys) - len(missing))
         waiting = [self._start(k, fits[k]) for k in missing]
-        for count, (k, answer) in enumerate(zip(missing, waiting, strict=True), 1):
+        for k, answer in zip(missing, waiting, strict=True):
             found[keys[k]] = answer()
             if "lost" not in found[keys[k]]:
                 self.store.put(keys[k], found[keys[k]])
-            done(count, len(missing))
+            work.step()
         return [
             _case(subject, fit, found[key])
             for subject, fit, key in zip(self.subjects, fits, keys, strict=True)

@@ -17,13 +17,14 @@ from pp_compare.engines.recorded import encode_fit
 from pp_compare.engines.statsmodels import make
 from pp_compare.model import Fit
 from pp_compare.releases.candidate import Candidate, Effort, PythonCandidate
-from pp_compare.releases.check import Broken, Plan, Progress, _pairs, check, ended
+from pp_compare.releases.check import Broken, Plan, _pairs, check, ended
 from pp_compare.releases.dialect import PlainDialect, StatsmodelsDialect
 from pp_compare.releases.environment import Environment
 from pp_compare.releases.generated import generated
 from pp_compare.releases.platform import Platform, pinned, variants
 from pp_compare.releases.store import Store
 from pp_compare.releases.subject import Subject
+from pp_compare.releases.work import State
 from pp_compare.report.digest import KINDS
 from pp_compare.report.release_json import releases_json
 from pp_compare.report.release_record import CandidateReport, ReleaseReport
@@ -56,12 +57,12 @@ def run(
     seconds: float = 60.0,
     platforms: tuple[Platform, ...] = (),
     baseline: str | None = None,
-    told: list[str] | None = None,
+    told: list[State] | None = None,
 ) -> ReleaseReport:
     store = Store(folder / "results")
     plan = Plan(pinned(), platforms, Effort(seconds), {}, (), store)
-    note: Progress = lambda what, done, of: [] if told is None else told.append(what)  # noqa: E731
-    return check(candidates, list(subjects(*models)), plan, {}, baseline=baseline, progress=note)
+    note = [] if told is None else told
+    return check(candidates, list(subjects(*models)), plan, {}, baseline=baseline, tell=note.append)
 
 
 def test_a_fault_is_named_and_the_dead_cost_a_row_each(tmp_path: Path) -> None:
@@ -91,9 +92,17 @@ def test_a_fault_is_named_and_the_dead_cost_a_row_each(tmp_path: Path) -> None:
 
 def test_what_is_kept_is_not_made_again(tmp_path: Path) -> None:
     sound, again = toy(tmp_path, "sound"), Platform(pinned().kernel, repeat=1)
-    told: list[str] = []
+    told: list[State] = []
     first = run(tmp_path, sound, platforms=(again,), told=told)
-    assert len(told) > 2
+    # A fit, its verdict, and a fit on the other platform; each is begun and made.
+    assert [(s.kind, s.made, s.done, s.total) for s in told] == [
+        ("fits", 0, 0, 3),
+        ("fits", 1, 1, 3),
+        ("verdicts", 0, 1, 3),
+        ("verdicts", 1, 2, 3),
+        ("fits", 0, 2, 3),
+        ("fits", 1, 3, 3),
+    ]
     assert {(row.platform, row.models, row.changed) for row in first.noise} == {(again.label, 1, 0)}
     told.clear()
     second = run(tmp_path, sound, platforms=(again,), told=told)
