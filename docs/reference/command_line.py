@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import typer
 from typer.testing import CliRunner
 
-from pp_compare.cli import app
+from pp_compare.cli.app import COMMANDS, app
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Add a section for each command to its page."""
     if page.file.src_uri != "reference/command-line.md":
         return markdown
-    names = sorted(typer.main.get_command(app).commands)  # type: ignore[attr-defined]  # a group
-    return markdown + "".join(f"\n## {name}\n\n```text\n{_help(name)}\n```\n" for name in names)
+    return markdown + "".join(f"\n## {name}\n\n```text\n{_help(name)}\n```\n" for name in COMMANDS)
 
 
 def _help(name: str) -> str:

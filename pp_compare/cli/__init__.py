@@ -9,18 +9,6 @@ from __future__ import annotations
 import os
 import sys
 
-from pp_compare.cli import (  # noqa: F401  # each registers its command
-    audit,
-    campaign,
-    cases,
-    doctor,
-    explain,
-    league,
-    record,
-    releases,
-    reproduce,
-    search,
-)
 from pp_compare.cli.app import BAD_INPUT, UNAVAILABLE, app
 from pp_compare.errors import InputError, PPCompareError, UnavailableError
 

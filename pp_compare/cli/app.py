@@ -2,12 +2,48 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import Any
+
 import typer
+from typer.core import TyperGroup
 
 UNAVAILABLE = 3
 BAD_INPUT = 2
 
+COMMANDS = {
+    "audit": "Fit every model with every engine, and say how well they agree, who is right, and "
+    "why not.",
+    "campaign": "Fit a plan's data sets, as many as it takes, and say how often each engine is "
+    "wrong, where.",
+    "cases": "List the named cases, each with its model and the reason it exists.",
+    "doctor": "Say which engines run here, in which versions, and what to do about the others.",
+    "explain": "Show the steps of partial pooling with a model's own numbers, and why its line "
+    "lies there.",
+    "league": "Rank every engine that runs here: digits, wrong optima, failures, speed, what it "
+    "can fit.",
+    "record": "Record what an R answers to the named cases, to be played back where there is none.",
+    "releases": "Say what a release gained and lost: any versions, each where it runs, on the same "
+    "models.",
+    "reproduce": "Write data, scripts and an issue with which anybody can see what the audit sees.",
+    "search": "Look for trouble on generated data, without a registry: find, shrink, and bundle.",
+}
+"""What ``--help`` says of each command; its module in this package has the same name."""
+
+
+class Commands(TyperGroup):
+    """Loads the module of a command where it is run, and none to list them: some take seconds."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The command that was typed, whole."""
+        if args[0] in COMMANDS:
+            import_module(f"pp_compare.cli.{args[0]}")
+            self.commands = typer.main.get_group(app).commands
+        return super().resolve_command(ctx, args)
+
+
 app = typer.Typer(
+    cls=Commands,
     help="Verify linear mixed models: lme4, nlme and statsmodels on identical data, against each "
     "other and against a certified optimum.",
     no_args_is_help=True,
@@ -19,3 +55,11 @@ app = typer.Typer(
 @app.callback()
 def _root() -> None:
     """Keep the commands as commands."""
+
+
+def _listed() -> None:
+    """Stands for a command until its module, which registers the same name, is loaded."""
+
+
+for _name, _help in COMMANDS.items():
+    app.command(_name, help=_help)(_listed)

@@ -3,19 +3,22 @@
 MixedLM has one grouping factor with one correlated block of random effects (``re_formula``) and any
 number of independent ones (``vc_formula``). Nested factors become variance components within the
 outermost factor; crossed factors become variance components within one group that holds all rows.
+
+The package itself, which takes a second to load, is loaded by what fits, and not by what only asks
+or reads: another release's answers, a script for somebody else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from pp_compare.design import Block, Design
-from pp_compare.engines import mixedlm
 from pp_compare.engines.formulas import (
     fixed_formula,
     formulaic_label,
@@ -23,10 +26,12 @@ from pp_compare.engines.formulas import (
     grouped_frame,
     sum_of_terms,
 )
-from pp_compare.engines.mixedlm import Answer
 from pp_compare.errors import InputError
 from pp_compare.model import Fit, Quantity
 from pp_compare.numerics import design_error
+
+if TYPE_CHECKING:
+    from pp_compare.engines.mixedlm import Answer
 
 METHODS = ("bfgs", "lbfgs", "cg", "powell", "nm")
 Step = Mapping[str, Any]
@@ -40,11 +45,26 @@ TIGHT: tuple[Step, ...] = (
 that MixedLM was found to get to its optimum. Powell needs no gradient, so the score's wrong sign
 does not stop it; docs/settings.md has the digits."""
 
+MIXEDLM = "pp_compare.engines.mixedlm"
+"""The module that fits."""
+
 _WHOLE = "all_rows"
 
 
 def make(setting: str | None) -> StatsmodelsEngine:
     """Engine factory: the default, ``tight``, or one optimiser of `METHODS`."""
+    import_module(MIXEDLM)  # who makes an engine is to hear of it where statsmodels does not load
+    return with_setting(setting)
+
+
+def with_setting(setting: str | None) -> StatsmodelsEngine:
+    """The engine, of which nothing is known but how it is asked and read.
+
+    Raises
+    ------
+    InputError
+        For a setting that there is not.
+    """
     if setting is None:
         return StatsmodelsEngine("statsmodels", ({},))
     if setting == "tight":
@@ -92,6 +112,7 @@ class StatsmodelsEngine:
         plan = layout(design)
         if isinstance(plan, str):
             return Fit.unsupported(self.name, plan)
+        mixedlm = import_module(MIXEDLM)
         asked = request(design, plan, self.steps)
         return read_fit(self.name, self.steps, design, plan, mixedlm.fit(asked), mixedlm.about())
 

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 import numpy as np
 
 from pp_compare.design import Block, Design
-from pp_compare.engines import mixedlm
 from pp_compare.engines import statsmodels as native
 from pp_compare.errors import EngineError
 from pp_compare.model import Fit, Quantity, Status
@@ -50,7 +49,7 @@ class StatsmodelsDialect:
     @property
     def adapter(self) -> Path:
         """The file that a worker loads."""
-        return Path(mixedlm.__file__)
+        return Path(native.__file__).with_name("mixedlm.py")
 
     def request(self, design: Design) -> dict[str, Any] | str:
         """What ``fit`` of the adapter is given, or why the engine cannot express the model."""

@@ -12,7 +12,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 
 from pp_compare.audit import PARITY_REFERENCES
 from pp_compare.engines.rscript import RscriptSession
-from pp_compare.engines.statsmodels import make as make_statsmodels
+from pp_compare.engines.statsmodels import with_setting
 from pp_compare.errors import EngineError, InputError, UnavailableError
 from pp_compare.releases.candidate import Candidate, PythonCandidate, RCandidate
 from pp_compare.releases.check import Broken
@@ -72,7 +72,7 @@ def choose_dialects(
         return [PlainDialect(engine, adapter.resolve()) for engine in ids]
     if package != "statsmodels":
         raise InputError(f"--package {package} needs --adapter FILE; docs/releases.md says how")
-    return [StatsmodelsDialect(make_statsmodels(name)) for name in wanted]
+    return [StatsmodelsDialect(with_setting(name)) for name in wanted]
 
 
 def python_candidates(
