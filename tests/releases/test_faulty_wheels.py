@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from xml.etree import ElementTree as Xml
 
 import pytest
 
@@ -25,7 +26,8 @@ from pp_compare.releases.store import Store
 from pp_compare.releases.subject import Subject
 from pp_compare.report.release_json import releases_json
 from pp_compare.report.release_record import ReleaseReport
-from tests.releases.wheels import FAULTS, Fault, original, repacked
+from tests.releases.wheels import DEAD, FAULTS, Fault, original, repacked
+from tests.test_cli import run
 
 VERSION = "0.14.6"
 RECIPE = Recipe(until=date(2026, 1, 10))
@@ -98,3 +100,30 @@ def test_a_second_run_gives_the_same_report(bench: Bench, sound: Candidate) -> N
     first, second = (bench.check(sound, Broken("9.9", "statsmodels", "no such")) for _ in range(2))
     assert releases_json(first) == releases_json(second)
     assert first.exit_status("worse") == 1
+
+
+@pytest.mark.slow
+def test_what_does_not_import_hangs_or_crashes_costs_a_row_each(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wheels = [repacked(bench.wheel, bench.folder / v, v, fault) for v, fault in DEAD.items()]
+    junit = bench.folder / "releases.xml"
+    status = run(
+        monkeypatch, "releases", bench.wheel, *wheels, "--exclude-newer", "2026-01-10",
+        "--case", "sleepstudy", "--case", "Dyestuff", "--case", "Rail", "--generated", "2",
+        "--floor", "none", "--limit", "5", "--cache", bench.folder / "dead",
+        "--markdown", "-", "--junit", junit,
+    )  # fmt: skip
+    assert status == 1
+    told = [line for line in capsys.readouterr().out.splitlines() if line.startswith("statsmodels")]
+    for version, fault in DEAD.items():
+        (line,) = (x for x in told if x.startswith(f"statsmodels {version}"))
+        assert fault.subject in line.replace("\\", "")
+    failed = {
+        test.get("name"): failure.get("message")
+        for test in Xml.parse(junit).iter("testcase")
+        for failure in test.iter("failure")
+        if test.get("classname") == "candidates"
+    }
+    names = [f"statsmodels {v} ({w.name})" for v, w in zip(DEAD, wheels, strict=True)]
+    assert sorted(failed) == names

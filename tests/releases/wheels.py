@@ -72,6 +72,27 @@ FAULTS = (
 )  # fmt: skip
 
 
+END = "results.converged = converged"
+DEAD = {
+    "0.14.7.dev91": Fault(
+        "does not import", "__init__.py",
+        "debug_warnings = False", "raise ImportError('libgone.so.3: no such file')",
+        "start", "does not load: ImportError: libgone.so.3: no such file",
+    ),
+    "0.14.7.dev92": Fault(
+        "hangs", MODEL,
+        END, f"while True: pass\n        {END}",
+        "start", "no model got an answer: stopped after 5 s",
+    ),
+    "0.14.7.dev93": Fault(
+        "crashes", MODEL,
+        END, f"import ctypes; ctypes.string_at(0)\n        {END}",
+        "start", "no model got an answer: its process died: signal 11 (SIGSEGV)",
+    ),
+}  # fmt: skip
+"""By version: what takes no part; `subject` is how the report says why."""
+
+
 def original(folder: Path, version: str) -> Path:
     """The released wheel."""
     command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary", ":all:"]
