@@ -54,7 +54,19 @@ def difference(
         seen += pair.changes()
         quiet += not pair.moved
         identical += pair.identical
-    return Difference(before.name, after.name, _each_once(seen), len(pairs), identical, quiet)
+    changes, beside = _each_once(seen), _beside(before, after)
+    return Difference(before.name, after.name, changes, len(pairs), identical, quiet, beside)
+
+
+def _beside(before: CandidateReport, after: CandidateReport) -> tuple[str, ...]:
+    """Packages that differ and are not the one under test."""
+    one, two = before.versions, after.versions
+    package = before.engine.partition(":")[0].lower()
+    return tuple(
+        f"{name} {one[name]} -> {two[name]}"
+        for name in one
+        if name.lower() != package and name in two and one[name] != two[name]
+    )
 
 
 def _pairs(before: CandidateReport, after: CandidateReport) -> list[tuple[CaseReport, CaseReport]]:

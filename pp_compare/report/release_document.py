@@ -21,6 +21,9 @@ def release_document(report: ReleaseReport) -> Document:
         Section("Against the certified optimum", (MATRIX,), tables.matrix(report)),
         Section("Digits right", (DIGITS,), tables.digits(report)),
     ]
+    unexpected = tables.unexpected(report)
+    if unexpected:
+        sections.insert(-1, Section("In no registry", (UNEXPECTED,), unexpected))
     probed = tables.probed(report)
     if probed:
         sections.append(Section("Asked beside the fits", (PROBED,), probed))
@@ -35,6 +38,10 @@ MATRIX = (
     "Models by how their fit stands to the certified optimum and to algebra. Known: every "
     "difference is in the registry of known deviations. A wrong optimum is a local one that is not "
     "the best."
+)
+UNEXPECTED = (
+    "What makes a model unexpected, whatever changed: models by what fails against the certified "
+    "optimum or by algebra and is no known deviation."
 )
 DIGITS = (
     "Correct significant digits of the worst number of each model: median / least over the models."
@@ -57,15 +64,24 @@ def noise(report: ReleaseReport) -> str:
 def changes(difference: Difference) -> Iterator[Section]:
     """One chapter a difference, one part a kind of change."""
     title = f"From {difference.before} to {difference.after}"
+    words = beside(difference)
     if not difference.changes:
-        yield Section(title, (f"No change in {difference.models} models.",))
+        yield Section(title, (f"No change in {difference.models} models.", *words))
         return
-    yield Section(title)
+    yield Section(title, words)
     for kind, group in by_kind(difference.changes):
         rows = group[:MOST_ROWS]
         left = len(group) - len(rows)
         words = (f"{left} more are in the JSON report.",) if left else ()
         yield Section(KINDS[kind].capitalize(), words, tables.change_rows(rows), level=3)
+
+
+def beside(difference: Difference) -> tuple[str, ...]:
+    """A sentence on what else differs between two candidates, if anything does."""
+    if not difference.beside:
+        return ()
+    changed = ", ".join(difference.beside)
+    return (f"Another version of these, too, so a change may be theirs: {changed}.",)
 
 
 def by_kind(found: Sequence[Change]) -> Iterator[tuple[str, list[Change]]]:

@@ -60,6 +60,8 @@ def _case(case: CaseReport) -> dict[str, Any]:
         "seconds": fit.seconds,
         "least_digits": min((line.digits for line in truth), default=None),
         "failing": sorted({line.quantity for line in truth if line.verdict == "fail"}),
+        "failing_identities": sorted(c.identity for c in case.identities if c.verdict == "fail"),
+        "stale": sorted(case.stale),
         "known": sorted({line.deviation for line in case.comparisons if line.deviation}),
         "disagrees_with": sorted(
             {line.reference for line in case.comparisons if _differs(line.kind, line.verdict)}

@@ -110,6 +110,8 @@ class Difference:
         Of them, models in which every number has the same bits.
     noise : int
         Models in which numbers differ by no more than the platform's own noise, or not at all.
+    beside : tuple of str
+        What else is another version, as ``numpy 2.3.5 -> 2.4.6``: a change may be its doing.
     """
 
     before: str
@@ -118,6 +120,7 @@ class Difference:
     models: int
     identical: int
     noise: int
+    beside: tuple[str, ...] = ()
 
     @property
     def worse(self) -> bool:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from pp_compare.report.digest import KINDS, least_digits
+from pp_compare.report.digest import KINDS, kind_of, least_digits
 from pp_compare.report.record import CaseReport
 from pp_compare.report.release_record import (
+    DIRECTIONS,
     CandidateReport,
     Change,
     ReleaseReport,
@@ -124,14 +125,58 @@ def digits(report: ReleaseReport) -> Table:
     return Table(("candidate", *kinds), tuple(cells))
 
 
+def unexpected(report: ReleaseReport) -> Table | None:
+    """What is wrong and in no registry, and in how many models of each candidate; None for none."""
+    found: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for candidate in report.candidates:
+        for case in candidate.cases:
+            for what in _unexpected(case):
+                found.setdefault(what, {}).setdefault(candidate.name, []).append(case.title)
+    names = [c.name for c in report.candidates if any(c.name in by for by in found.values())]
+    rows = tuple(
+        (*what, *(str(len(by.get(name, ()))) for name in names), _titles(by))
+        for what, by in sorted(found.items(), key=lambda item: -max(map(len, item[1].values())))
+    )
+    return Table(("what", "cause", *names, "models"), rows, labels=2) if rows else None
+
+
+def _unexpected(case: CaseReport) -> set[tuple[str, str]]:
+    """Quantities with their causes, identities, and known deviations that do not show."""
+    lines = [line for line in case.comparisons if line.kind == "truth" and line.verdict == "fail"]
+    return {
+        *((kind_of(line.quantity), line.cause or "none found") for line in lines),
+        *((c.identity, "identity") for c in case.identities if c.verdict == "fail"),
+        *((entry, "a known deviation that does not show") for entry in case.stale),
+    }
+
+
+def _titles(by_candidate: dict[str, list[str]]) -> str:
+    titles = list(dict.fromkeys(title for found in by_candidate.values() for title in found))
+    return ", ".join(titles[:SHOWN_TITLES]) + (", ..." if len(titles) > SHOWN_TITLES else "")
+
+
 def probed(report: ReleaseReport) -> Table | None:
-    """What was asked beside the fits, a candidate a column; None where nothing was."""
+    """What was asked beside the fits, a candidate a column; None where nothing was.
+
+    Keywords of one optimiser with the same outcomes share a row.
+    """
     asked = [c for c in report.candidates if c.probes]
-    names = list(dict.fromkeys(name for c in asked for name in c.probes or {}))
-    if not names:
+    rows: dict[tuple[str, ...], list[str]] = {}
+    for name in dict.fromkeys(name for c in asked for name in c.probes or {}):
+        keyword, of, method = name.removeprefix("keyword ").partition(" of ")
+        shared = name.startswith("keyword ") and bool(of)
+        key = (f"of {method}" if shared else name, *(_outcome(c, name) for c in asked))
+        rows.setdefault(key, []).append(keyword if shared else "")
+    if not rows:
         return None
-    rows = tuple((name, *(_outcome(c, name) for c in asked)) for name in names)
-    return Table(("asked", *(c.name for c in asked)), rows)
+    return Table(
+        ("asked", *(c.name for c in asked)),
+        tuple((_asked(keywords, key[0]), *key[1:]) for key, keywords in rows.items()),
+    )
+
+
+def _asked(keywords: Sequence[str], name: str) -> str:
+    return f"{', '.join(keywords)} {name}" if any(keywords) else name
 
 
 def _outcome(candidate: CandidateReport, name: str) -> str:
@@ -182,13 +227,19 @@ def verdict(report: ReleaseReport) -> tuple[str, ...]:
     """One sentence a difference, and one a candidate that could not be compared."""
     found = [f"{c.name}: {c.problem.rstrip('.')}." for c in report.candidates if c.problem]
     for difference in report.differences:
-        counts = {
-            w: sum(c.direction == w for c in difference.changes)
-            for w in ("worse", "better", "changed")
-        }
-        told = ", ".join(f"{n} {word}" for word, n in counts.items() if n) or "no change"
+        told = ", ".join(_counted(difference.changes)) or "no change"
         found.append(
             f"{difference.before} to {difference.after}: {told}; {difference.models} models, "
             f"{difference.identical} with the same bits, {difference.noise} within the noise."
         )
     return tuple(found)
+
+
+def _counted(changes: Sequence[Change]) -> Iterator[str]:
+    """How many of each direction; the first that are worse by name."""
+    for direction in DIRECTIONS:
+        subjects = [c.subject for c in changes if c.direction == direction]
+        if subjects:
+            more = ", ..." if len(subjects) > SHOWN_TITLES else ""
+            names = f" ({', '.join(subjects[:SHOWN_TITLES])}{more})" if direction == "worse" else ""
+            yield f"{len(subjects)} {direction}{names}"

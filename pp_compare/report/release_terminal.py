@@ -7,7 +7,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from pp_compare.report import release_tables as tables
-from pp_compare.report.release_document import by_kind, noise
+from pp_compare.report.release_document import beside, by_kind, noise
 from pp_compare.report.release_record import KINDS, Change, Difference, ReleaseReport
 from pp_compare.report.story import Table
 
@@ -20,6 +20,9 @@ def print_releases(console: Console, report: ReleaseReport) -> None:
     """Print the matrix, what changed, and the verdict last, where it is read first."""
     _print_table(console, "Against the certified optimum, in models", tables.matrix(report))
     _print_table(console, "Digits right: median / least over the models", tables.digits(report))
+    unexpected = tables.unexpected(report)
+    if unexpected:
+        _print_table(console, "In no registry, in models", unexpected)
     _print_probes(console, report)
     if report.noise:
         _print_table(console, noise(report), tables.noise(report))
@@ -44,6 +47,8 @@ def _print_probes(console: Console, report: ReleaseReport) -> None:
 def _print_difference(console: Console, difference: Difference) -> None:
     console.print()
     console.print(Text(f"From {difference.before} to {difference.after}", style="bold underline"))
+    for sentence in beside(difference):
+        console.print(f"  {sentence}", soft_wrap=True)
     if not difference.changes:
         console.print(f"  no change in {difference.models} models")
     for kind, changes in by_kind(difference.changes):

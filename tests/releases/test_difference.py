@@ -75,6 +75,13 @@ def test_the_same_is_no_change() -> None:
     assert (found.changes, found.models, found.identical, found.noise) == ((), 1, 1, 1)
 
 
+def test_what_else_is_another_version_is_told_beside_it() -> None:
+    one = candidate(case(GOOD), versions={"statsmodels": "1", "numpy": "1.26", "scipy": "1.11"})
+    two = replace(one, versions={"statsmodels": "2", "numpy": "2.3", "scipy": "1.11"})
+    assert difference(one, two, {}).beside == ("numpy 1.26 -> 2.3",)
+    assert difference(one, one, {}).beside == ()
+
+
 def test_out_of_agreement_is_worse_and_into_it_is_better() -> None:
     assert changes(case(GOOD), case(OFF)) == [("value", "worse", "beta")]
     assert changes(case(OFF), case(GOOD)) == [("value", "better", "beta")]

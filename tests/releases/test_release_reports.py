@@ -10,6 +10,7 @@ from xml.etree import ElementTree as Xml
 import pytest
 from rich.console import Console
 
+from pp_compare.identities import IdentityCheck
 from pp_compare.report.document import to_markdown, to_page
 from pp_compare.report.release_document import MOST_ROWS, release_document
 from pp_compare.report.release_json import releases_json
@@ -21,7 +22,7 @@ from pp_compare.report.release_record import (
     Outcome,
     ReleaseReport,
 )
-from pp_compare.report.release_tables import row_of
+from pp_compare.report.release_tables import probed, row_of, unexpected, verdict
 from pp_compare.report.release_terminal import print_releases
 from tests.releases.test_difference import GOOD, OFF, candidate, case, line
 
@@ -55,8 +56,55 @@ def test_the_terminal_says_what_changed_and_where() -> None:
     text = out.getvalue()
     assert "worse   beta: 2 -> 3 <script>" in text
     assert "[4: toy REML, a, b, ...]" in text
-    assert "1 worse, 1 better; 7 models, 3 with the same bits, 5 within the noise." in text
+    assert "1 worse (beta), 1 better; 7 models, 3 with the same bits, 5 within the noise." in text
     assert "statsmodels 3: does not load" in text
+
+
+def test_a_verdict_names_the_first_that_are_worse() -> None:
+    worse = [Change("value", "worse", name, "2", "3") for name in ("beta", "sigma", "blup", "llf")]
+    (told, _) = reversed(verdict(report(*worse, BETTER)))
+    assert ": 4 worse (beta, sigma, blup, ...), 1 better; 7 models" in told
+
+
+def test_what_else_changed_stands_under_the_heading() -> None:
+    found = report(WORSE)
+    (one,) = found.differences
+    found = replace(found, differences=(replace(one, beside=("numpy 1.26 -> 2.3",)),))
+    out = io.StringIO()
+    print_releases(Console(file=out, width=200, highlight=False), found)
+    for text in (out.getvalue(), to_page(release_document(found)).replace("&gt;", ">")):
+        assert "a change may be theirs: numpy 1.26 -> 2.3." in text
+    assert "may be theirs" not in to_page(release_document(report(WORSE)))
+
+
+def test_what_is_in_no_registry_is_counted_by_candidate() -> None:
+    wrong = IdentityCheck("statsmodels", "own-loglik", 1.0, 1e-9, "fail", "")
+    one = candidate(case(GOOD), case(OFF), label="1")
+    two = candidate(case(OFF, identities=(wrong,)), case(OFF, stale=("entry",)), label="2")
+    found = unexpected(replace(report(), candidates=(one, two)))
+    assert found is not None
+    assert found.columns == ("what", "cause", "statsmodels 1", "statsmodels 2", "models")
+    assert found.rows[0] == ("beta", "none found", "1", "2", "toy REML")
+    assert {row[:4] for row in found.rows[1:]} == {
+        ("own-loglik", "identity", "0", "1"),
+        ("entry", "a known deviation that does not show", "0", "1"),
+    }
+    assert unexpected(replace(report(), candidates=(candidate(case(GOOD)),))) is None
+
+
+def test_keywords_with_the_same_outcome_share_a_row() -> None:
+    lost, kept = Outcome(False, "no effect"), Outcome(True, "honoured")
+    names = ("pgtol of lbfgs", "factr of lbfgs", "maxiter of lbfgs", "xtol of nm")
+    outcomes = dict(zip(names, (lost, lost, kept, lost), strict=True))
+    asked = {f"keyword {name}": outcome for name, outcome in outcomes.items()} | {"score": kept}
+    table = probed(replace(report(), candidates=(candidate(probes=asked),)))
+    assert table is not None
+    assert table.rows == (
+        ("pgtol, factr of lbfgs", "no: no effect"),
+        ("maxiter of lbfgs", "yes: honoured"),
+        ("xtol of nm", "no: no effect"),
+        ("score", "yes: honoured"),
+    )
 
 
 def test_markdown_and_page_escape_what_they_show() -> None:
