@@ -13,8 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 LOG_SECONDS = 10.0
 """Between two lines of a log."""
 
-Show = Callable[[str, int, int], None]
-"""Takes a line, and how many are done of how many."""
+Show = Callable[[str, int, int | None], None]
+"""Takes a line, and how many are done of how many; None where nobody knows."""
 
 
 def stdout() -> Console:
@@ -57,13 +57,13 @@ def follow(first: str, *, keep: bool = False) -> Iterator[Show]:
 
 
 def _log() -> Show:
-    """At most a line in so many seconds, and the last one always."""
+    """A line in so many seconds; always the last one, and those on what may take any time."""
     last = -LOG_SECONDS
 
-    def show(line: str, done: int, of: int) -> None:
+    def show(line: str, done: int, of: int | None) -> None:
         nonlocal last
         now = time.monotonic()
-        if now - last >= LOG_SECONDS or done == of:
+        if now - last >= LOG_SECONDS or of in (done, None):
             last = now
             sys.stderr.write(f"{line}\n")
 

@@ -122,10 +122,10 @@ def releases_command(
     with follow("") as show:
         named: list[Candidate | Broken] = []
         for source, its_recipe in asked:
-            show(f"environment of {source.label}", 0, 1)
+            show(f"environment of {source.label}", 0, None)
             named += python_candidates(source, its_recipe, dialects, folder)
         for command in rscript or ():
-            show(command, 0, 1)
+            show(command, 0, None)
             named += r_candidates(command)
         check_labels(named, baseline)
         report = check(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import queue
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -173,18 +173,34 @@ class RCandidate:
         variables = [f"{name}={value}" for name, value in platform.environment().items()]
         # By env and not in our own environment: other candidates run at the same time.
         command = ("env", *variables, *self.command)
-        size = -(-len(designs) // effort.processes)
-        parts = [designs[k : k + size] for k in range(0, len(designs), max(size, 1))]
-
-        def run(part: Sequence[Design]) -> list[Fit]:
-            tasks = [(self.engine, design) for design in part]
-            return list(rscript.fits(command, tasks, effort.seconds))
-
-        with ThreadPoolExecutor(effort.processes) as threads:
-            yield from chain.from_iterable(threads.map(run, parts))
+        tasks = [(self.engine, design) for design in designs]
+        # Dealt out like cards, so that each fit is handed on, and kept, when its turn comes.
+        hands = [tasks[k :: effort.processes] for k in range(effort.processes)]
+        running = [_ahead(rscript.fits(command, hand, effort.seconds)) for hand in hands if hand]
+        for k in range(len(tasks)):
+            yield next(running[k % len(running)])
 
     def calls(
         self, requests: Sequence[tuple[str, Sequence[Any]]], platform: Platform, effort: Effort
     ) -> list[Any]:
         """R engines have no probes."""
         return [EngineError("R engines are asked for fits alone") for _ in requests]
+
+
+def _ahead(fits: Iterator[Fit]) -> Iterator[Fit]:
+    """The same, made in a thread while others are waited for; what that raises is raised here."""
+    made: queue.SimpleQueue[Fit | BaseException] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            for fit in fits:
+                made.put(fit)
+        except BaseException as error:  # whatever it is, it belongs to who asked
+            made.put(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    while True:
+        item = made.get()
+        if isinstance(item, BaseException):
+            raise item
+        yield item

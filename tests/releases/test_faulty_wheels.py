@@ -111,7 +111,7 @@ def test_what_does_not_import_hangs_or_crashes_costs_a_row_each(
     status = run(
         monkeypatch, "releases", bench.wheel, *wheels, "--exclude-newer", "2026-01-10",
         "--case", "sleepstudy", "--case", "Dyestuff", "--case", "Rail", "--generated", "2",
-        "--floor", "none", "--limit", "5", "--cache", bench.folder / "dead",
+        "--floor", "none", "--limit", "20", "--cache", bench.folder / "dead",
         "--markdown", "-", "--junit", junit,
     )  # fmt: skip
     assert status == 1

@@ -82,7 +82,7 @@ DEAD = {
     "0.14.7.dev92": Fault(
         "hangs", MODEL,
         END, f"while True: pass\n        {END}",
-        "start", "no model got an answer: stopped after 5 s",
+        "start", "no model got an answer: stopped after 20 s",
     ),
     "0.14.7.dev93": Fault(
         "crashes", MODEL,
