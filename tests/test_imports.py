@@ -14,6 +14,7 @@ PACKAGE = ROOT / "pp_compare"
 
 LAYERS = [
     {"errors", "resources"},
+    {"child_process"},
     {"model"},
     {"formula"},
     {"variables"},

@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
+from pp_compare.child_process import ending
 from pp_compare.design import Design
 from pp_compare.engines import Engine, make_engine
 from pp_compare.errors import UnavailableError
@@ -96,7 +97,7 @@ class Workers:
             ) from None
         except ProcessExpired as death:
             raise UnavailableError(
-                f"'{engine_id}' kills its process: {_cause(death.exitcode)}"
+                f"'{engine_id}' kills its process: {ending(death.exitcode)}"
             ) from None
         except BrokenProcessPool:
             raise UnavailableError(f"'{engine_id}' does not start: {DIES}") from None
@@ -126,7 +127,7 @@ class Workers:
             except FitTimeoutError:
                 return otherwise(f"stopped after {self.seconds:g} s")
             except ProcessExpired as death:
-                return otherwise(f"its process died: {_cause(death.exitcode)}")
+                return otherwise(f"its process died: {ending(death.exitcode)}")
             except BrokenProcessPool:
                 return otherwise(DIES)
             return value
@@ -147,9 +148,3 @@ def _engine(engine_id: str) -> None:
 def _fit(engine_id: str, design: Design) -> Fit:
     _engine(engine_id)
     return _engines[engine_id].fit(design)
-
-
-def _cause(exitcode: int) -> str:
-    if exitcode < 0:
-        return f"signal {-exitcode} ({signal.Signals(-exitcode).name})"
-    return f"exit status {exitcode}"
