@@ -7,22 +7,17 @@ process again is the one to blame. The same holds on one machine and on each of 
 
 from __future__ import annotations
 
-import json
 import os
-import selectors
-import signal
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
 
 from pp_compare.campaign.generate import generate
 from pp_compare.campaign.plan import Plan, to_document
 from pp_compare.campaign.rows import CERTIFIED, Row, engines_of, lost_row
+from pp_compare.child_process import ChildProcess
 from pp_compare.errors import EngineError, InputError, UnavailableError
 
 CHUNK = 50
@@ -52,10 +47,6 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
-class _EndedError(Exception):
-    """The process died or was killed; the text says why."""
-
-
 class Sandbox:
     """One process that fits the data sets of a plan, and is replaced when it ends.
 
@@ -72,7 +63,7 @@ class Sandbox:
 
     def __init__(self, plan: Plan, limits: Limits) -> None:
         self.plan, self.limits = plan, limits
-        self._process: _Process | None = _Process(plan, limits)
+        self._process: ChildProcess | None = _started(plan, limits)
 
     def __enter__(self) -> Sandbox:
         return self
@@ -104,7 +95,7 @@ class Sandbox:
         began = time.monotonic()
         try:
             return self._ask(engine, indices, lost)
-        except _EndedError as end:
+        except EngineError as end:
             if len(indices) > 1:
                 return [row for index in indices for row in self._rows(engine, [index], lost)]
             reason = str(end)
@@ -115,93 +106,31 @@ class Sandbox:
 
     def _ask(self, engine: str, indices: Sequence[int], lost: dict[int, str]) -> list[Row]:
         if self._process is None:
-            self._process = _Process(self.plan, self.limits)
+            self._process = _started(self.plan, self.limits)
         here = {str(index): lost[index] for index in indices if index in lost}
         task = {"engine": engine, "indices": list(indices), "lost": here}
         try:
             rows: list[Row] = self._process.ask(task, self.limits.seconds)["rows"]
-        except _EndedError:
+        except EngineError:
             self.close()
             raise
         return rows
 
 
-class _Process:
-    """One child, from its start to its end."""
-
-    def __init__(self, plan: Plan, limits: Limits) -> None:
-        self._words = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
-        self._process = subprocess.Popen(  # our own module
-            [sys.executable, "-m", "pp_compare.campaign.child"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._words,
-            env=environment(),
-        )
-        self._rest = b""
-        try:
-            asked = {"plan": to_document(plan), "memory": limits.megabytes}
-            self._require_ready(self.ask(asked, START_UP))
-        except _EndedError as end:
-            self.kill()
-            raise EngineError(f"the process that fits does not start: {end}") from None
-
-    def _require_ready(self, answer: dict[str, Any]) -> None:
-        if "error" in answer:
-            self.kill()
-            kind = InputError if answer["error"] == "InputError" else UnavailableError
-            raise kind(answer["reason"])
-
-    def ask(self, message: dict[str, Any], seconds: float) -> dict[str, Any]:
-        """Send a message and wait for the answer."""
-        stdin = self._process.stdin
-        try:
-            assert stdin is not None  # noqa: S101  # Popen was given a pipe
-            stdin.write((json.dumps(message) + "\n").encode())
-            stdin.flush()
-        except OSError:
-            raise _EndedError(self._cause()) from None
-        answer: dict[str, Any] = json.loads(b"".join(self._line(seconds)))
-        return answer
-
-    def _line(self, seconds: float) -> Iterator[bytes]:
-        """The next line in pieces, within so many seconds."""
-        stdout = self._process.stdout
-        assert stdout is not None  # noqa: S101  # Popen was given a pipe
-        end = time.monotonic() + seconds
-        with selectors.DefaultSelector() as selector:
-            selector.register(stdout, selectors.EVENT_READ)
-            while b"\n" not in self._rest:
-                yield self._rest
-                if not selector.select(max(0.0, end - time.monotonic())):
-                    raise _EndedError(f"stopped after {seconds:g} s")
-                self._rest = os.read(stdout.fileno(), 1 << 20)
-                if not self._rest:
-                    raise _EndedError(self._cause())
-        line, _, self._rest = self._rest.partition(b"\n")
-        yield line
-
-    def _cause(self) -> str:
-        """How the process ended, with its last words."""
-        status = self._process.wait()
-        how = f"exit status {status}"
-        if status < 0:
-            how = f"signal {-status} ({signal.Signals(-status).name})"
-        self._words.seek(0)
-        said = self._words.read().decode(errors="replace").split("\n")
-        last = next((line.strip() for line in reversed(said) if line.strip()), "")
-        return f"its process died: {how}" + (f"; {last[:200]}" if last else "")
-
-    def kill(self) -> None:
-        """End the process, whatever it does."""
-        self._process.kill()
-        self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout, self._words):
-            if stream is not None:
-                try:
-                    stream.close()
-                except BrokenPipeError:  # what was not sent needs no reader any more
-                    continue
+def _started(plan: Plan, limits: Limits) -> ChildProcess:
+    """A process that is ready to fit data sets of the plan."""
+    child = ChildProcess([sys.executable, "-m", "pp_compare.campaign.child"], environment())
+    try:
+        asked = {"plan": to_document(plan), "memory": limits.megabytes}
+        answer = child.ask(asked, START_UP)
+    except EngineError as end:
+        child.kill()
+        raise EngineError(f"the process that fits does not start: {end}") from None
+    if "error" in answer:
+        child.kill()
+        kind = InputError if answer["error"] == "InputError" else UnavailableError
+        raise kind(answer["reason"])
+    return child
 
 
 def environment() -> dict[str, str]:
