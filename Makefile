@@ -4,16 +4,19 @@
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
+# One BLAS thread: the matrices are small. Bytecode is written even where the machine says not to: the
+# tests start dozens of interpreters, each of which would compile the whole package again.
+TEST := OPENBLAS_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(VENV)/bin/python -m pytest
 
 audit: $(STAMP)
 	$(VENV)/bin/pp-compare audit seed_case1 seed_case2 seed_case3
 
 test: $(STAMP)
 	sh tests/report/setup_browser.sh
-	OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto --dist worksteal
+	$(TEST) -n auto --dist worksteal
 
 search: $(STAMP)
-	OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto -m slow
+	$(TEST) -n auto -m slow
 
 lint: $(STAMP)
 	$(VENV)/bin/python -m pip install -q --disable-pip-version-check -e .[dev]
@@ -24,7 +27,7 @@ lint: $(STAMP)
 docs: $(STAMP)
 	$(VENV)/bin/python -m pip install -q --disable-pip-version-check -e .[docs]
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
-	OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python -m pytest -m "slow or not slow" tests/docs
+	$(TEST) -m "slow or not slow" tests/docs
 
 # Other people's packages, in an environment of their own: some hold back libraries of ours.
 adapters: $(STAMP)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from formulaic.errors import FormulaicError
 from formulaic.parser import DefaultFormulaParser
@@ -42,6 +43,12 @@ def parse_formula(formula: str, method: Method = "REML") -> ModelSpec:
     FormulaError
         With the part of the formula that is not understood.
     """
+    return _parsed(formula, method)
+
+
+@lru_cache(maxsize=1024)
+def _parsed(formula: str, method: Method) -> ModelSpec:
+    """Generated data ask for the same few formulas again and again."""
     left, right = _sides(formula)
     response = _single(_terms(left, False), formula)
     fixed_text, bars = _split_bars(right, formula)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from pp_compare.campaign import store
 from pp_compare.campaign.generate import formula_of
@@ -39,7 +39,7 @@ MOST_AXES = 4
 WORST = 3
 """Worst cases an engine, and as many failures."""
 
-Z = float(norm.ppf(0.5 + LEVEL / 2))
+Z = float(ndtri(0.5 + LEVEL / 2))
 
 
 def summarize(plan: Plan, rows: Path) -> CampaignReport:

@@ -17,6 +17,7 @@ import tempfile
 import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from typing import IO, Any
@@ -146,10 +147,7 @@ class RscriptSession:
 
     def about(self) -> dict[str, Any]:
         """Versions of R, lme4, nlme, Matrix and jsonlite, platform, BLAS and LAPACK."""
-        packages = ["lme4", "nlme", "Matrix", "jsonlite"]
-        found = self.call("pp_about", {"packages": packages})
-        versions = dict(zip(found["names"], found["versions"], strict=True))
-        return {"versions": versions} | {k: found[k][0] for k in ("platform", "blas", "lapack")}
+        return deepcopy(_about(self.command))
 
     def answers(self, calls: Sequence[Call]) -> Iterator[Answer | EngineError]:
         """Call functions in turn in one R; a call in which R dies costs that call alone."""
@@ -193,6 +191,15 @@ class RscriptSession:
             )
         except OSError as error:
             raise UnavailableError(f"'{' '.join(self.command)}' does not start: {error}") from error
+
+
+@cache
+def _about(command: tuple[str, ...]) -> dict[str, Any]:
+    """Asked once: an R does not change while we run, and takes two seconds to start."""
+    packages = ["lme4", "nlme", "Matrix", "jsonlite"]
+    found = RscriptSession(command).call("pp_about", {"packages": packages})
+    versions = dict(zip(found["names"], found["versions"], strict=True))
+    return {"versions": versions} | {k: found[k][0] for k in ("platform", "blas", "lapack")}
 
 
 @cache

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scipy.stats import binomtest
-
 LEVEL = 0.95
 """Of every interval, the engines' own included."""
 
@@ -31,6 +29,9 @@ class Rate:
         """Wilson's score interval (1927): it covers where the share is near 0 or 1, too."""
         if not self.of:
             return 0.0, 1.0
+        # scipy.stats takes most of a second to load, and only who reads a campaign needs it.
+        from scipy.stats import binomtest  # noqa: PLC0415
+
         found = binomtest(self.count, self.of).proportion_ci(LEVEL, method="wilson")
         return float(found.low), float(found.high)
 
