@@ -31,28 +31,29 @@ suppressMessages(library(lme4))
 data(Machines, package = "nlme")
 Machines <- as.data.frame(Machines)
 contrasts(Machines$Machine) <- "contr.treatment"
-where <- commandArgs(TRUE)[1]
-reml <- commandArgs(TRUE)[2] == "REML"
-frame <- get(commandArgs(TRUE)[3])
-model <- lmer(as.formula(commandArgs(TRUE)[4]), frame, REML = reml)
 put <- function(name, x) {
   if (is.matrix(x)) x <- apply(x, 2, function(column) sprintf("%.17g", column))
   else x <- matrix(sprintf("%.17g", x))
   write.table(x, file.path(where, name), sep = ",", row.names = FALSE, col.names = FALSE,
               quote = FALSE)
 }
-put("y", getME(model, "y"))
-put("X", getME(model, "X"))
-put("theta", getME(model, "theta"))
-put("beta", fixef(model))
-put("sigma", sigma(model))
-flist <- getME(model, "flist")
-put("loglik", as.numeric(logLik(model)))
-put("fitted", fitted(model))
-put("vcov", as.matrix(vcov(model)))
-for (i in seq_along(getME(model, "mmList"))) {
-  put(paste0("Z", i), unname(getME(model, "mmList")[[i]]))
-  put(paste0("group", i), as.integer(flist[[attr(flist, "assign")[i]]]))
+cases <- matrix(commandArgs(TRUE), nrow = 4)
+for (k in seq_len(ncol(cases))) {
+  where <- cases[1, k]
+  model <- lmer(as.formula(cases[4, k]), get(cases[3, k]), REML = cases[2, k] == "REML")
+  put("y", getME(model, "y"))
+  put("X", getME(model, "X"))
+  put("theta", getME(model, "theta"))
+  put("beta", fixef(model))
+  put("sigma", sigma(model))
+  flist <- getME(model, "flist")
+  put("loglik", as.numeric(logLik(model)))
+  put("fitted", fitted(model))
+  put("vcov", as.matrix(vcov(model)))
+  for (i in seq_along(getME(model, "mmList"))) {
+    put(paste0("Z", i), unname(getME(model, "mmList")[[i]]))
+    put(paste0("group", i), as.integer(flist[[attr(flist, "assign")[i]]]))
+  }
 }
 """
 
@@ -77,13 +78,23 @@ def reml(case):
 
 
 @pytest.fixture(scope="module")
-def lmer(case, tmp_path_factory):
+def answers(tmp_path_factory):
+    """A folder a case, all from one R: loading lme4 takes longer than these fits."""
+    root = tmp_path_factory.mktemp("lmer")
+    (root / "fit.R").write_text(SCRIPT)
+    arguments = []
+    for name, method in CASES:
+        folder = root / f"{name}-{method}"
+        folder.mkdir()
+        arguments += [folder, method, *FORMULAS[name]]
+    subprocess.run(["Rscript", root / "fit.R", *arguments], check=True, capture_output=True)
+    return root
+
+
+@pytest.fixture(scope="module")
+def lmer(case, answers):
     """What lmer answered, and the matrices that it used."""
-    folder = tmp_path_factory.mktemp("lmer")
-    (folder / "fit.R").write_text(SCRIPT)
-    arguments = [folder, case[1], *FORMULAS[case[0]]]
-    subprocess.run(["Rscript", folder / "fit.R", *arguments], check=True, capture_output=True)
-    return {path.name: read(path) for path in folder.iterdir() if path.suffix == ""}
+    return {path.name: read(path) for path in (answers / "-".join(case)).iterdir()}
 
 
 @pytest.fixture(scope="module")

@@ -42,6 +42,9 @@ def test_a_faultless_engine_sets_off_nothing(
     @given(examples)
     def check(example: Example) -> None:
         design = build_design(*example)
+        this = (design.dataset.sha256(), design.spec.formula, design.spec.method)
+        if this in judged:
+            return  # the same fit again says nothing new
         fit = certified(design)
         if fit.status == "unsupported":
             # Data without an optimum are no subject of any check; the certified core says why.
@@ -50,7 +53,7 @@ def test_a_faultless_engine_sets_off_nothing(
             return
         assert fit.status == "ok", fit.messages
         assert caught(design, fit) == set()
-        judged.add((design.dataset.sha256(), design.spec.formula, design.spec.method))
+        judged.add(this)
 
     check()
     assert len(judged) >= at_least
