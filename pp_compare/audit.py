@@ -6,9 +6,10 @@ Selection -> Design -> Fit (one an engine) -> identities, truth, parity -> CaseR
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Literal
 
 import numpy as np
 
@@ -26,8 +27,9 @@ from pp_compare.errors import DataError, UnavailableError
 from pp_compare.formula import parse_formula
 from pp_compare.identities import IdentityCheck, check_identities
 from pp_compare.model import Dataset, Fit, Method
+from pp_compare.probes import measure
 from pp_compare.provenance import collect_provenance
-from pp_compare.report.record import CaseReport, Report
+from pp_compare.report.record import CaseReport, ProbeCheck, Report
 from pp_compare.tolerance import Tolerances, derive_tolerances
 from pp_compare.variables import NaPolicy
 
@@ -154,11 +156,13 @@ def judge(
     labelled = _Known(registry, design, fits, facts, stops)
     checked = tuple(labelled.identity(check) for check in identities)
     lines = tuple(labelled.comparison(line) for line in comparisons)
+    probed = tuple(labelled.probes(selection))
     return replace(
         case_report(selection, design, fits),
         identities=checked,
         comparisons=lines,
-        stale=labelled.stale(selection, checked, lines),
+        probes=probed,
+        stale=labelled.stale(selection, checked, lines, probed),
     )
 
 
@@ -260,30 +264,49 @@ class _Known:
         entry = next((entry for entry in entries if entry), None)
         return replace(line, verdict="known", deviation=entry.id) if entry else line
 
+    def probes(self, selection: Selection) -> Iterator[ProbeCheck]:
+        """What the entries that this case is an example of ask beside the fits."""
+        for entry in self._pinned(selection):
+            for engine, fit in self.fits.items():
+                if entry.concerns(engine, package_version(fit)):
+                    for name in entry.probes:
+                        outcome = measure(name, self.design, fit)
+                        verdict: Literal["known", "pass"] = "pass" if outcome.ok else "known"
+                        yield ProbeCheck(engine, name, outcome.text, verdict, entry.id)
+
     def stale(
         self,
         selection: Selection,
         identities: Iterable[IdentityCheck],
         comparisons: Iterable[Comparison],
+        probes: Sequence[ProbeCheck],
     ) -> tuple[str, ...]:
         """Entries that this case is an example of, and that do not show in it."""
         shown = {line.deviation for line in comparisons} | {c.deviation for c in identities}
+        shown |= {check.deviation for check in probes}
+        gone = {check.deviation for check in probes if check.verdict == "pass"}
         return tuple(
             entry.id
-            for entry in self.registry
-            for example in entry.examples
-            if (example.case, example.method) == (selection.case, selection.method)
-            and any(entry.concerns(e, package_version(f)) for e, f in self.fits.items())
-            and entry.id not in shown
+            for entry in self._pinned(selection)
+            if any(entry.concerns(e, package_version(f)) for e, f in self.fits.items())
+            and (entry.id in gone or entry.id not in shown)
         )
+
+    def _pinned(self, selection: Selection) -> Iterator[Deviation]:
+        """Entries of which this case is an example."""
+        here = (selection.case, selection.method)
+        for entry in self.registry:
+            if here in {(example.case, example.method) for example in entry.examples}:
+                yield entry
 
     def _find(self, engine: str, quantity: str, cause: str | None) -> Deviation | None:
         facts = dict(self.facts)
         stop = self.stops.get(engine)
         if isinstance(stop, Stop):
             facts["above"] = stop.above
-        facts["relative_variance"] = relative_variance(self.fits[engine])
-        version = package_version(self.fits[engine])
+        fit = self.fits[engine]
+        facts |= {"relative_variance": relative_variance(fit), "messages": "; ".join(fit.messages)}
+        version = package_version(fit)
         return find(self.registry, engine, version, quantity, cause, facts)
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -30,11 +31,14 @@ _OPERATORS = {
     ">": operator.gt,
     "==": operator.eq,
 }
+_HAS = "has"
+PROBE = "probe:"
+"""Begins a quantity that is a probe (`pp_compare.probes`) and no number of a fit."""
 
 
 @dataclass(frozen=True)
 class Condition:
-    """``fact operator value``, as in ``method == ML`` or ``above <= 0.5``."""
+    """``fact operator value``: ``method == ML``, ``above <= 0.5``, ``messages has singular``."""
 
     fact: str
     relation: str
@@ -48,8 +52,10 @@ class Condition:
         if isinstance(fact, bool):
             return (str(fact).lower() == self.value) == (self.relation == "==")
         if isinstance(fact, str):
+            if self.relation == _HAS:
+                return self.value in fact
             return (fact == self.value) == (self.relation == "==")
-        return bool(_OPERATORS[self.relation](fact, float(self.value)))
+        return self.relation != _HAS and bool(_OPERATORS[self.relation](fact, float(self.value)))
 
 
 @dataclass(frozen=True)
@@ -87,13 +93,14 @@ class Deviation:
     versions : SpecifierSet
         Of the engine's package; R's ``3.1-162`` reads as 3.1.162.
     quantities : tuple of str
-        Patterns of quantities, and ``identity:ID``.
+        Patterns of quantities, and ``identity:ID``; or ``probe:NAME`` throughout, of what is asked
+        of the examples beside the fit, and must show in each.
     causes : tuple of str
-        As attribution gives them.
+        As attribution gives them; of probes none.
     when : tuple of Condition
         On the facts of a case: ``method``, ``boundary`` (certified optimum), ``optima``, ``rows``,
         ``groups``, ``above`` (deviance above the optimum), ``random_effects``; and on those of the
-        engine's own fit: ``relative_variance`` (`relative_variance`).
+        engine's own fit: ``relative_variance`` (`relative_variance`), ``messages`` (what it said).
     summary, seen, true : str
         What it is, what is seen, what is true.
     upstream : str
@@ -116,6 +123,11 @@ class Deviation:
     upstream: str
     checked: str
     examples: tuple[Example, ...]
+
+    @property
+    def probes(self) -> tuple[str, ...]:
+        """Names of the probes that the entry is about."""
+        return tuple(q.removeprefix(PROBE) for q in self.quantities if q.startswith(PROBE))
 
     def concerns(self, engine_id: str, version: str | None) -> bool:
         """Whether the entry is about this engine, setting and version."""
@@ -187,8 +199,8 @@ def _read(path: Path) -> Deviation:
             engine=entry["engine"],
             settings=tuple(entry.get("settings", ["*"])),
             versions=SpecifierSet(entry.get("versions", "")),
-            quantities=tuple(entry["quantities"]),
-            causes=tuple(entry["causes"]),
+            quantities=_quantities(entry["quantities"]),
+            causes=tuple(entry.get("causes", ()) if _asks(entry) else entry["causes"]),
             when=_conditions(entry.get("when", [])),
             summary=entry["summary"],
             seen=entry["seen"],
@@ -203,6 +215,16 @@ def _read(path: Path) -> Deviation:
         raise InputError(f"{path.name}: the field {field} is missing") from field
 
 
+def _asks(entry: Mapping[str, Any]) -> bool:
+    return any(quantity.startswith(PROBE) for quantity in entry["quantities"])
+
+
+def _quantities(patterns: Sequence[str]) -> tuple[str, ...]:
+    if len({pattern.startswith(PROBE) for pattern in patterns}) > 1:
+        raise ValueError("quantities: probes and numbers of a fit want an entry each")
+    return tuple(patterns)
+
+
 def _example(folder: Path, entry: Mapping[str, str]) -> Example:
     if "data" not in entry:
         return Example(entry["case"], entry["method"])
@@ -213,9 +235,10 @@ def _example(folder: Path, entry: Mapping[str, str]) -> Example:
 def _conditions(lines: Sequence[str]) -> tuple[Condition, ...]:
     found = []
     for line in lines:
-        fact, relation, value = line.split()
-        if relation not in _OPERATORS:
-            raise ValueError(f"'{line}': the relation must be one of {', '.join(_OPERATORS)}")
+        fact, relation, value = line.split(maxsplit=2)
+        if relation not in {*_OPERATORS, _HAS}:
+            known = ", ".join([*_OPERATORS, _HAS])
+            raise ValueError(f"'{line}': the relation must be one of {known}")
         found.append(Condition(fact, relation, value))
     return tuple(found)
 

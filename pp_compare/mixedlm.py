@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from pp_compare.design import Design
-from pp_compare.engines import mixedlm
-from pp_compare.engines.statsmodels import layout, request
+from pp_compare.probes import Call
 from pp_compare.resources import resource
 
 
@@ -20,19 +17,13 @@ def score_and_slope(design: Design, factor: float) -> tuple[float, float]:
     factor : float
         The parameter: ``tau / sigma``, of either sign; the log-likelihood is even in it.
     """
-    return mixedlm.score_and_slope(_request(design), factor)
+    score, slope = Call("score_and_slope", design, more=(factor,)).answer()
+    return float(score), float(slope)
 
 
 def variance_standard_error(design: Design) -> float:
     """``bse_re`` of the first variance after a default fit; nan where MixedLM raises."""
-    return mixedlm.variance_standard_error(_request(design))
-
-
-def _request(design: Design) -> dict[str, Any]:
-    plan = layout(design)
-    if isinstance(plan, str):
-        raise TypeError(plan)
-    return request(design, plan)
+    return float(Call("variance_standard_error", design).answer())
 
 
 def plain_script(template: str, design: Design) -> dict[str, str]:

@@ -124,5 +124,5 @@ def test_every_deviation_still_shows_in_the_data_that_it_is_pinned_to(entry, exa
     selection = Selection(example.case, dataset, example.formula, example.method)
     report = judge(selection, design, {name: make_engine(name).fit(design)}, [entry])
     assert report.stale == (), f"retire {entry.id}"
-    shown = {line.deviation for line in (*report.comparisons, *report.identities)}
+    shown = {line.deviation for line in (*report.comparisons, *report.identities, *report.probes)}
     assert entry.id in shown

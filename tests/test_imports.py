@@ -29,7 +29,7 @@ LAYERS = [
     {"agreement"},
     {"attribution", "deviations", "record"},
     {"report"},
-    {"provenance"},
+    {"probes", "provenance"},
     {"audit"},
     {"reproduce", "league", "metamorphic", "mixedlm"},
     {"campaign"},

@@ -207,3 +207,11 @@ def variance_standard_error(request: Request) -> float:
             return float(np.asarray(result.bse_re)[0])
         except (np.linalg.LinAlgError, ValueError):
             return float("nan")
+
+
+def information_criteria(request: Request) -> tuple[float, float]:
+    """AIC and BIC of a default fit."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = MixedLM.from_formula(**arguments(request)).fit(reml=request["reml"])
+        return float(result.aic), float(result.bic)

@@ -20,10 +20,10 @@ from pp_compare.releases.platform import Platform
 from pp_compare.releases.store import Store, key_of, our_code
 from pp_compare.releases.subject import Subject
 from pp_compare.releases.work import State, Work
+from pp_compare.report.record import Outcome
 from pp_compare.report.release_record import (
     CandidateReport,
     NoiseRow,
-    Outcome,
     ReleaseReport,
 )
 

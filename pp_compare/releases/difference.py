@@ -11,7 +11,7 @@ import numpy as np
 from pp_compare.model import Fit
 from pp_compare.releases.noise import FACTOR, Noise, distance, warnings_of
 from pp_compare.report.digest import kind_of
-from pp_compare.report.record import CaseReport
+from pp_compare.report.record import CaseReport, Outcome
 from pp_compare.report.release_record import (
     DIRECTIONS,
     KINDS,
@@ -19,7 +19,6 @@ from pp_compare.report.release_record import (
     Change,
     Difference,
     Direction,
-    Outcome,
 )
 
 LOST_DIGIT = 1.0

@@ -45,7 +45,9 @@ class Judge:
         store: Store,
         workers: Workers,
     ) -> None:
-        self.subjects, self.registry, self.store, self.workers = subjects, registry, store, workers
+        # Probes ask the package that is installed here; candidates have theirs (`probes`).
+        self.registry = [entry for entry in registry if not entry.probes]
+        self.subjects, self.store, self.workers = subjects, store, workers
         self._references = list(_answers(subjects, references))
 
     def judged(self, phase: str, fits: Sequence[Fit], work: Work) -> list[CaseReport]:

@@ -84,6 +84,7 @@ def report_html(
         findings=[(f, _sentence(f), entries.get(f.deviation or "")) for f in findings(report)],
         broken=_broken_identities(report),
         known_identities=_known_identities(report, entries),
+        known_probes=_known_probes(report, entries),
         skipped=_skipped(report),
         identities=_identities(report),
         heatmap=_heatmap(report),
@@ -147,6 +148,17 @@ def _known_identities(report: Report, registry: Mapping[str, Deviation]) -> list
         f"{engine} breaks the identity {identity}, known as {name}, in {len(titles)} of "
         f"{len(report.cases)} models. {registry[name].summary if name in registry else ''}"
         for (name, engine, identity), titles in found.items()
+    ]
+
+
+def _known_probes(report: Report, registry: Mapping[str, Deviation]) -> list[str]:
+    """Deviations that show in what was asked beside the fits."""
+    return [
+        f"{check.engine}, {check.probe}: {check.text} ({case.title}). Known as {check.deviation}. "
+        f"{registry[check.deviation].summary if check.deviation in registry else ''}"
+        for case in report.cases
+        for check in case.probes
+        if check.verdict == "known"
     ]
 
 

@@ -45,6 +45,7 @@ def _case(case: CaseReport) -> dict[str, Any]:
         "fits": {engine: _fit(fit) for engine, fit in case.fits.items()},
         "identities": [asdict(check) for check in case.identities],
         "comparisons": [{"kind": line.kind, **asdict(line)} for line in case.comparisons],
+        "probes": [asdict(check) for check in case.probes],
         "stale_deviations": list(case.stale),
     }
 

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from pp_compare.agreement import Comparison
 from pp_compare.identities import IdentityCheck
@@ -33,6 +34,28 @@ class Provenance:
     command: str
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a probe: whether it is as a user would expect, and in words."""
+
+    ok: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class ProbeCheck:
+    """A probe of an engine, for a known deviation whose example the model is.
+
+    `verdict` is ``"known"`` where the deviation shows, ``"pass"`` where it no longer does.
+    """
+
+    engine: str
+    probe: str
+    text: str
+    verdict: Literal["known", "pass"]
+    deviation: str
+
+
 @dataclass(frozen=True, eq=False)
 class CaseReport:
     """One model on one data set: the fits, and what was found when they were held together.
@@ -52,6 +75,7 @@ class CaseReport:
         By engine id, in the order asked for.
     identities : tuple of IdentityCheck
     comparisons : tuple of Comparison
+    probes : tuple of ProbeCheck
     stale : tuple of str
         Known deviations whose example this is and which do not show.
     data_csv : str
@@ -69,6 +93,7 @@ class CaseReport:
     fits: Mapping[str, Fit]
     identities: tuple[IdentityCheck, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
+    probes: tuple[ProbeCheck, ...] = ()
     stale: tuple[str, ...] = ()
     data_csv: str = field(default="", repr=False)
 
@@ -98,16 +123,17 @@ class Report:
     seconds: float
 
     def counts(self) -> dict[str, int]:
-        """Identities and comparisons by verdict."""
+        """Identities, comparisons and probes by verdict."""
         found: Counter[str] = Counter(
             line.verdict for case in self.cases for line in case.comparisons
         )
         found.update(line.verdict for case in self.cases for line in case.identities)
+        found.update(line.verdict for case in self.cases for line in case.probes)
         return {verdict: found[verdict] for verdict in VERDICTS}
 
     @property
     def compared(self) -> int:
-        """How many comparisons and identities were made, skips left out."""
+        """How many comparisons, identities and probes were made, skips left out."""
         counts = self.counts()
         return sum(counts.values()) - counts["skip"]
 

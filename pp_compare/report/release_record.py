@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from pp_compare.report.record import CaseReport
+from pp_compare.report.record import CaseReport, Outcome
 
 SCHEMA = "pp-compare/releases/1"
 
@@ -26,14 +26,6 @@ KINDS = {
     "moved": "numbers that moved beyond the noise and still agree, or still do not",
 }
 """Kinds of changes, by how much they matter to a user."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of a probe: whether it is as a user would expect, and in words."""
-
-    ok: bool
-    text: str
 
 
 @dataclass(frozen=True, eq=False)

@@ -139,6 +139,7 @@ def _known(report: Report, registry: Mapping[str, Deviation]) -> list[Text]:
     for case in report.cases:
         shown = [line.deviation for line in case.comparisons]
         shown += [check.deviation for check in case.identities]
+        shown += [check.deviation for check in case.probes if check.verdict == "known"]
         for deviation in filter(None, shown):
             seen.setdefault(deviation, set()).add(case.title)
     lines = []

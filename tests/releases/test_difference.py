@@ -13,8 +13,8 @@ from pp_compare.identities import IdentityCheck
 from pp_compare.model import Fit, Quantity
 from pp_compare.releases.difference import difference
 from pp_compare.releases.noise import Noise, noise_of, noise_row, warnings_of
-from pp_compare.report.record import CaseReport
-from pp_compare.report.release_record import CandidateReport, Change, Outcome
+from pp_compare.report.record import CaseReport, Outcome
+from pp_compare.report.release_record import CandidateReport, Change
 
 TRUE = {"beta": 2.0, "sigma": 1.0}
 

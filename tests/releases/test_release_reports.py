@@ -12,6 +12,7 @@ from rich.console import Console
 
 from pp_compare.identities import IdentityCheck
 from pp_compare.report.document import to_markdown, to_page
+from pp_compare.report.record import Outcome
 from pp_compare.report.release_document import MOST_ROWS, release_document
 from pp_compare.report.release_json import releases_json
 from pp_compare.report.release_junit import releases_junit
@@ -19,7 +20,6 @@ from pp_compare.report.release_record import (
     CandidateReport,
     Change,
     Difference,
-    Outcome,
     ReleaseReport,
 )
 from pp_compare.report.release_tables import probed, row_of, unexpected, verdict
