@@ -60,7 +60,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="PATH",
         help="known deviations of your own: a TOML file or a folder of them; repeatable",
     )
-    group.addoption("--pp-bundle", metavar="DIR", help="folder for one bundle a failing model")
+    group.addoption(
+        "--pp-bundle", metavar="DIR", help="folder for one bundle a failing model, in any test"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -118,10 +120,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Sequence[pytest.
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Any:
-    """Let the digits travel with the report, from a worker of xdist too."""
+    """Let the digits travel with the report, from a worker of xdist too; bundle a failed model."""
     report = yield
     if call.when == "call" and DIGITS in item.stash:
         report.pp_digits = item.stash[DIGITS]
+    folder = item.config.option.pp_bundle
+    if call.when == "call" and report.failed and folder and call.excinfo is not None:
+        said = _bundled(call.excinfo.value, Path(folder), f"{item.path.stem}-{item.name}")
+        if said:
+            report.sections.append(("pp-compare", said))
     return report
 
 
@@ -167,6 +174,16 @@ def pp_settle(request: pytest.FixtureRequest) -> Callable[[Check], None]:
             pytest.skip(outcome.text)
 
     return run
+
+
+def _bundled(error: BaseException, folder: Path, test: str) -> str:
+    from pp_compare.conformance.failing import bundle_of  # noqa: PLC0415  # heavy: see above
+
+    try:
+        written = bundle_of(error, folder, test)
+    except Exception as problem:  # a bundle is a help, and must not take the place of the failure
+        return f"no bundle of the model: {type(problem).__name__}: {problem}"
+    return f"bundle of the model: {written}" if written else ""
 
 
 def _trial(config: pytest.Config) -> Trial:
