@@ -118,7 +118,7 @@ def sizes(example: Example) -> np.ndarray:
     ("name", "rows", "formula"),
     [
         ("random_intercept_cluster_level", 3, "y ~ 1 + (1|g)"),
-        ("random_slopes", 5, "y ~ x + (x|g)"),
+        pytest.param("random_slopes", 5, "y ~ x + (x|g)", marks=pytest.mark.slow),
         pytest.param("nested", 4, "y ~ 1 + (1|a/b)", marks=pytest.mark.slow),
         pytest.param("crossed", 4, "y ~ 1 + (1|a) + (1|b)", marks=pytest.mark.slow),
     ],

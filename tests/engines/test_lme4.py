@@ -208,8 +208,10 @@ def test_a_users_contrasts_change_nothing(lme4: Engine) -> None:
 
 
 def test_r_stops_at_the_time_limit(lme4: Engine) -> None:
+    """R looks at the clock once in 50 ms at most (R_CheckTimeLimits), so a short fit may escape."""
     assert isinstance(lme4, REngine)
-    fit = replace(lme4, seconds=1e-3).fit(corpus_design("Wafer"))
+    long = design(clusters(1, [10] * 2000), "y ~ x + (x|g)")
+    fit = replace(lme4, seconds=1e-3).fit(long)
     assert fit.status == "error"
     assert "elapsed time limit" in fit.messages[0]
     assert lme4.fit(corpus_design("seed_case1")).status == "ok"
