@@ -205,12 +205,16 @@ def _trial(config: pytest.Config) -> Trial:
 
 def _known(path: Path) -> Sequence[Deviation]:
     from pp_compare.deviations import load_deviations  # noqa: PLC0415
+    from pp_compare.probes import refuse_unknown  # noqa: PLC0415
 
     if not path.exists():
         raise InputError(f"--pp-known: no file or folder '{path}'")
     found = load_deviations(path)
     if not found:
         raise InputError(f"--pp-known: no TOML file in '{path}'")
+    for entry in found:
+        for probe in entry.probes:
+            refuse_unknown(probe, entry.engine)
     return found
 
 

@@ -239,6 +239,20 @@ def _exactly_zero(design: Design, fit: Fit) -> Outcome:
     return Outcome(False, f"the smallest variance is {ratio:.2g} times the residual one, not 0")
 
 
+def refuse_unknown(name: str, engine_id: str) -> None:
+    """Refuse what cannot be asked.
+
+    Raises
+    ------
+    InputError
+        For a probe that there is not, or a question to statsmodels where the engine is another.
+    """
+    if name not in PROBES:
+        raise InputError(f"no probe '{name}'; there are: {', '.join(PROBES)}")
+    if name in QUESTIONS and engine_id.partition(":")[0] != "statsmodels":
+        raise InputError(f"the probe '{name}' is a question to statsmodels, not to {engine_id}")
+
+
 def measure(name: str, design: Design, fit: Fit) -> Outcome:
     """Put a probe to the engine of a fit.
 
@@ -252,15 +266,10 @@ def measure(name: str, design: Design, fit: Fit) -> Outcome:
     Raises
     ------
     InputError
-        For a probe that there is not, or a question to statsmodels where the fit is not its.
+        As `refuse_unknown`.
     """
-    if name in OF_A_FIT:
-        return OF_A_FIT[name](design, fit)
-    if name not in QUESTIONS:
-        raise InputError(f"no probe '{name}'; there are: {', '.join(PROBES)}")
-    if fit.engine.partition(":")[0] != "statsmodels":
-        raise InputError(f"the probe '{name}' is a question to statsmodels, not to {fit.engine}")
-    return ask(QUESTIONS[name](design))
+    refuse_unknown(name, fit.engine)
+    return OF_A_FIT[name](design, fit) if name in OF_A_FIT else ask(QUESTIONS[name](design))
 
 
 OF_A_FIT: Mapping[str, Callable[[Design, Fit], Outcome]] = {"variance of exactly 0": _exactly_zero}

@@ -101,7 +101,7 @@ def test_reproduce_r_gives_what_was_seen(root: Path, name: str) -> None:
     folder, answers = bundled(name, root)
     text = run(RSCRIPT, folder / "reproduce.R")
     engines = ["lme4", "nlme"] if name in {"slopes", "nasty"} else ["lme4"]
-    for engine, quantity in itertools.product(engines, ("beta", "sigma", "loglik")):
+    for engine, quantity in itertools.product(engines, ("beta", "beta_se", "sigma", "loglik")):
         wanted = list(answers[engine]["quantities"][quantity].values())
         assert printed(text, f"{engine} {quantity}") == pytest.approx(wanted, rel=SAME_RUN)
 

@@ -116,6 +116,16 @@ def test_bad_usage_is_one_line(
     assert "Traceback" not in shown + done.stdout.str()
 
 
+def test_a_probe_that_there_is_not_is_bad_usage(
+    run: Callable[..., pytest.RunResult], tmp_path: Path
+) -> None:
+    entry = KNOWN.format(quantity="probe:odd", method="REML").replace('", "identity:*', "")
+    (tmp_path / "odd.toml").write_text(entry)
+    done = run(*NUMBERS, "--pp-engine", "statsmodels", "--pp-known", tmp_path)
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    assert "no probe 'odd'; there are: keyword gtol of bfgs" in done.stderr.str()
+
+
 def test_junit_and_terminal_tell_the_same(
     run: Callable[..., pytest.RunResult], example: Callable[..., None], tmp_path: Path
 ) -> None:
