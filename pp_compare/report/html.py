@@ -152,13 +152,17 @@ def _known_identities(report: Report, registry: Mapping[str, Deviation]) -> list
 
 
 def _known_probes(report: Report, registry: Mapping[str, Deviation]) -> list[str]:
-    """Deviations that show in what was asked beside the fits."""
+    """Deviations that show in what was asked beside the fits: each once, with the answers."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for case in report.cases:
+        for check in case.probes:
+            if check.verdict == "known":
+                answers = found.setdefault((check.deviation, check.engine), [])
+                answers.append(f"{check.probe}: {check.text} ({case.title})")
     return [
-        f"{check.engine}, {check.probe}: {check.text} ({case.title}). Known as {check.deviation}. "
-        f"{registry[check.deviation].summary if check.deviation in registry else ''}"
-        for case in report.cases
-        for check in case.probes
-        if check.verdict == "known"
+        f"{engine}: {'; '.join(answers)}. Known as {name}. "
+        f"{registry[name].summary if name in registry else ''}"
+        for (name, engine), answers in found.items()
     ]
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import io
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from rich.console import Console
 
+from pp_compare.deviations import load_deviations
 from pp_compare.model import Fit, Quantity
 from pp_compare.profile import criterion_profile
 from pp_compare.report.audit_figures import agreement_figure, caterpillar, heatmap, profile_figure
@@ -22,8 +25,10 @@ from pp_compare.report.document import Document, Section, to_markdown, to_page
 from pp_compare.report.evidence import camis_table, qualification, source_checksum
 from pp_compare.report.folder import write_report
 from pp_compare.report.html import report_html
-from pp_compare.report.record import Report
+from pp_compare.report.json import to_json
+from pp_compare.report.record import ProbeCheck, Report
 from pp_compare.report.story import Table
+from pp_compare.report.terminal import print_report
 from tests.examples import corpus_design
 from tests.report.conftest import HOSTILE
 
@@ -94,6 +99,27 @@ def test_a_deviation_that_only_an_identity_shows_is_told(report: Report):
     words = f"breaks the identity {known.identity}, known as somebody&#39;s-se, in 1 of 1 models"
     assert words in report_html(only, ())
     assert words not in report_html(report, ())
+
+
+def test_what_a_probe_found_is_told_in_every_form(report: Report):
+    text = "the slope with the wrong sign, <b>"
+    check = ProbeCheck("statsmodels", "score where", text, "known", "statsmodels-score-sign")
+    case = next(case for case in report.cases if case.case == "Dyestuff")
+    probed = replace(report, cases=(replace(case, probes=(check,)),))
+    assert probed.counts()["known"] == replace(report, cases=(case,)).counts()["known"] + 1
+    (written,) = json.loads(to_json(probed))["cases"][0]["probes"]
+    assert written == asdict(check)
+    page = report_html(probed, load_deviations())
+    assert "the slope with the wrong sign, &lt;b&gt; (Dyestuff REML)" in page
+    assert "Known as statsmodels-score-sign. MixedLM.score has the wrong sign" in page
+    shown = io.StringIO()
+    print_report(Console(file=shown, width=200), probed, load_deviations())
+    assert "statsmodels-score-sign (1 of 1 models): MixedLM.score has" in shown.getvalue()
+    # One that no longer shows is no known deviation any more.
+    passed = replace(case, probes=(replace(check, verdict="pass"),), stale=(check.deviation,))
+    gone = replace(report, cases=(passed,))
+    assert "Known as statsmodels-score-sign" not in report_html(gone, load_deviations())
+    assert gone.exit_status == 1
 
 
 def test_the_digits_are_the_worst_number_of_each_model(report: Report):
