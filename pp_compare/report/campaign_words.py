@@ -54,11 +54,13 @@ def _sentence(engine: EngineRecord) -> str:
 
 
 def shares(rate: Rate) -> str:
-    """A rate with its interval, in percent."""
+    """A rate with its interval, in percent, with two digits of the interval's width."""
     if not rate.of:
         return "-"
-    low, high = (f"{100 * end:.2g}" if end < 0.995 else f"{100 * end:.3g}" for end in rate.interval)
-    return f"{100 * rate.value:.3g} % ({low} to {high})"
+    low, high = rate.interval
+    decimals = max(0, 1 - math.floor(math.log10(100 * (high - low))))
+    value, low, high = (round(100 * share, decimals) + 0.0 for share in (rate.value, low, high))
+    return f"{value:.10g} % ({low:.10g} to {high:.10g})"
 
 
 def done(report: CampaignReport) -> str:

@@ -58,7 +58,10 @@ def test_an_engine_without_a_fault_is_said_with_the_bound(found: CampaignReport)
 
 def test_shares() -> None:
     assert shares(Rate(0, 0)) == "-"
-    assert shares(Rate(606, 1000)) == "60.6 % (58 to 64)"
+    assert shares(Rate(606, 1000)) == "60.6 % (57.5 to 63.6)"
+    assert shares(Rate(92_700, 100_000)) == "92.7 % (92.54 to 92.86)"
+    assert shares(Rate(0, 100_000)) == "0 % (0 to 0.0038)"
+    assert shares(Rate(3, 3)) == "100 % (44 to 100)"
 
 
 def test_one_axis_is_drawn_as_points_with_intervals(tmp_path: Path) -> None:
