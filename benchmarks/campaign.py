@@ -18,7 +18,8 @@ ways        (b) Data sets a second against one Rscript a data set (CSV in, JSON 
             the leanest way to the same numbers is told beside it. All in turn, chunk by chunk; a
             ratio is that of one turn. And lmer() with a fixed design, where the campaign goes below
             that floor.
-processes   (c) Data sets a second of two processes over one, start-up left out.
+processes   (c) Data sets a second of two processes over one, start-up left out; beside it what two
+            processes are over one on this machine for a loop of Python alone.
 growth      (d) Seconds of each engine and memory of each process with J clusters of 10 rows.
 
 It exits with 1 where (a) is above 1.05, (b) below 25 or 1.5, or (c) below 1.9.
@@ -62,6 +63,8 @@ GROWTH = (10, 100, 1000)
 SEED = 20240607
 SCRIPTS = 3
 """Data sets that a turn gives to Rscript, which takes two seconds for each."""
+PART, PARTS_EACH = 25, 12
+"""Of (c): data sets that a process takes at a time, and how often."""
 
 
 def plan(replications: int, **other: Any) -> Plan:
@@ -264,28 +267,49 @@ def _fixed_design(lme4: Any, repeats: int) -> dict[str, float]:
 
 
 def processes(repeats: int) -> dict[str, Any]:
-    """Two processes over one; the rates count from each process's first part to its last."""
-    rates: dict[int, list[float]] = {1: [], 2: []}
-    part = CHUNK
-    for _ in range(repeats):
-        for count, found in rates.items():
-            found.append(_rate(plan(part * 4 * count), count, part))
-    one, two = (median(rates[count]) for count in (1, 2))
+    """Two processes over one, and what two over one are on this machine for a loop of Python."""
+    turns = [(_rate(1), _rate(2), _loops(2) / _loops(1)) for _ in range(repeats)]
     return {
-        "one process, data sets a second": one,
-        "two processes, data sets a second": two,
-        "two over one": two / one,
+        "one process, data sets a second": median(one for one, _, _ in turns),
+        "two processes, data sets a second": median(two for _, two, _ in turns),
+        "two over one": median(two / one for one, two, _ in turns),
+        "two over one, a bare loop of Python": median(bare for _, _, bare in turns),
     }
 
 
-def _rate(campaign: Plan, count: int, part: int) -> float:
-    """Data sets a second between the first results and the last."""
-    ranges: Iterator[tuple[int, int]] = iter(
-        [(start, start + part) for start in range(0, campaign.size, part)]
-    )
+def _rate(count: int) -> float:
+    """Data sets a second while all processes are at work.
+
+    From the time when each has given its first part until the first may have none left.
+    """
+    campaign = plan(PARTS_EACH * PART * count)
+    ranges = iter([(start, start + PART) for start in range(0, campaign.size, PART)])
     times = [time.perf_counter() for _ in LocalFleet(campaign, count).results(ranges)]
-    # The first `count` results tell when all processes were at work.
-    return (len(times) - count) * part / (times[-1] - times[count - 1])
+    parts = len(times) - 2 * count + 1
+    return parts * PART / (times[-count] - times[count - 1])
+
+
+LOOP = """
+import sys, time
+print("ready", flush=True)
+sys.stdin.readline()
+rounds, end = 0, time.perf_counter() + 5
+while time.perf_counter() < end:
+    rounds += sum(i % 7 for i in range(10_000)) > 0
+print(rounds)
+"""
+
+
+def _loops(count: int) -> int:
+    """Rounds of a loop in so many processes at once, together."""
+    kind = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    running = [subprocess.Popen([sys.executable, "-c", LOOP], **kind) for _ in range(count)]
+    for process in running:
+        process.stdout.readline()
+    for process in running:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    return sum(int(process.communicate()[0]) for process in running)
 
 
 # ---- (d) -----------------------------------------------------------------------------------------
