@@ -73,6 +73,21 @@ def test_a_constant_in_the_likelihood_is_the_objective() -> None:
     assert roots(truth(design, fit)) == {"loglik": "objective"}
 
 
+@pytest.mark.parametrize(
+    ("share", "cause"), [(1e-4, None), (0.5, "objective"), (np.inf, "objective")]
+)
+def test_a_likelihood_that_lost_digits_is_no_cause_of_what_the_stop_costs(
+    share: float, cause: str | None
+) -> None:
+    design = corpus_design("seed_case1")
+    best = candidate(design)
+    covariances = {g: 0.98 * best[f"random_cov[{g}]"] for g in design.group_levels}
+    stopped = at_variances(design, float(best["sigma"]), covariances)
+    cost = float(best["loglik"]) - float(stopped["loglik"])
+    lines = truth(design, altered(stopped, "loglik", lambda x: x + share * cost))
+    assert roots(lines).get("loglik") == cause
+
+
 def test_shrinking_twice_is_post_processing() -> None:
     design = corpus_design("seed_case1")
     fit = altered(candidate(design), "blup[cluster]", lambda u: 0.9 * u)

@@ -24,6 +24,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from pp_compare.child_process import ending
 from pp_compare.design import Design
 from pp_compare.engines import lme4, nlme
 from pp_compare.engines._r import Answer, Dialect, REngine, Request, ask, read_fit
@@ -271,7 +272,7 @@ def _ending(status: int, expired: bool) -> str:
     if expired:
         return "R did not answer in time and was killed"
     if status < 0:
-        return f"R was ended by signal {-status} ({signal.Signals(-status).name})"
+        return f"R was ended by {ending(status)}"
     return f"R ended with status {status}"
 
 

@@ -49,10 +49,15 @@ class Judge:
         self.registry = [entry for entry in registry if not entry.probes]
         self.subjects, self.store, self.workers = subjects, store, workers
         self._references = list(_answers(subjects, references))
+        # What depends on the model alone is made once, not again for every candidate.
+        told = [[self._told(fit) for fit in fits.values()] for fits in self._references]
+        self._about_models = [(s.key, t) for s, t in zip(subjects, told, strict=True)]
+        blank = (case_report(subject.selection, subject.design, {}) for subject in subjects)
+        self._blank = [replace(case, data_csv="") for case in blank]
 
     def judged(self, phase: str, fits: Sequence[Fit], work: Work) -> list[CaseReport]:
         """Every model's comparisons with the truth and the references, and its identities."""
-        keys = [self._key(*one) for one in zip(self.subjects, fits, self._references, strict=True)]
+        keys = [self._key(k, fit) for k, fit in enumerate(fits)]
         found = {key: self.store.get(key) for key in keys}
         missing = [k for k, key in enumerate(keys) if found[key] is None]
         work.begin(phase, "verdicts", len(missing), len(keys) - len(missing))
@@ -63,8 +68,8 @@ class Judge:
                 self.store.put(keys[k], found[keys[k]])
             work.step()
         return [
-            _case(subject, fit, found[key])
-            for subject, fit, key in zip(self.subjects, fits, keys, strict=True)
+            _case(blank, fit, found[key])
+            for blank, fit, key in zip(self._blank, fits, keys, strict=True)
         ]
 
     def _start(self, k: int, fit: Fit) -> Callable[[], dict[str, Any]]:
@@ -73,10 +78,11 @@ class Judge:
             _judged, subject, fit, references, self.registry, otherwise=_not_judged
         )
 
-    def _key(self, subject: Subject, fit: Fit, references: Mapping[str, Fit]) -> str:
+    def _key(self, k: int, fit: Fit) -> str:
         """Two releases with the same bits, and the same entries about them, have the same key."""
-        told = [self._told(one) for one in (fit, *references.values())]
-        return key_of("judged", our_code(), subject.key, fit.engine, told)
+        model, references = self._about_models[k]
+        told = [self._told(fit), *references]
+        return key_of("judged", our_code(), model, fit.engine, told)
 
     def _told(self, fit: Fit) -> list[Any]:
         version = package_version(fit)
@@ -115,10 +121,10 @@ def _not_judged(reason: str) -> dict[str, Any]:
     return {"comparisons": [asdict(line)], "identities": [], "stale": [], "lost": True}
 
 
-def _case(subject: Subject, fit: Fit, judged: Mapping[str, Any]) -> CaseReport:
+def _case(blank: CaseReport, fit: Fit, judged: Mapping[str, Any]) -> CaseReport:
     return replace(
-        case_report(subject.selection, subject.design, {fit.engine: fit}),
-        data_csv="",
+        blank,
+        fits={fit.engine: fit},
         identities=tuple(IdentityCheck(**i) for i in judged["identities"]),
         comparisons=tuple(Comparison(**c) for c in judged["comparisons"]),
         stale=tuple(judged["stale"]),
