@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -77,7 +77,10 @@ def _print_table(console: Console, title: str, table: Table) -> None:
     console.print(Text(title, style="bold"))
     shown = RichTable(box=None, pad_edge=False, header_style="bold")
     for k, name in enumerate(table.columns):
-        shown.add_column(name, justify="left" if k < table.labels else "right", no_wrap=k == 0)
+        # Where there is little room the names are wrapped, never a number cut.
+        number = k >= table.labels
+        side: JustifyMethod = "right" if number else "left"
+        shown.add_column(name, justify=side, no_wrap=number, overflow="fold")
     for row in table.rows:
         shown.add_row(*(Text(cell) for cell in row))
     console.print(shown)

@@ -60,6 +60,16 @@ def test_the_terminal_says_what_changed_and_where() -> None:
     assert "statsmodels 3: does not load" in text
 
 
+def test_a_long_label_takes_no_room_from_the_numbers() -> None:
+    out = io.StringIO()
+    label = "0.14.6 with numpy==2.4.6 with scipy==1.17.1 with pandas==2.3.3 and more"
+    found = replace(report(), candidates=(candidate(case(OFF), label=label),), differences=())
+    print_releases(Console(file=out, width=100, highlight=False), found)
+    assert "…" not in out.getvalue()
+    for heading in ("unexpected", "wrong optima", "cannot fit"):
+        assert heading in out.getvalue()
+
+
 def test_a_verdict_names_the_first_that_are_worse() -> None:
     worse = [Change("value", "worse", name, "2", "3") for name in ("beta", "sigma", "blup", "llf")]
     (told, _) = reversed(verdict(report(*worse, BETTER)))
