@@ -41,7 +41,8 @@ MATRIX = (
 )
 UNEXPECTED = (
     "What makes a model unexpected, whatever changed: models by what fails against the certified "
-    "optimum or by algebra and is no known deviation."
+    "optimum or by algebra and is no known deviation; a number for each candidate that ran, in "
+    "their order."
 )
 DIGITS = (
     "Correct significant digits of the worst number of each model: median / least over the models."

@@ -132,12 +132,19 @@ def unexpected(report: ReleaseReport) -> Table | None:
         for case in candidate.cases:
             for what in _unexpected(case):
                 found.setdefault(what, {}).setdefault(candidate.name, []).append(case.title)
-    names = [c.name for c in report.candidates if any(c.name in by for by in found.values())]
+    names = [candidate.name for candidate in report.candidates if candidate.cases]
     rows = tuple(
-        (*what, *(str(len(by.get(name, ()))) for name in names), _titles(by))
-        for what, by in sorted(found.items(), key=lambda item: -max(map(len, item[1].values())))
+        (*what, " / ".join(str(len(by.get(name, ()))) for name in names), _titles(by))
+        for what, by in sorted(found.items(), key=_most_models_first)
     )
-    return Table(("what", "cause", *names, "models"), rows, labels=2) if rows else None
+    return Table(("what", "cause", "models of each", "such as"), rows, labels=4) if rows else None
+
+
+def _most_models_first(
+    item: tuple[tuple[str, str], dict[str, list[str]]],
+) -> tuple[int, tuple[str, str]]:
+    what, by_candidate = item
+    return -max(map(len, by_candidate.values())), what
 
 
 def _unexpected(case: CaseReport) -> set[tuple[str, str]]:

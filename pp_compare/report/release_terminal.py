@@ -15,6 +15,9 @@ STYLES = {"worse": "bold red", "better": "green", "changed": "yellow"}
 MOST_LINES = 12
 """Of one kind of change; the other reports have more."""
 
+NAME_WIDTH = 24
+"""Names wrap beyond this where there is little room."""
+
 
 def print_releases(console: Console, report: ReleaseReport) -> None:
     """Print the matrix, what changed, and the verdict last, where it is read first."""
@@ -22,7 +25,9 @@ def print_releases(console: Console, report: ReleaseReport) -> None:
     _print_table(console, "Digits right: median / least over the models", tables.digits(report))
     unexpected = tables.unexpected(report)
     if unexpected:
-        _print_table(console, "In no registry, in models", unexpected)
+        _print_table(
+            console, "In no registry: models of each candidate, in their order", unexpected
+        )
     _print_probes(console, report)
     if report.noise:
         _print_table(console, noise(report), tables.noise(report))
@@ -77,10 +82,17 @@ def _print_table(console: Console, title: str, table: Table) -> None:
     console.print(Text(title, style="bold"))
     shown = RichTable(box=None, pad_edge=False, header_style="bold")
     for k, name in enumerate(table.columns):
-        # Where there is little room the names are wrapped, never a number cut.
-        number = k >= table.labels
-        side: JustifyMethod = "right" if number else "left"
-        shown.add_column(name, justify=side, no_wrap=number, overflow="fold")
+        side: JustifyMethod = "left" if k < table.labels else "right"
+        room = _room(table, k)
+        shown.add_column(name, justify=side, min_width=room, overflow="fold")
     for row in table.rows:
         shown.add_row(*(Text(cell) for cell in row))
     console.print(shown)
+
+
+def _room(table: Table, k: int) -> int:
+    """Width that a column keeps: names and headings wrap where there is little, no number does."""
+    cells = [row[k] for row in table.rows]
+    if k < table.labels:
+        return min(max(map(len, cells)), NAME_WIDTH) if k == 0 else 0
+    return max(map(len, [*table.columns[k].split(), *cells]))

@@ -64,10 +64,11 @@ def test_a_long_label_takes_no_room_from_the_numbers() -> None:
     out = io.StringIO()
     label = "0.14.6 with numpy==2.4.6 with scipy==1.17.1 with pandas==2.3.3 and more"
     found = replace(report(), candidates=(candidate(case(OFF), label=label),), differences=())
-    print_releases(Console(file=out, width=100, highlight=False), found)
-    assert "…" not in out.getvalue()
-    for heading in ("unexpected", "wrong optima", "cannot fit"):
-        assert heading in out.getvalue()
+    print_releases(Console(file=out, width=120, highlight=False), found)
+    text = out.getvalue()
+    assert "…" not in text
+    for word in ("unexpected", "optima", "1.0/1.0", "15.0/15.0"):
+        assert word in text
 
 
 def test_a_verdict_names_the_first_that_are_worse() -> None:
@@ -93,12 +94,12 @@ def test_what_is_in_no_registry_is_counted_by_candidate() -> None:
     two = candidate(case(OFF, identities=(wrong,)), case(OFF, stale=("entry",)), label="2")
     found = unexpected(replace(report(), candidates=(one, two)))
     assert found is not None
-    assert found.columns == ("what", "cause", "statsmodels 1", "statsmodels 2", "models")
-    assert found.rows[0] == ("beta", "none found", "1", "2", "toy REML")
-    assert {row[:4] for row in found.rows[1:]} == {
-        ("own-loglik", "identity", "0", "1"),
-        ("entry", "a known deviation that does not show", "0", "1"),
-    }
+    # Most models first, then by name: two runs of the same give the same bytes.
+    assert found.rows == (
+        ("beta", "none found", "1 / 2", "toy REML"),
+        ("entry", "a known deviation that does not show", "0 / 1", "toy REML"),
+        ("own-loglik", "identity", "0 / 1", "toy REML"),
+    )
     assert unexpected(replace(report(), candidates=(candidate(case(GOOD)),))) is None
 
 
