@@ -58,11 +58,11 @@ def difference(
 
 
 def _beside(before: CandidateReport, after: CandidateReport) -> tuple[str, ...]:
-    """Packages that differ and are not the one under test."""
+    """Packages that differ and are not the one under test, as ``numpy 2.3.5 to 2.4.6``."""
     one, two = before.versions, after.versions
     package = before.engine.partition(":")[0].lower()
     return tuple(
-        f"{name} {one[name]} -> {two[name]}"
+        f"{name} {one[name]} to {two[name]}"
         for name in one
         if name.lower() != package and name in two and one[name] != two[name]
     )

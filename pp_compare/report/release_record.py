@@ -103,7 +103,7 @@ class Difference:
     noise : int
         Models in which numbers differ by no more than the platform's own noise, or not at all.
     beside : tuple of str
-        What else is another version, as ``numpy 2.3.5 -> 2.4.6``: a change may be its doing.
+        What else is another version, as ``numpy 2.3.5 to 2.4.6``: a change may be its doing.
     """
 
     before: str

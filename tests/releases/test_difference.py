@@ -78,7 +78,7 @@ def test_the_same_is_no_change() -> None:
 def test_what_else_is_another_version_is_told_beside_it() -> None:
     one = candidate(case(GOOD), versions={"statsmodels": "1", "numpy": "1.26", "scipy": "1.11"})
     two = replace(one, versions={"statsmodels": "2", "numpy": "2.3", "scipy": "1.11"})
-    assert difference(one, two, {}).beside == ("numpy 1.26 -> 2.3",)
+    assert difference(one, two, {}).beside == ("numpy 1.26 to 2.3",)
     assert difference(one, one, {}).beside == ()
 
 

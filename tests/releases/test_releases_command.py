@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pp_compare.releases import environment
+from pp_compare.releases import named
 from tests.releases.adapters import ANOVA, write
 from tests.test_cli import run
 
@@ -38,7 +38,7 @@ def test_bad_requests_are_one_line_and_status_2(
 ) -> None:
     arguments, words = BAD[what]
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(environment, "provide", lambda *_: pytest.fail("nothing to be installed"))
+    monkeypatch.setattr(named, "provide", lambda *_: pytest.fail("nothing to be installed"))
     assert run(monkeypatch, "releases", *arguments, "--cache", tmp_path) == 2
     error = capsys.readouterr().err
     assert words in error
