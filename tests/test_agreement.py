@@ -76,8 +76,11 @@ def test_tolerances_are_what_moves_while_the_deviance_rises(formula: str, method
     theta = relative_factors(best["random_cov[g]"].values, float(best["sigma"].values))
     rng = np.random.default_rng(0)
     reach = 0.0
-    for _ in range(40):
-        near = _on_the_level_set(general, theta, rng.normal(size=len(theta)), tolerances.criterion)
+    # With one parameter there are two directions, and each has one point.
+    both_ways = [np.array([1.0]), np.array([-1.0])]
+    directions = both_ways if len(theta) == 1 else rng.normal(size=(40, len(theta)))
+    for direction in directions:
+        near = _on_the_level_set(general, theta, direction, tolerances.criterion)
         for name in ("beta", "random_cov[g]", "blup[g]"):
             ratio = np.abs(near[name].values - best[name].values)
             ratio = ratio / tolerances.quantities[name].values

@@ -68,9 +68,7 @@ def test_the_bundle_of_the_variance_shows_both_units(tmp_path: Path) -> None:
     finding = found("variance-se-scale")
     assert len(finding.example[0].frame) <= 60
     search.bundle(tmp_path, finding)
-    script = tmp_path / "variance-se-scale" / "reproduce.py"
-    done = subprocess.run(
-        [sys.executable, "-I", script], capture_output=True, text=True, check=True
-    )
-    assert "its standard error by" in done.stdout
-    assert "c^2 times as large" in (script.parent / "ISSUE.md").read_text(encoding="utf-8")
+    # The issue holds what the script printed, run alone; that it runs again is tested above.
+    issue = (tmp_path / "variance-se-scale" / "ISSUE.md").read_text(encoding="utf-8")
+    assert "its standard error by" in issue
+    assert "c^2 times as large" in issue

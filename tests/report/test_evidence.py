@@ -71,8 +71,9 @@ def test_ranks_are_the_order_of_the_values(report: Report):
 
 
 def test_a_report_is_the_same_bytes_twice(report: Report, designs, tmp_path):
+    few = replace(report, cases=report.cases[:2])
     for folder in ("a", "b"):
-        write_report(tmp_path / folder, report, (), designs)
+        write_report(tmp_path / folder, few, (), designs)
     for path in sorted((tmp_path / "a").rglob("*")):
         if path.is_file():
             assert (
