@@ -49,7 +49,7 @@ def test_a_call_that_never_returns() -> None:
         ("hangs_in_blas", Limits(3, 4000), "stopped after 3 s"),
         ("hangs_in_r", Limits(5), "stopped after 5 s"),
         ("crashes_in_r", Limits(30), "its process died"),
-        ("eats_in_r", Limits(60, 300), "cannot allocate"),
+        ("eats_in_r", Limits(60, 800), "cannot allocate"),
     ],
 )
 def test_each_other_end(engine: str, limits: Limits, reason: str) -> None:
