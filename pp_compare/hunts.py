@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from hypothesis import strategies as st
 
 from pp_compare import mixedlm, strategies
@@ -16,6 +15,7 @@ from pp_compare.engines import Engine
 from pp_compare.engines.certified.models import certified_model
 from pp_compare.identities import check_identities
 from pp_compare.model import Dataset, Fit
+from pp_compare.probes import repeated
 from pp_compare.strategies import Example, Ranges
 from pp_compare.tolerance import derive_tolerances
 
@@ -121,7 +121,7 @@ def _no_answer(engine: Engine, design: Design) -> float:
 
 def _grows_with_rows(engine: Engine, design: Design) -> float:
     """Deviance above an interior optimum where every row stands many times, over ten times once."""
-    many = _repeated(design)
+    many = repeated(design, COPIES)
     if certified_model(many).optimum.singular or certified_model(design).optimum.singular:
         return 0.0
     once, stop = _stop(engine, design), _stop(engine, many)
@@ -129,12 +129,6 @@ def _grows_with_rows(engine: Engine, design: Design) -> float:
         return 0.0
     allowed = derive_tolerances(many, certified_model(many)).criterion
     return stop.above / (10 * max(once.above, allowed))
-
-
-def _repeated(design: Design) -> Design:
-    """Every row many times, in the same cluster."""
-    rows = pd.concat([design.dataset.frame] * COPIES, ignore_index=True)
-    return build_design(Dataset(design.dataset.name, rows), design.spec)
 
 
 def _score_sign(engine: Engine, design: Design) -> float:
@@ -201,7 +195,7 @@ HUNTS: tuple[Hunt, ...] = (
         "{engine} stops further from the optimum the more rows there are",
         strategies.random_intercept(ranges=SMALL),
         _grows_with_rows,
-        shown=_repeated,
+        shown=lambda design: repeated(design, COPIES),
     ),
     Hunt(
         "wrong-optimum",
