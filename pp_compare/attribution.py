@@ -23,9 +23,9 @@ from pp_compare.rounding import Rounding, rounding_at
 from pp_compare.tolerance import Tolerances
 
 EXPLAINED = 1e-3
-"""Another definition counts as found where it leaves less than this share of the difference; it is
-computed by numerical differentiation, good to about 1e-6 of the numbers themselves. A stop explains
-a difference where it leaves no more: a thousandth of it is no cause of the rest."""
+"""Another definition counts as found where it leaves less than this share of the difference: an
+engine inverts its own information, which loses digits where that is nearly singular. A stop
+explains a difference where it leaves no more: a thousandth of it is no cause of the rest."""
 
 MAX_COLUMNS = 2000
 """Random effects up to which other definitions are tried: they need dense matrices of that size."""

@@ -16,7 +16,7 @@ import numpy as np
 from pp_compare.agreement import Comparison, compare, compare_criterion
 from pp_compare.attribution import Stop, attribute, identity_cause, stop_of
 from pp_compare.design import Design, build_design
-from pp_compare.deviations import Deviation, Fact, find, load_deviations, relative_variance
+from pp_compare.deviations import Deviation, Fact, facts_of, find, load_deviations
 from pp_compare.engines.certified.models import (
     CertifiedModel,
     DegenerateModelError,
@@ -253,14 +253,16 @@ class _Known:
             return check
         fit, stop = self.fits[check.engine], self.stops.get(check.engine)
         cause = identity_cause(self.design, fit, stop, check.identity)
-        entry = self._find(check.engine, f"identity:{check.identity}", cause)
+        excess = _excess(check.error, check.tolerance)
+        entry = self._find(check.engine, f"identity:{check.identity}", cause, excess)
         return replace(check, verdict="known", deviation=entry.id) if entry else check
 
     def comparison(self, line: Comparison) -> Comparison:
         if line.verdict != "fail":
             return line
         sides = [line.candidate] if line.kind == "truth" else [line.candidate, line.reference]
-        entries = (self._find(side, line.quantity, line.cause) for side in sides)
+        excess = _excess(line.error, line.tolerance)
+        entries = (self._find(side, line.quantity, line.cause, excess) for side in sides)
         entry = next((entry for entry in entries if entry), None)
         return replace(line, verdict="known", deviation=entry.id) if entry else line
 
@@ -299,15 +301,22 @@ class _Known:
             if here in {(example.case, example.method) for example in entry.examples}:
                 yield entry
 
-    def _find(self, engine: str, quantity: str, cause: str | None) -> Deviation | None:
-        facts = dict(self.facts)
+    def _find(
+        self, engine: str, quantity: str, cause: str | None, excess: float
+    ) -> Deviation | None:
+        fit = self.fits[engine]
+        facts = {**self.facts, **facts_of(fit), "excess": excess}
         stop = self.stops.get(engine)
         if isinstance(stop, Stop):
             facts["above"] = stop.above
-        fit = self.fits[engine]
-        facts |= {"relative_variance": relative_variance(fit), "messages": "; ".join(fit.messages)}
         version = package_version(fit)
         return find(self.registry, engine, version, quantity, cause, facts)
+
+
+def _excess(error: float, tolerance: float) -> float:
+    """An error in units of its tolerance; nan where neither says anything."""
+    with np.errstate(all="ignore"):
+        return float(np.divide(error, tolerance))
 
 
 def package_version(fit: Fit) -> str | None:

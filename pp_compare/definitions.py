@@ -6,7 +6,7 @@ them is no error of that engine, but not the quantity that the others call so ei
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,23 +40,8 @@ def joint_hessian_cov(design: Design, fit: Fit, gls_cov: np.ndarray) -> np.ndarr
     derivatives ``B`` of the log-likelihood with sigma^2 profiled out. It differs from
     ``(X'V^-1X)^-1`` because the expected information has ``C = 0`` but the observed one has not.
     statsmodels ``MixedLM.fit`` (``pcov = inv(-hessian)``), 0.13 to 0.15.
-
-    The derivatives in Psi are central differences of closed forms, good to 1e-6.
     """
-    profile = _Profile(design, fit)
-    psi = profile.start
-    steps = profile.steps()
-    m = len(psi)
-    unit = np.diag(steps)
-    C = np.column_stack(
-        [(profile.slope(psi + e) - profile.slope(psi - e)) / (2 * e.sum()) for e in unit]
-    )
-    B = np.empty((m, m))
-    for i in range(m):
-        for j in range(m):
-            up = profile.value(psi + unit[i] + unit[j]) - profile.value(psi + unit[i] - unit[j])
-            down = profile.value(psi - unit[i] + unit[j]) - profile.value(psi - unit[i] - unit[j])
-            B[i, j] = (up - down) / (4 * steps[i] * steps[j])
+    C, B = _Profile(design, fit).second_derivatives()
     result: np.ndarray = np.linalg.inv(np.linalg.inv(gls_cov) + C @ np.linalg.solve(B, C.T))
     return result
 
@@ -77,10 +62,8 @@ def transformed_residuals_cov(design: Design, fit: Fit, gls_cov: np.ndarray) -> 
     ``s2 (X'V^-1X)^-1 / sigma2`` with ``s2 = r'V^-1r sigma2 / (N - p)``: ordinary least squares'
     own covariance of the transformed regression. linearmodels ``RandomEffects.fit(debiased=True)``.
     """
-    profile = _Profile(design, fit)
-    reduced, _ = profile.reduced(profile.start)
     n, p = design.X.shape
-    scale: float = float(reduced[p, p]) / (n - p) / float(fit["sigma"]) ** 2
+    scale = _Profile(design, fit).rss / (n - p) / float(fit["sigma"]) ** 2
     return np.asarray(gls_cov * scale)
 
 
@@ -104,74 +87,97 @@ DEFINITIONS: tuple[Definition, ...] = (
 
 
 class _Profile:
-    """The log-likelihood in (beta, Psi), sigma^2 profiled, by Woodbury's identity.
+    """The log-likelihood in (beta, Psi), sigma^2 profiled, at a fit's own estimates.
 
-    ``V / sigma^2 = I + Z Psi Z'``; all that is needed are the crossproducts of ``W = [X, r]``, Z.
-    Psi is packed as the lower triangles of the blocks' covariances.
+    ``-2 l = df log q + log|H| (+ log|X'H^-1X|)`` with ``H = V / sigma^2 = I + Z Psi Z'`` and
+    ``q = r'H^-1r``. All that is needed are the crossproducts of ``W = [X, r]`` and Z. The parameter
+    i of Psi, an entry of one block's covariance, moves H by ``Z E_i Z'``; E_i is kept as pairs of
+    sets of columns, ``E_i = sum of P_l P_r'`` with columns of the identity in P.
     """
 
     def __init__(self, design: Design, fit: Fit) -> None:
-        self.n, self.p = design.X.shape
-        self.df = self.n - self.p if design.spec.method == "REML" else self.n
-        self.reml = design.spec.method == "REML"
+        n, p = design.X.shape
+        self.p, self.reml = p, design.spec.method == "REML"
+        self.df = n - p if self.reml else n
         W = np.column_stack([design.X, design.y - design.X @ fit["beta"]])
         Z = np.hstack([_indicator_columns(b.codes, len(b.levels), b.Z) for b in design.blocks])
-        self.WW, self.ZW, self.ZZ = W.T @ W, Z.T @ W, Z.T @ Z
-        self.sizes = [(len(b.levels), len(b.columns)) for b in design.blocks]
-        self.start = self._packed(design, fit)
+        covariances = design.by_block(fit.covariances)
+        sizes = [(len(b.levels), len(b.columns)) for b in design.blocks]
+        parts = [np.kron(np.eye(m), cov) for (m, _), cov in zip(sizes, covariances, strict=True)]
+        G = block_diag(*parts) / float(fit["sigma"]) ** 2
+        M, ZZ, ZW = np.eye(len(G)) + Z.T @ Z @ G, Z.T @ Z, Z.T @ W
+        # Woodbury: Z'H^-1Z = (I + Z'Z Psi)^-1 Z'Z, and alike with W.
+        self.S, self.ZW = np.linalg.solve(M, ZZ), np.linalg.solve(M, ZW)
+        self.WW = W.T @ W - ZW.T @ G @ self.ZW
+        self.directions = list(_directions(sizes))
 
-    def _packed(self, design: Design, fit: Fit) -> np.ndarray:
-        scale = float(fit["sigma"]) ** 2
-        return np.concatenate(
-            [cov[np.tril_indices(len(cov))] / scale for cov in design.by_block(fit.covariances)]
+    @property
+    def rss(self) -> float:
+        """``q``."""
+        return float(self.WW[self.p, self.p])
+
+    def second_derivatives(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of the log-likelihood: in beta and Psi, (p, m), and in Psi, (m, m).
+
+        Lindstrom and Bates 1988, J. Am. Stat. Assoc. 83(404), section 4, by the crossproducts.
+        """
+        p, q = self.p, self.rss
+        first = [self._first(one) for one in self.directions]
+        slope = np.array([d[p, p] for d in first])
+        C = np.column_stack([d[:p, p] / q - self.WW[:p, p] * d[p, p] / q**2 for d in first])
+        B = np.empty((len(first), len(first)))
+        for i, one in enumerate(self.directions):
+            for j, other in enumerate(self.directions):
+                second = self._second(one, other)
+                B[i, j] = self.df * (second[p, p] / q - slope[i] * slope[j] / q**2)
+                B[i, j] -= self._trace(one, other)
+                if self.reml:
+                    B[i, j] += self._information(first[i], first[j], second)
+        return self.df * C, -B / 2
+
+    def _first(self, one: _Direction) -> np.ndarray:
+        """Derivative of ``W'H^-1W``."""
+        return -_sum(self.ZW[left].T @ self.ZW[right] for left, right in one)
+
+    def _second(self, one: _Direction, other: _Direction) -> np.ndarray:
+        """Second derivative of ``W'H^-1W``."""
+        half = _sum(
+            self.ZW[a].T @ self.S[np.ix_(b, c)] @ self.ZW[d] for a, b in one for c, d in other
+        )
+        second: np.ndarray = half + half.T
+        return second
+
+    def _trace(self, one: _Direction, other: _Direction) -> float:
+        """Second derivative of ``log|H|``, but for its sign."""
+        pairs = ((a, b, c, d) for a, b in one for c, d in other)
+        return sum(
+            float((self.S[np.ix_(b, c)] * self.S[np.ix_(a, d)]).sum()) for a, b, c, d in pairs
         )
 
-    def steps(self) -> np.ndarray:
-        """Step in each entry of Psi: 1e-4 of its size or of the size at which it matters."""
-        mass = np.diag(self.ZZ)
-        result, column = [], 0
-        for m, q in self.sizes:
-            heaviest = [mass[column + k : column + m * q : q].max() for k in range(q)]
-            result += [
-                1 / np.sqrt(heaviest[i] * heaviest[j])
-                for i, j in zip(*np.tril_indices(q), strict=True)
-            ]
-            column += m * q
-        size: np.ndarray = np.maximum(np.abs(self.start), result)
-        return 1e-4 * size
-
-    def reduced(self, psi: np.ndarray) -> tuple[np.ndarray, float]:
-        """``W'V^-1W sigma^2`` and ``log|V / sigma^2|``."""
-        G = self._unpacked(psi)
-        M = np.eye(len(G)) + self.ZZ @ G
-        reduced = self.WW - self.ZW.T @ G @ np.linalg.solve(M, self.ZW)
-        return reduced, float(np.linalg.slogdet(M)[1])
-
-    def _unpacked(self, psi: np.ndarray) -> np.ndarray:
-        parts, at = [], 0
-        for m, q in self.sizes:
-            tri = np.zeros((q, q))
-            count = q * (q + 1) // 2
-            tri[np.tril_indices(q)] = psi[at : at + count]
-            at += count
-            parts.append(np.kron(np.eye(m), tri + np.tril(tri, -1).T))
-        whole: np.ndarray = block_diag(*parts)
-        return whole
-
-    def value(self, psi: np.ndarray) -> float:
-        """Log-likelihood up to a constant."""
-        reduced, logdet = self.reduced(psi)
+    def _information(self, one: np.ndarray, other: np.ndarray, second: np.ndarray) -> float:
+        """Second derivative of ``log|X'H^-1X|``."""
         p = self.p
-        if self.reml:
-            logdet += float(np.linalg.slogdet(reduced[:p, :p])[1])
-        return float(-0.5 * (self.df * np.log(reduced[p, p]) + logdet))
+        moved = [np.linalg.solve(self.WW[:p, :p], d[:p, :p]) for d in (one, other, second)]
+        return float(np.trace(moved[2]) - np.trace(moved[0] @ moved[1]))
 
-    def slope(self, psi: np.ndarray) -> np.ndarray:
-        """Derivative in beta, (p,)."""
-        reduced, _ = self.reduced(psi)
-        p = self.p
-        slope: np.ndarray = self.df * reduced[:p, p] / reduced[p, p]
-        return slope
+
+_Direction = Sequence[tuple[np.ndarray, np.ndarray]]
+
+
+def _directions(sizes: Sequence[tuple[int, int]]) -> Iterator[_Direction]:
+    """Columns of Z that each entry of each block's covariance joins, both ways off the diagonal."""
+    start = 0
+    for m, q in sizes:
+        columns = start + np.arange(m * q).reshape(m, q).T
+        for i, j in zip(*np.tril_indices(q), strict=True):
+            ways = [(columns[i], columns[j]), (columns[j], columns[i])]
+            yield ways if i != j else ways[:1]
+        start += m * q
+
+
+def _sum(matrices: Iterable[np.ndarray]) -> np.ndarray:
+    total: np.ndarray = np.sum(list(matrices), axis=0)
+    return total
 
 
 def _indicator_columns(codes: np.ndarray, m: int, Z: np.ndarray) -> np.ndarray:

@@ -38,7 +38,10 @@ PROBE = "probe:"
 
 @dataclass(frozen=True)
 class Condition:
-    """``fact operator value``: ``method == ML``, ``above <= 0.5``, ``messages has singular``."""
+    """``fact operator value``: ``method == ML``, ``above <= 0.5``, ``messages has singular``.
+
+    The value may be another fact: ``excess <= condition``.
+    """
 
     fact: str
     relation: str
@@ -55,7 +58,8 @@ class Condition:
             if self.relation == _HAS:
                 return self.value in fact
             return (fact == self.value) == (self.relation == "==")
-        return self.relation != _HAS and bool(_OPERATORS[self.relation](fact, float(self.value)))
+        value = float(facts.get(self.value, self.value))
+        return self.relation != _HAS and bool(_OPERATORS[self.relation](fact, value))
 
 
 @dataclass(frozen=True)
@@ -99,8 +103,8 @@ class Deviation:
         As attribution gives them; of probes none.
     when : tuple of Condition
         On the facts of a case: ``method``, ``boundary`` (certified optimum), ``optima``, ``rows``,
-        ``groups``, ``above`` (deviance above the optimum), ``random_effects``; and on those of the
-        engine's own fit: ``relative_variance`` (`relative_variance`), ``messages`` (what it said).
+        ``groups``, ``above`` (deviance above the optimum), ``random_effects``; on those of the
+        engine's own fit (`facts_of`); and on ``excess``, the failure over its tolerance.
     summary, seen, true : str
         What it is, what is seen, what is true.
     upstream : str
@@ -149,17 +153,37 @@ class Deviation:
         )
 
 
-def relative_variance(fit: Fit) -> float:
-    """Smallest variance of the random effects in any direction, over the residual variance.
+def facts_of(fit: Fit) -> dict[str, Fact]:
+    """Facts of an engine's own answer, in which nan meets no condition.
 
-    Of the engine's own estimates; nan where it gave none.
+    Returns
+    -------
+    dict
+        ``relative_variance``: smallest variance of the random effects in any direction, over the
+        residual variance. ``condition``: largest over smallest variance of a group's random effects
+        in any direction, at its worst; infinite where the smallest is not positive.
+        ``negative_variance``: whether its covariance of the fixed
+        effects has one on its diagonal. ``messages``: what it said.
     """
-    covariances = list(fit.covariances.values())
-    if not covariances or not all(np.isfinite(cov).all() for cov in covariances):
-        return float("nan")
     with np.errstate(all="ignore"):
-        smallest = min(float(np.linalg.eigvalsh(cov)[0]) for cov in covariances)
-        return float(np.float64(smallest) / fit["sigma"] ** 2)
+        smallest, condition = _extremes(list(fit.covariances.values()))
+        relative = smallest / float(fit["sigma"]) ** 2 if "sigma" in fit.quantities else np.nan
+    cov = fit.quantities.get("beta_cov")
+    return {
+        "relative_variance": float(relative),
+        "condition": condition,
+        "negative_variance": cov is not None and bool((np.diag(cov.values) < 0).any()),
+        "messages": "; ".join(fit.messages),
+    }
+
+
+def _extremes(covariances: Sequence[np.ndarray]) -> tuple[np.float64, float]:
+    """Smallest eigenvalue of all, and largest ratio of two in one; nan where there are none."""
+    if not covariances or not all(np.isfinite(cov).all() for cov in covariances):
+        return np.float64(np.nan), np.nan
+    values = [np.linalg.eigvalsh(cov) for cov in covariances]
+    worst = max(v[-1] / v[0] if v[0] > 0 else np.inf for v in values)
+    return np.min([v[0] for v in values]), float(worst)
 
 
 def load_deviations(path: Path | None = None) -> tuple[Deviation, ...]:

@@ -2,16 +2,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pp_compare.audit import Selection, judge
 from pp_compare.corpus import case
 from pp_compare.design import build_design
-from pp_compare.deviations import find, load_deviations
+from pp_compare.deviations import facts_of, find, load_deviations
 from pp_compare.engines import make_engine
 from pp_compare.errors import InputError
 from pp_compare.files import read_dataset
 from pp_compare.formula import parse_formula
+from pp_compare.model import Fit, Quantity
 
 ENTRY = """
 engine = "statsmodels"
@@ -62,6 +64,40 @@ def test_anything_else_is_not_the_known_one(
     registry, engine, version, quantity, cause, facts
 ) -> None:
     assert find(registry, engine, version, quantity, cause, facts) is None
+
+
+@pytest.mark.parametrize(("excess", "found"), [(1e3, True), (1e7, False), (float("nan"), False)])
+def test_a_fact_may_be_bounded_by_another(tmp_path: Path, excess: float, found: bool) -> None:
+    text = ENTRY.replace('"above <= 0.5"', '"excess <= condition"')
+    (tmp_path / "entry.toml").write_text(text)
+    facts = FACTS | {"excess": excess, "condition": 1e6}
+    entry = find(load_deviations(tmp_path), "statsmodels", "0.15.0", "beta_se", "definition", facts)
+    assert (entry is not None) is found
+
+
+def fit_with(cov: list[list[float]], beta_variance: float) -> Fit:
+    two = tuple("ab")
+    quantities = [
+        Quantity("random_cov[g]", np.array(cov), two, two),
+        Quantity("beta_cov", np.array([[beta_variance]]), ("a",), ("a",)),
+        Quantity("sigma", np.array(2.0)),
+    ]
+    return Fit("statsmodels", "ok", {q.name: q for q in quantities}, messages=("one", "two"))
+
+
+def test_the_facts_of_a_fit_are_those_of_its_numbers() -> None:
+    facts = facts_of(fit_with([[5.0, 4.0], [4.0, 5.0]], -1.0))
+    assert facts["relative_variance"] == pytest.approx(1 / 4, rel=1e-14)
+    assert facts["condition"] == pytest.approx(9, rel=1e-14)
+    assert facts["negative_variance"] is True
+    assert facts["messages"] == "one; two"
+
+
+def test_a_singular_covariance_has_no_condition_that_an_entry_could_ask_for() -> None:
+    assert facts_of(fit_with([[0.0, 0.0], [0.0, 5.0]], 1.0))["condition"] == np.inf
+    unknown = facts_of(Fit("statsmodels", "error"))
+    assert np.isnan(unknown["condition"])
+    assert unknown["negative_variance"] is False
 
 
 def test_r_versions_and_development_versions_are_versions(tmp_path: Path) -> None:

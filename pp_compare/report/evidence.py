@@ -221,6 +221,9 @@ def _impact(report: Report, candidate: str, cause: str, deviation: str | None) -
         ],
     }
     said = [text.format(_largest(sizes)) for text, sizes in effects.items() if _largest(sizes) > 0]
+    shifted = effects["fixed effects move by up to {:.3g} standard errors"]
+    if shifted and all(math.isnan(size) for size in shifted):
+        said.append("fixed effects move")
     if any(kind_of(x.quantity) == "random_cov" and x.reference_value == 0 for _, x in lines):
         said.append("a variance or covariance is not 0 where the truth is")
     return "; ".join(said) or "none on fixed effects, their standard errors or variances"
@@ -241,8 +244,11 @@ def _is(line: Comparison, candidate: str, cause: str, deviation: str | None) -> 
 
 
 def _shift(case: CaseReport, line: Comparison) -> float:
-    """Error of a fixed effect in its certified standard error."""
-    se = dict(case.fits["certified"].quantities["beta_se"].entries())[line.label]
+    """Error of a fixed effect in its certified standard error; nan where nobody asked for that."""
+    certified = case.fits.get("certified")
+    if certified is None or certified.status != "ok":
+        return math.nan
+    se = dict(certified.quantities["beta_se"].entries())[line.label]
     return line.error / se if se > 0 else math.nan
 
 

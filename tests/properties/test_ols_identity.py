@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, seed, settings
 
 from pp_compare.audit import package_version
 from pp_compare.design import Design, build_design
-from pp_compare.deviations import Deviation, Fact, find, load_deviations, relative_variance
+from pp_compare.deviations import Deviation, Fact, facts_of, find, load_deviations
 from pp_compare.engines import make_engine
 from pp_compare.engines.certified.models import certified_model
 from pp_compare.identities import OLS_ON_PREDICTED_MEANS, check_identity
@@ -48,10 +48,9 @@ QUIET = settings(
 def known(design: Design, fit: Fit, quantity: str, cause: str) -> Deviation | None:
     """The registry's entry for a failure, from the fit itself and the certified optimum."""
     facts: dict[str, Fact] = {
-        "relative_variance": relative_variance(fit),
+        **facts_of(fit),
         "boundary": certified_model(design).optimum.singular,
         "method": design.spec.method,
-        "messages": "; ".join(fit.messages),
     }
     return find(load_deviations(), fit.engine, package_version(fit), quantity, cause, facts)
 

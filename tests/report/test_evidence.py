@@ -158,6 +158,19 @@ def test_qualification_says_what_was_run_and_leaves_the_signatures_blank(report:
         assert (row["name"], row["date"], row["signature"]) == ("", "", "")
 
 
+def test_effects_that_move_are_told_where_nobody_asked_for_the_certified_fit(report: Report):
+    cases = tuple(
+        replace(case, fits={n: fit for n, fit in case.fits.items() if n != "certified"})
+        for case in report.cases
+    )
+    document = qualification(replace(report, cases=cases), ())
+    impact = {row["what it is"]: row for row in table_of("Deviations and their impact", document)}
+    wrong = next(row for what, row in impact.items() if "wrong optimum" in what)
+    assert wrong["impact, at its worst here"].startswith("fixed effects move;") or (
+        "; fixed effects move" in wrong["impact, at its worst here"]
+    )
+
+
 def test_a_clean_run_has_no_deviations(report: Report):
     cases = tuple(replace(case, comparisons=(), identities=()) for case in report.cases)
     document = qualification(replace(report, cases=cases), ())
