@@ -50,7 +50,7 @@ def follow(first: str, *, keep: bool = False) -> Iterator[Show]:
     if not sys.stderr.isatty():
         yield _log()
         return
-    columns = BarColumn(), TextColumn("{task.description}", markup=False)
+    columns = BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False)
     with Progress(*columns, console=Console(stderr=True), transient=not keep) as bar:
         task = bar.add_task(first, total=None)
         yield lambda line, done, of: bar.update(task, completed=done, total=of, description=line)

@@ -122,7 +122,8 @@ def releases_command(
     with follow("") as show:
         named: list[Candidate | Broken] = []
         for source, its_recipe in asked:
-            show(f"environment of {source.label}", 0, None)
+            built = ", built here, which may take minutes" if source.kind == "source" else ""
+            show(f"environment of {source.label}{built}", 0, None)
             named += python_candidates(source, its_recipe, dialects, folder)
         for command in rscript or ():
             show(command, 0, None)

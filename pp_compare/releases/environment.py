@@ -44,7 +44,8 @@ class Recipe:
     python : str
         Version or path, as uv takes it; the interpreter that runs this by default.
     until : date or None
-        Nothing newer is installed; by default the time of the release itself, where it has one.
+        Nothing newer is installed; by default the time of the release itself, or of the one whose
+        number a wheel or an sdist has, where it has one.
     index : str or None
         One more package index; its pre-releases count, except beside a final release.
     """
@@ -139,11 +140,15 @@ def _make(uv: str, source: Source, recipe: Recipe, folder: Path) -> None:
 
 
 def _options(source: Source, recipe: Recipe) -> list[str]:
-    """Binary wheels alone, of the candidate's own time; a source is built, its companions not."""
+    """Binary wheels alone, of the candidate's own time; a source is built, its companions not.
+
+    A file with the number of a release gets what stood beside that release, for an old one does not
+    run with today's; a number that no index knows, as of a release to come, gets today's.
+    """
     names = NUMERICAL if source.kind == "source" else (":all:",)
     options = ["--quiet", *(word for name in names for word in ("--only-binary", name))]
     until = recipe.until
-    if until is None and source.kind == "version" and source.version:
+    if until is None and source.version:
         indexes = [recipe.index] if recipe.index else []
         dates = (companions_date(recipe.package, source.version, i) for i in (*indexes, PYPI))
         until = next(filter(None, dates), None)

@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import Literal
 
 from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    canonicalize_name,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
 from packaging.version import InvalidVersion, Version
 
 from pp_compare.errors import InputError, UnavailableError
@@ -76,15 +82,21 @@ def _file(path: Path, package: str) -> Source:
     if not path.is_file():
         raise InputError(f"no file '{path}'")
     content, install = hashlib.sha256(path.read_bytes()).hexdigest(), str(path.resolve())
-    if path.suffix != ".whl":
-        return Source(path.name, "source", install, content)
+    wheel = path.suffix == ".whl"
     try:
-        name, version, *_ = parse_wheel_filename(path.name)
+        name, version = (
+            parse_wheel_filename(path.name)[:2] if wheel else parse_sdist_filename(path.name)
+        )
     except InvalidWheelFilename as error:
         raise InputError(f"'{path.name}' is not named as a wheel is: {error}") from error
+    except InvalidSdistFilename:
+        # An archive of a branch, say: what it is of, only building it tells.
+        return Source(path.name, "source", install, content)
     if name != canonicalize_name(package):
-        raise InputError(f"'{path.name}' is a wheel of {name}, not of {package}; see --package")
-    return Source(f"{version} ({path.name})", "wheel", install, content, str(version))
+        what = "a wheel" if wheel else "an sdist"
+        raise InputError(f"'{path.name}' is {what} of {name}, not of {package}; see --package")
+    kind: Kind = "wheel" if wheel else "source"
+    return Source(f"{version} ({path.name})", kind, install, content, str(version))
 
 
 def _requirement(text: str, package: str) -> Source:

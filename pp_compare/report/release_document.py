@@ -15,9 +15,10 @@ MOST_ROWS = 25
 
 def release_document(report: ReleaseReport) -> Document:
     """The verdict, what changed, how each candidate stands, and what it all rests on."""
+    worst_first = sorted(report.differences, key=lambda difference: not difference.worse)
     sections = [
         Section("Verdict", tables.verdict(report)),
-        *(section for difference in report.differences for section in changes(difference)),
+        *(section for difference in worst_first for section in changes(difference)),
         Section("Against the certified optimum", (MATRIX,), tables.matrix(report)),
         Section("Digits right", (DIGITS,), tables.digits(report)),
     ]

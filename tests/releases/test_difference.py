@@ -150,6 +150,21 @@ def test_a_flag_is_better_where_it_tells_the_truth(
     assert changes(one, two, Noise(flag=True)) == []
 
 
+def test_a_flag_and_the_warnings_that_say_the_same_are_one_change() -> None:
+    told = ("ConvergenceWarning: Retrying", "ConvergenceWarning: failed", "UserWarning: slow")
+    one, two = case(GOOD), case(replace(GOOD, converged=False, messages=told))
+    found = difference(candidate(one), candidate(two), {"toy REML": QUIET})
+    flag, warning = found.changes
+    assert (flag.kind, flag.before) == ("flag", "converged=True")
+    assert flag.after == "converged=False, 2 ConvergenceWarnings"
+    assert (warning.kind, warning.subject) == ("warning", "slow")
+
+
+def test_a_convergence_warning_without_its_flag_is_a_change_of_its_own() -> None:
+    one, two = case(GOOD), case(replace(GOOD, messages=("ConvergenceWarning: Retrying",)))
+    assert changes(one, two) == [("warning", "changed", "Retrying")]
+
+
 def test_a_flag_at_other_numbers_is_a_change_and_no_more() -> None:
     beside = fit({**TRUE, "beta": np.nextafter(2.0, 3.0)}, converged=False)
     ((kind, way, _),) = changes(case(GOOD), case(beside))

@@ -38,6 +38,27 @@ def toy_wheel(folder: Path, version: str, line: str) -> Path:
 RECIPE = Recipe(package="toy")
 
 
+@pytest.fixture(autouse=True)
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """No index is asked for times; which releases would have been."""
+    found: list[tuple[str, str]] = []
+    monkeypatch.setattr(
+        environment, "companions_date", lambda package, version, _: found.append((package, version))
+    )
+    return found
+
+
+def test_a_file_gets_the_companions_of_the_release_whose_number_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: list[tuple[str, str]]
+) -> None:
+    wheel = parse_source(str(toy_wheel(tmp_path, "1.0", "x = 1\n")), "toy")
+    assert "--exclude-newer" not in environment._options(wheel, RECIPE)
+    assert asked == [("toy", "1.0")]
+    monkeypatch.setattr(environment, "companions_date", lambda *_: date(2023, 6, 15))
+    options = environment._options(wheel, RECIPE)
+    assert options[options.index("--exclude-newer") + 1] == "2023-06-15"
+
+
 def test_an_environment_is_made_once_and_used_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -127,6 +127,14 @@ def test_markdown_and_page_escape_what_they_show() -> None:
     assert "<script>alert" not in page
 
 
+def test_what_became_worse_stands_before_what_did_not() -> None:
+    made = report(BETTER)
+    second = Difference("statsmodels 2", "statsmodels 4", (WORSE,), models=7, identical=3, noise=5)
+    document = release_document(replace(made, differences=(*made.differences, second)))
+    titles = [s.title for s in document.sections if s.title.startswith("From")]
+    assert titles == ["From statsmodels 2 to statsmodels 4", "From statsmodels 1 to statsmodels 2"]
+
+
 def test_a_long_list_is_cut_and_says_so() -> None:
     many = [Change("moved", "changed", f"q{i}", "1", "2") for i in range(MOST_ROWS + 4)]
     markdown = to_markdown(release_document(report(*many)))

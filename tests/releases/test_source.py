@@ -56,6 +56,18 @@ def test_a_wheel_tells_its_version_and_is_known_by_its_content(tmp_path: Path) -
         parse_source(str(wheel), "other")
 
 
+def test_an_sdist_tells_its_version_where_its_name_does(tmp_path: Path) -> None:
+    for name in ("statsmodels-0.14.6.tar.gz", "main.tar.gz"):
+        (tmp_path / name).write_bytes(b"one")
+    sdist = parse_source(str(tmp_path / "statsmodels-0.14.6.tar.gz"), "statsmodels")
+    assert (sdist.kind, sdist.version) == ("source", "0.14.6")
+    assert sdist.label == "0.14.6 (statsmodels-0.14.6.tar.gz)"
+    branch = parse_source(str(tmp_path / "main.tar.gz"), "statsmodels")
+    assert (branch.kind, branch.version, branch.label) == ("source", None, "main.tar.gz")
+    with pytest.raises(InputError, match="an sdist of statsmodels, not of other"):
+        parse_source(str(tmp_path / "statsmodels-0.14.6.tar.gz"), "other")
+
+
 def test_a_wheel_with_a_bad_name(tmp_path: Path) -> None:
     path = tmp_path / "statsmodels.whl"
     path.touch()
