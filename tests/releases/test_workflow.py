@@ -83,6 +83,21 @@ def runner(tmp_path: Path) -> Runner:
     return made
 
 
+INDEX = """
+import io, urllib.request
+pages = {"https://pypi.org/pypi/statsmodels/json": b'{"info": {"version": "0.15.0"}}'}
+urllib.request.urlopen = lambda address: io.BytesIO(pages[address])
+"""
+
+
+def test_the_released_one_is_the_version_that_the_index_names(runner: Runner) -> None:
+    (runner.folder / "sitecustomize.py").write_text(INDEX)
+    runner.program("python", f"os.execv({sys.executable!r}, [{sys.executable!r}, *sys.argv[1:]])")
+    done = runner.run("The released one", PYTHONPATH=str(runner.folder))
+    assert done.returncode == 0, done.stderr
+    assert (runner.folder / "output").read_text() == "version=0.15.0\n"
+
+
 @pytest.mark.parametrize("status", ["0", "1", "2", "3"])
 def test_the_check_keeps_its_status_and_fails_beyond_1(runner: Runner, status: str) -> None:
     done = runner.run("Check", CANDIDATES="statsmodels", RELEASED="0.15.0", ANSWER=status)
