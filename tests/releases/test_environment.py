@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tarfile
 import zipfile
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -70,6 +72,58 @@ def test_an_environment_is_made_once_and_used_again(
     monkeypatch.setattr(environment, "_make", lambda *_: pytest.fail("made again"))
     assert provide(source, RECIPE, tmp_path) == made
     assert [p.name for p in (tmp_path / "environments").iterdir()] == [made.python.parts[-3]]
+
+
+BACKEND = """
+import zipfile
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    with zipfile.ZipFile(f"{folder}/toy-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.write("toy.py")
+        info = {"METADATA": "Metadata-Version: 2.1\\nName: toy\\nVersion: 1.0\\n",
+                "WHEEL": "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n",
+                "RECORD": "toy.py,,\\n"}
+        for name, text in info.items():
+            wheel.writestr(f"toy-1.0.dist-info/{name}", text)
+    return "toy-1.0-py3-none-any.whl"
+"""
+"""Builds the package by itself, so that no index is needed."""
+BUILD = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+
+
+def toy_source(folder: Path) -> Path:
+    """What a maintainer has: a folder that builds."""
+    folder.mkdir()
+    for name, text in {"pyproject.toml": BUILD, "backend.py": BACKEND, "toy.py": "x = 3\n"}.items():
+        (folder / name).write_text(text)
+    return folder
+
+
+def as_folder(source: Path) -> str:
+    return str(source)
+
+
+def as_sdist(source: Path) -> str:
+    with tarfile.open(source.parent / "toy-1.0.tar.gz", "w:gz") as archive:
+        archive.add(source, "toy-1.0")
+    return str(source.parent / "toy-1.0.tar.gz")
+
+
+def as_repository(source: Path) -> str:
+    git = ["git", "-C", str(source), "-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "one"]):
+        subprocess.run([*git, *words], check=True)
+    return f"git+file://{source}@main"
+
+
+@pytest.mark.parametrize("named", [as_folder, as_sdist, as_repository])
+def test_what_has_to_be_built_is_built(named: Callable[[Path], str], tmp_path: Path) -> None:
+    source = parse_source(named(toy_source(tmp_path / "source")), "toy")
+    assert source.kind == "source"
+    made = provide(source, RECIPE, tmp_path)
+    assert made.versions == {"toy": "1.0"}
+    asked = [str(made.python), "-I", "-c", "import toy; print(toy.x)"]
+    assert subprocess.run(asked, capture_output=True, text=True, check=True).stdout == "3\n"
 
 
 def test_another_content_is_another_environment(tmp_path: Path) -> None:
