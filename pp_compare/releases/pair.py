@@ -114,7 +114,7 @@ class Pair:
                 yield self._value(name, *(lines[name] for lines in truth))
             else:
                 first = [f"{fit[name].flat[0]:.10g}" for fit in (self.before, self.after)]
-                yield self._change("moved", "changed", kind_of(name), first, self._relative(name))
+                yield self._shift(name, *first)
 
     def _value(self, name: str, one: _Truth, two: _Truth) -> Seen:
         kind, words, lost = kind_of(name), (one.text, two.text), one.digits - two.digits
@@ -123,8 +123,15 @@ class Pair:
         elif one.wrong and abs(lost) >= LOST_DIGIT:
             direction = "worse" if lost > 0 else "better"
         else:
-            return self._change("moved", "changed", kind, words, self._relative(name))
+            return self._shift(name, *words)
         return self._change("value", direction, kind, words, abs(lost))
+
+    def _shift(self, name: str, before: str, after: str) -> Seen:
+        """A move in words; where ten digits do not show it, by how much it is."""
+        size = self._relative(name)
+        if before.partition(",")[0] == after.partition(",")[0]:
+            after = f"the same but for {size:.1g} of it"
+        return self._change("moved", "changed", kind_of(name), (before, after), size)
 
     def _relative(self, name: str) -> float:
         scale = float(abs(self.before[name]).max())

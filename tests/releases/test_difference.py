@@ -171,6 +171,14 @@ def test_a_flag_at_other_numbers_is_a_change_and_no_more() -> None:
     assert (kind, way) == ("flag", "changed")
 
 
+def test_a_move_that_ten_digits_do_not_show_is_told_by_its_size() -> None:
+    beside = fit({**TRUE, "beta": 2.0 * (1 + 1e-12)})
+    found = difference(candidate(case(GOOD)), candidate(case(beside)), {})
+    (change,) = found.changes
+    assert (change.kind, change.before.partition(",")[0]) == ("moved", "2")
+    assert change.after == "the same but for 1e-12 of it"
+
+
 def test_warnings_are_told_by_their_text_without_its_numbers() -> None:
     one = replace(GOOD, messages=("UserWarning: singular at 1.5e-3",))
     two = replace(GOOD, messages=("SingularMatrixWarning: singular at 2",))
