@@ -270,7 +270,7 @@ class _Known:
         """What the entries that this case is an example of ask beside the fits."""
         for entry in self._pinned(selection):
             for engine, fit in self.fits.items():
-                if entry.concerns(engine, package_version(fit)):
+                if entry.must_show(engine, package_version(fit)):
                     for name in entry.probes:
                         outcome = measure(name, self.design, fit)
                         verdict: Literal["known", "pass"] = "pass" if outcome.ok else "known"
@@ -290,7 +290,7 @@ class _Known:
         return tuple(
             entry.id
             for entry in self._pinned(selection)
-            if any(entry.concerns(e, package_version(f)) for e, f in self.fits.items())
+            if any(entry.must_show(e, package_version(f)) for e, f in self.fits.items())
             and (entry.id in gone or entry.id not in shown)
         )
 

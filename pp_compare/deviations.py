@@ -93,7 +93,8 @@ class Deviation:
     engine : str
         Name without setting.
     settings : tuple of str
-        Patterns of settings it shows under; ``"default"`` is none.
+        Patterns of settings it shows under; ``"default"`` is none. The examples are of the first of
+        them, of the default where that is ``"*"``.
     versions : SpecifierSet
         Of the engine's package; R's ``3.1-162`` reads as 3.1.162.
     quantities : tuple of str
@@ -135,14 +136,19 @@ class Deviation:
 
     def concerns(self, engine_id: str, version: str | None) -> bool:
         """Whether the entry is about this engine, setting and version."""
-        name, _, setting = engine_id.partition(":")
-        setting = setting or "default"
+        name, setting = _name_and_setting(engine_id)
         return (
             name == self.engine
             and any(fnmatchcase(setting, pattern) for pattern in self.settings)
             and version is not None
             and self.versions.contains(_version(version), prereleases=True)
         )
+
+    def must_show(self, engine_id: str, version: str | None) -> bool:
+        """Whether the examples are of this engine, setting and version."""
+        first = "default" if self.settings[0] == "*" else self.settings[0]
+        same = fnmatchcase(_name_and_setting(engine_id)[1], first)
+        return same and self.concerns(engine_id, version)
 
     def covers(self, quantity: str, cause: str | None, facts: Mapping[str, Fact]) -> bool:
         """Whether a failure of this quantity, with this cause, in this case, is the known one."""
@@ -151,6 +157,11 @@ class Deviation:
             and any(fnmatchcase(quantity, pattern) for pattern in self.quantities)
             and all(condition.holds(facts) for condition in self.when)
         )
+
+
+def _name_and_setting(engine_id: str) -> tuple[str, str]:
+    name, _, setting = engine_id.partition(":")
+    return name, setting or "default"
 
 
 def facts_of(fit: Fit) -> dict[str, Fact]:

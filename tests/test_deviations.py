@@ -100,6 +100,27 @@ def test_a_singular_covariance_has_no_condition_that_an_entry_could_ask_for() ->
     assert unknown["negative_variance"] is False
 
 
+@pytest.mark.parametrize(
+    ("settings", "engine", "must"),
+    [
+        ('["*"]', "statsmodels", True),
+        ('["*"]', "statsmodels:nm", False),
+        ('["default", "nm"]', "statsmodels", True),
+        ('["default", "nm"]', "statsmodels:nm", False),
+        ('["nm"]', "statsmodels:nm", True),
+        ('["nm"]', "statsmodels", False),
+        ('["default"]', "lme4", False),
+    ],
+)
+def test_an_example_is_of_the_first_setting(
+    tmp_path: Path, settings: str, engine: str, must: bool
+) -> None:
+    (tmp_path / "entry.toml").write_text(ENTRY.replace('["default"]', settings))
+    (entry,) = load_deviations(tmp_path)
+    assert entry.must_show(engine, "0.15.0") is must
+    assert not entry.must_show(engine, "0.16.0")
+
+
 def test_r_versions_and_development_versions_are_versions(tmp_path: Path) -> None:
     text = ENTRY.replace('"statsmodels"', '"nlme"').replace(">=0.14, <0.16", ">=3.1.100")
     (tmp_path / "r.toml").write_text(text)

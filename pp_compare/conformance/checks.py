@@ -196,6 +196,8 @@ def _deviation(check: Check) -> Outcome:
     if not entry.concerns(trial.name, version):
         about = f"{entry.engine}{entry.versions} {', '.join(entry.settings)}"
         return Outcome("skip", f"{entry.id} is about {about}, not {trial.name} {version}")
+    if not entry.must_show(trial.name, version):
+        return Outcome("skip", f"the examples of {entry.id} are of another setting")
     if entry.id in report.stale:
         return Outcome("fail", wording.stale(trial, check.model, entry))
     return Outcome("pass")
