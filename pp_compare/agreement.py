@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from pp_compare.model import Fit, Quantity
-from pp_compare.numerics import lre
+from pp_compare.numerics import excess, lre
 from pp_compare.tolerance import Tolerance, Tolerances
 
 Verdict = Literal["pass", "fail", "known", "skip"]
@@ -166,8 +166,8 @@ def _verdict(error: float, limit: float) -> Verdict:
 
 def _worst(lines: list[Comparison]) -> Comparison:
     def badness(line: Comparison) -> float:
-        ratio = line.error / line.tolerance if line.tolerance else np.inf * line.error
-        return float("inf") if np.isnan(ratio) and line.verdict == "fail" else float(ratio)
+        ratio = excess(line.error, line.tolerance)
+        return float("inf") if np.isnan(ratio) and line.verdict == "fail" else ratio
 
     digits = min(line.digits for line in lines)
     return replace(max(lines, key=badness), count=len(lines), digits=digits)

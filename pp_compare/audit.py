@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Literal
 
 import numpy as np
@@ -27,6 +27,7 @@ from pp_compare.errors import DataError, UnavailableError
 from pp_compare.formula import parse_formula
 from pp_compare.identities import IdentityCheck, check_identities
 from pp_compare.model import Dataset, Fit, Method
+from pp_compare.numerics import excess
 from pp_compare.probes import measure
 from pp_compare.provenance import collect_provenance
 from pp_compare.report.record import CaseReport, ProbeCheck, Report
@@ -253,16 +254,16 @@ class _Known:
             return check
         fit, stop = self.fits[check.engine], self.stops.get(check.engine)
         cause = identity_cause(self.design, fit, stop, check.identity)
-        excess = _excess(check.error, check.tolerance)
-        entry = self._find(check.engine, f"identity:{check.identity}", cause, excess)
+        size = excess(check.error, check.tolerance)
+        entry = self._find(check.engine, f"identity:{check.identity}", cause, size)
         return replace(check, verdict="known", deviation=entry.id) if entry else check
 
     def comparison(self, line: Comparison) -> Comparison:
         if line.verdict != "fail":
             return line
         sides = [line.candidate] if line.kind == "truth" else [line.candidate, line.reference]
-        excess = _excess(line.error, line.tolerance)
-        entries = (self._find(side, line.quantity, line.cause, excess) for side in sides)
+        size = excess(line.error, line.tolerance)
+        entries = (self._find(side, line.quantity, line.cause, size) for side in sides)
         entry = next((entry for entry in entries if entry), None)
         return replace(line, verdict="known", deviation=entry.id) if entry else line
 
@@ -301,22 +302,19 @@ class _Known:
             if here in {(example.case, example.method) for example in entry.examples}:
                 yield entry
 
-    def _find(
-        self, engine: str, quantity: str, cause: str | None, excess: float
-    ) -> Deviation | None:
-        fit = self.fits[engine]
-        facts = {**self.facts, **facts_of(fit), "excess": excess}
-        stop = self.stops.get(engine)
-        if isinstance(stop, Stop):
-            facts["above"] = stop.above
-        version = package_version(fit)
+    def _find(self, engine: str, quantity: str, cause: str | None, size: float) -> Deviation | None:
+        facts = {**self._facts_of_fits[engine], "excess": size}
+        version = package_version(self.fits[engine])
         return find(self.registry, engine, version, quantity, cause, facts)
 
-
-def _excess(error: float, tolerance: float) -> float:
-    """An error in units of its tolerance; nan where neither says anything."""
-    with np.errstate(all="ignore"):
-        return float(np.divide(error, tolerance))
+    @cached_property
+    def _facts_of_fits(self) -> dict[str, dict[str, Fact]]:
+        """Facts of the case and of each engine's fit of it."""
+        above = {e: {"above": s.above} for e, s in self.stops.items() if isinstance(s, Stop)}
+        return {
+            engine: {**self.facts, **facts_of(fit), **above.get(engine, {})}
+            for engine, fit in self.fits.items()
+        }
 
 
 def package_version(fit: Fit) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.linalg import block_diag
@@ -105,11 +106,18 @@ class _Profile:
         sizes = [(len(b.levels), len(b.columns)) for b in design.blocks]
         parts = [np.kron(np.eye(m), cov) for (m, _), cov in zip(sizes, covariances, strict=True)]
         G = block_diag(*parts) / float(fit["sigma"]) ** 2
-        M, ZZ, ZW = np.eye(len(G)) + Z.T @ Z @ G, Z.T @ Z, Z.T @ W
-        # Woodbury: Z'H^-1Z = (I + Z'Z Psi)^-1 Z'Z, and alike with W.
-        self.S, self.ZW = np.linalg.solve(M, ZZ), np.linalg.solve(M, ZW)
+        self.ZZ, ZW = Z.T @ Z, Z.T @ W
+        # Woodbury: Z'H^-1W = (I + Z'Z Psi)^-1 Z'W, and alike with Z in the place of W.
+        self.M = np.eye(len(G)) + self.ZZ @ G
+        self.ZW = np.linalg.solve(self.M, ZW)
         self.WW = W.T @ W - ZW.T @ G @ self.ZW
         self.directions = list(_directions(sizes))
+
+    @cached_property
+    def S(self) -> np.ndarray:  # noqa: N802  # a matrix
+        """``Z'H^-1Z``, which only derivatives need."""
+        S: np.ndarray = np.linalg.solve(self.M, self.ZZ)
+        return S
 
     @property
     def rss(self) -> float:
@@ -127,12 +135,13 @@ class _Profile:
         C = np.column_stack([d[:p, p] / q - self.WW[:p, p] * d[p, p] / q**2 for d in first])
         B = np.empty((len(first), len(first)))
         for i, one in enumerate(self.directions):
-            for j, other in enumerate(self.directions):
+            for j, other in enumerate(self.directions[: i + 1]):
                 second = self._second(one, other)
-                B[i, j] = self.df * (second[p, p] / q - slope[i] * slope[j] / q**2)
-                B[i, j] -= self._trace(one, other)
+                value = self.df * (second[p, p] / q - slope[i] * slope[j] / q**2)
+                value -= self._trace(one, other)
                 if self.reml:
-                    B[i, j] += self._information(first[i], first[j], second)
+                    value += self._information(first[i], first[j], second)
+                B[i, j] = B[j, i] = value
         return self.df * C, -B / 2
 
     def _first(self, one: _Direction) -> np.ndarray:

@@ -136,7 +136,8 @@ class Deviation:
 
     def concerns(self, engine_id: str, version: str | None) -> bool:
         """Whether the entry is about this engine, setting and version."""
-        name, setting = _name_and_setting(engine_id)
+        name, _, setting = engine_id.partition(":")
+        setting = setting or "default"
         return (
             name == self.engine
             and any(fnmatchcase(setting, pattern) for pattern in self.settings)
@@ -144,11 +145,15 @@ class Deviation:
             and self.versions.contains(_version(version), prereleases=True)
         )
 
+    @property
+    def example_engine(self) -> str:
+        """Engine id, or a pattern of it, that the examples are of."""
+        first = self.settings[0]
+        return self.engine if first in {"*", "default"} else f"{self.engine}:{first}"
+
     def must_show(self, engine_id: str, version: str | None) -> bool:
         """Whether the examples are of this engine, setting and version."""
-        first = "default" if self.settings[0] == "*" else self.settings[0]
-        same = fnmatchcase(_name_and_setting(engine_id)[1], first)
-        return same and self.concerns(engine_id, version)
+        return fnmatchcase(engine_id, self.example_engine) and self.concerns(engine_id, version)
 
     def covers(self, quantity: str, cause: str | None, facts: Mapping[str, Fact]) -> bool:
         """Whether a failure of this quantity, with this cause, in this case, is the known one."""
@@ -157,11 +162,6 @@ class Deviation:
             and any(fnmatchcase(quantity, pattern) for pattern in self.quantities)
             and all(condition.holds(facts) for condition in self.when)
         )
-
-
-def _name_and_setting(engine_id: str) -> tuple[str, str]:
-    name, _, setting = engine_id.partition(":")
-    return name, setting or "default"
 
 
 def facts_of(fit: Fit) -> dict[str, Fact]:

@@ -15,6 +15,7 @@ from pp_compare.engines import Engine
 from pp_compare.engines.certified.models import certified_model
 from pp_compare.identities import check_identities
 from pp_compare.model import Dataset, Fit
+from pp_compare.numerics import excess
 from pp_compare.probes import repeated
 from pp_compare.strategies import Example, Ranges
 from pp_compare.tolerance import derive_tolerances
@@ -107,8 +108,8 @@ def _broken(design: Design, fit: Fit, *, definitions: bool) -> Iterator[float]:
     for check in failed:
         cause = identity_cause(design, fit, stop, check.identity)
         if (cause == "definition") == definitions:
-            ratio = check.error / check.tolerance if check.tolerance else np.inf
-            yield min(ratio, 1e6) if np.isfinite(ratio) or ratio == np.inf else 1e6
+            ratio = excess(check.error, check.tolerance)
+            yield 1e6 if np.isnan(ratio) else min(ratio, 1e6)
 
 
 def _no_answer(engine: Engine, design: Design) -> float:

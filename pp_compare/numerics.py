@@ -37,6 +37,12 @@ def lre(value: float, truth: float, scale: float | None = None) -> float:
     return min(MAX_DIGITS, max(0.0, math.log10(unit) - math.log10(error)))
 
 
+def excess(error: float, tolerance: float) -> float:
+    """An error in units of its tolerance; infinite beyond a tolerance of 0, nan for 0 of 0."""
+    with np.errstate(all="ignore"):
+        return float(np.divide(error, tolerance))
+
+
 def align(labels: Sequence[str], values: np.ndarray, wanted: Sequence[str]) -> np.ndarray:
     """Columns (last axis) of `values` in the order `wanted`.
 

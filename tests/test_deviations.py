@@ -174,8 +174,7 @@ PINNED = [
 @pytest.mark.parametrize(("entry", "example"), PINNED)
 def test_every_deviation_still_shows_in_the_data_that_it_is_pinned_to(entry, example) -> None:
     """A failure here is good news: the deviation is repaired, and the entry can be retired."""
-    setting = entry.settings[0]
-    name = entry.engine if setting in {"*", "default"} else f"{entry.engine}:{setting}"
+    name = entry.example_engine
     dataset = read_dataset(example.data)
     design = build_design(dataset, parse_formula(example.formula, example.method))
     selection = Selection(example.case, dataset, example.formula, example.method)

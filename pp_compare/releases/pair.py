@@ -10,7 +10,7 @@ import numpy as np
 
 from pp_compare.model import Fit
 from pp_compare.releases.noise import FACTOR, Noise, distance, warnings_of
-from pp_compare.report.digest import kind_of
+from pp_compare.report.digest import kind_of, wrong_optimum
 from pp_compare.report.record import CaseReport
 from pp_compare.report.release_record import Change, Direction
 
@@ -58,6 +58,7 @@ class Pair:
         if self.before.status != self.after.status or self.before.status == "error":
             yield from self._exception()
             return
+        flag: list[Seen] = []
         if self.before.status == "ok":
             if self.moved:
                 yield from self._wrong_optimum()
@@ -68,10 +69,8 @@ class Pair:
                 yield from self._deviations()
             flag = list(self._flag())
             yield from flag
-            # What is said with a flag is one thing with it.
-            yield from self._warnings(besides=CONVERGENCE if flag else "")
-            return
-        yield from self._warnings()
+        # What is said with a flag is one thing with it.
+        yield from self._warnings(besides=CONVERGENCE if flag else "")
 
     def _change(
         self, kind: str, direction: Direction, subject: str, words: Sequence[str], size: float = 0.0
@@ -93,9 +92,7 @@ class Pair:
         return [fit for fit in (self.before, self.after) if fit.status != "ok"]
 
     def _wrong_optimum(self) -> Iterator[Seen]:
-        wrong = [
-            any(line.cause == "wrong optimum" for line in case.comparisons) for case in self.cases
-        ]
+        wrong = [wrong_optimum(case) for case in self.cases]
         if wrong[0] != wrong[1]:
             words = [_criterion(case) for case in self.cases]
             direction: Direction = "worse" if wrong[1] else "better"

@@ -90,6 +90,11 @@ def kind_of(quantity: str) -> str:
     return quantity.partition("[")[0]
 
 
+def wrong_optimum(case: CaseReport) -> bool:
+    """Whether an engine stopped at an optimum that is not the best."""
+    return any(line.cause == "wrong optimum" for line in case.comparisons)
+
+
 def worst(verdicts: Iterable[str]) -> str:
     """The verdict that matters most; ``skip`` where there is none."""
     found = set(verdicts)

@@ -207,12 +207,13 @@ def _impact(report: Report, candidate: str, cause: str, deviation: str | None) -
     ]
     if any(line.quantity == "fit" for _, line in lines):
         return "no estimates"
+    shifted = [
+        _shift(case, line)
+        for case, line in lines
+        if line.quantity == "beta" and cause in MOVES_ESTIMATES
+    ]
     effects = {
-        "fixed effects move by up to {:.3g} standard errors": [
-            _shift(case, line)
-            for case, line in lines
-            if line.quantity == "beta" and cause in MOVES_ESTIMATES
-        ],
+        "fixed effects move by up to {:.3g} standard errors": shifted,
         "their standard errors are off by up to {:.3g} %": [
             100 * _relative(line) for _, line in lines if line.quantity == "beta_se"
         ],
@@ -221,7 +222,6 @@ def _impact(report: Report, candidate: str, cause: str, deviation: str | None) -
         ],
     }
     said = [text.format(_largest(sizes)) for text, sizes in effects.items() if _largest(sizes) > 0]
-    shifted = effects["fixed effects move by up to {:.3g} standard errors"]
     if shifted and all(math.isnan(size) for size in shifted):
         said.append("fixed effects move")
     if any(kind_of(x.quantity) == "random_cov" and x.reference_value == 0 for _, x in lines):

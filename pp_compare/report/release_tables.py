@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from pp_compare.report.digest import KINDS, kind_of, least_digits
+from pp_compare.report.digest import KINDS, kind_of, least_digits, wrong_optimum
 from pp_compare.report.record import CaseReport
 from pp_compare.report.release_record import (
     DIRECTIONS,
@@ -64,7 +64,7 @@ def row_of(candidate: CandidateReport) -> Row:
         known=states.count("known"),
         unexpected=states.count("unexpected"),
         unsupported=states.count("unsupported"),
-        wrong_optima=sum(_wrong_optimum(case) for case in candidate.cases),
+        wrong_optima=sum(wrong_optimum(case) for case in candidate.cases),
         failures=sum(fit.status == "error" for fit in fits),
         warned=sum(bool(fit.messages) for fit in answered),
         seconds=median(fit.seconds for fit in answered) if answered else 0.0,
@@ -83,10 +83,6 @@ def _state(case: CaseReport) -> str:
     if "known" in verdicts:
         return "known"
     return "agree" if "pass" in verdicts else "not judged"
-
-
-def _wrong_optimum(case: CaseReport) -> bool:
-    return any(line.cause == "wrong optimum" for line in case.comparisons)
 
 
 def _digits(cases: Iterable[CaseReport]) -> dict[str, tuple[float, float]]:
