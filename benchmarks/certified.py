@@ -40,8 +40,8 @@ for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
-from pp_compare.engines.certified.intercept import intercept_optimum  # noqa: E402
-from pp_compare.engines.certified.statistics import InterceptStatistics  # noqa: E402
+from pp_compare.certified.intercept.optimum import intercept_optimum  # noqa: E402
+from pp_compare.certified.intercept.statistics import InterceptStatistics  # noqa: E402
 
 SEED = 20240607
 MOST_RATIO, MOST_SECONDS, MOST_MEGABYTES, MOST_GROWTH = 1.0, 5.0, 1024.0, 6.0

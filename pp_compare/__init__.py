@@ -13,35 +13,34 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from pp_compare.version import __version__
+
 if TYPE_CHECKING:
     from pp_compare.conformance import assert_parity, parametrize_with_cases
     from pp_compare.conformance import audit as audit_engine
-    from pp_compare.corpus import all_cases, case
-    from pp_compare.design import build_design
+    from pp_compare.data.corpus import all_cases, case
+    from pp_compare.data.files import read_dataset
     from pp_compare.engines import engine_names, make_engine
     from pp_compare.errors import PPCompareError
-    from pp_compare.files import read_dataset
-    from pp_compare.formula import parse_formula
     from pp_compare.model import Dataset, Fit, Quantity
-
-__version__ = "0.1.0"
+    from pp_compare.model.design import build_design
+    from pp_compare.model.formula import parse_formula
 
 _HOME = {
     "Dataset": "model",
     "Fit": "model",
     "PPCompareError": "errors",
     "Quantity": "model",
-    "all_cases": "corpus",
+    "all_cases": "data.corpus",
     "assert_parity": "conformance",
-    "build_design": "design",
-    "case": "corpus",
+    "build_design": "model.design",
+    "case": "data.corpus",
     "engine_names": "engines",
     "make_engine": "engines",
     "parametrize_with_cases": "conformance",
-    "parse_formula": "formula",
-    "read_dataset": "files",
+    "parse_formula": "model.formula",
+    "read_dataset": "data.files",
 }
-# `pp_compare.audit` is the module of the whole audit, so the function for one engine is told apart.
 _RENAMED = {"audit_engine": ("conformance", "audit")}
 
 __all__ = [

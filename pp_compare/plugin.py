@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from pp_compare.conformance.checks import Check
     from pp_compare.conformance.models import Model
     from pp_compare.conformance.trial import Trial
-    from pp_compare.deviations import Deviation
     from pp_compare.engines import Engine
+    from pp_compare.verdict.deviations import Deviation
 
 TRIAL = pytest.StashKey["Trial"]()
 DIGITS = pytest.StashKey[tuple[str, float]]()
@@ -190,7 +190,7 @@ def _trial(config: pytest.Config) -> Trial:
     from pp_compare.conformance.models import models_of  # noqa: PLC0415  # heavy: see above
     from pp_compare.conformance.references import DEFAULT  # noqa: PLC0415
     from pp_compare.conformance.trial import Trial  # noqa: PLC0415
-    from pp_compare.deviations import load_deviations  # noqa: PLC0415
+    from pp_compare.verdict.deviations import load_deviations  # noqa: PLC0415
 
     models_of(config.option.pp_level, config.option.pp_case)  # a misspelt case is told at once
     own = [entry for path in config.option.pp_known for entry in _known(Path(path))]
@@ -204,8 +204,8 @@ def _trial(config: pytest.Config) -> Trial:
 
 
 def _known(path: Path) -> Sequence[Deviation]:
-    from pp_compare.deviations import load_deviations  # noqa: PLC0415
-    from pp_compare.probes import refuse_unknown  # noqa: PLC0415
+    from pp_compare.verdict.deviations import load_deviations  # noqa: PLC0415
+    from pp_compare.verdict.probes import refuse_unknown  # noqa: PLC0415
 
     if not path.exists():
         raise InputError(f"--pp-known: no file or folder '{path}'")

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pp_compare.design import Design
-from pp_compare.engines.certified.engine import CertifiedEngine
+from pp_compare.engines.certified import CertifiedEngine
 from pp_compare.model import Fit, Quantity
+from pp_compare.model.design import Design
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from pp_compare.corpus import case
-from pp_compare.design import Design, build_design
-from pp_compare.formula import parse_formula
+from pp_compare.data.corpus import case
 from pp_compare.model import Dataset, Method
+from pp_compare.model.design import Design, build_design
+from pp_compare.model.formula import parse_formula
 
 
 def corpus_design(name: str, method: Method = "REML") -> Design:

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pp_compare.definitions import joint_hessian_cov
-from pp_compare.design import Design
-from pp_compare.engines.certified.engine import CertifiedEngine
-from pp_compare.engines.certified.models import certified_model
+from pp_compare.certified.models import certified_model
+from pp_compare.engines.certified import CertifiedEngine
 from pp_compare.model import Fit, Quantity
+from pp_compare.model.design import Design
+from pp_compare.verdict.definitions import joint_hessian_cov
 from tests.broken_engines import altered
 from tests.plain_engine import Plain
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from pp_compare.design import Design
 from pp_compare.model import Fit, Quantity
+from pp_compare.model.design import Design
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,11 @@
-"""Imports go one way: a module may import only modules of lower layers, or of its own."""
+"""Imports go one way: a module may import only from rooms below its own, or from its own."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -12,41 +13,33 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "pp_compare"
 
-LAYERS = [
-    {"errors", "resources"},
-    {"child_process"},
+ROOMS = [
+    {"version", "errors", "resources"},
     {"model"},
-    {"formula"},
-    {"variables"},
-    {"matrices"},
-    {"design"},
-    {"nist", "numerics", "rounding", "files"},
-    {"corpus", "identities", "definitions", "partial_pooling", "strategies"},
+    {"data"},
+    {"certified"},
+    {"identities"},
     {"engines"},
     {"adapters"},
-    {"tolerance", "explain", "inference", "profile"},
-    {"r_inference"},
-    {"agreement"},
-    {"attribution", "deviations", "record"},
+    {"verdict"},
+    {"inferences"},
     {"report"},
-    {"probes", "provenance"},
-    {"audit"},
-    {"reproduce", "league", "metamorphic", "mixedlm"},
-    {"campaign"},
-    {"hunts"},
+    {"audits"},
     {"search"},
-    {"conformance", "doctor"},
-    {"plugin"},
+    {"conformance"},
+    {"campaign"},
     {"releases"},
-    {"cli"},
-    {"__main__"},
+    {"plugin", "cli", "__main__"},
 ]
+"""From the ground up. What shares a floor may see each other: the ground, and the doors."""
+GROUND = "."
+MOST_FILES = 20
 ONLY_IMPORTERS = {
     "rpy2": {"engines/_rpy2.py"},
-    "hypothesis": {"strategies.py", "hunts.py", "search.py", "conformance/search.py"},
+    "hypothesis": {"data/strategies.py", "search", "conformance/search.py"},
     "pytest": {"plugin.py", "conformance"},
     "typer": {"cli"},
-    "flint": {"engines/certified", "nist.py"},
+    "flint": {"certified", "engines/certified.py", "data/nist.py"},
     "matplotlib": {"report"},
     "pyarrow": {"campaign/store.py"},
     "distributed": {"campaign/cluster.py"},
@@ -86,21 +79,21 @@ def _imported(path: Path) -> Iterator[str]:
                 yield from (f"pp_compare.{alias.name}" for alias in node.names)
 
 
-def layer(name: str) -> int | None:
-    return next((i for i, names in enumerate(LAYERS) if name in names), None)
+def floor(name: str) -> int | None:
+    return next((i for i, names in enumerate(ROOMS) if name in names), None)
 
 
 def upward(path: Path) -> list[str]:
     own = path.relative_to(PACKAGE).with_suffix("").parts[0]
-    mine = layer(own)
+    mine = floor(own)
     if own == "__init__":
         return []
-    assert mine is not None, f"{own} has no layer"
+    assert mine is not None, f"{own} is in no room"
     found = []
     for name in imported(path):
         top = name.split(".")[1] if name.startswith("pp_compare.") else None
-        theirs = layer(top) if top else None
-        if theirs is not None and top != own and theirs >= mine:
+        theirs = floor(top) if top else None
+        if theirs is not None and theirs > mine:
             found.append(f"{own} imports {top}")
     return found
 
@@ -123,9 +116,40 @@ def test_some_libraries_have_one_importer(library: str) -> None:
 
 def test_the_check_can_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.test_imports.PACKAGE", tmp_path)
-    bad = tmp_path / "model.py"
-    bad.write_text("from pp_compare import audit\n")
-    assert upward(bad) == ["model imports audit"]
+    bad = tmp_path / "model" / "design.py"
+    bad.parent.mkdir()
+    bad.write_text("from pp_compare import audits\n")
+    assert upward(bad) == ["model imports audits"]
+
+
+def test_a_room_has_no_circle_of_folders() -> None:
+    """Inside a room too: of two folders that share something, one stands above the other."""
+    arrows: dict[str, set[str]] = {}
+    for path in (p for p in modules() if p.parent != PACKAGE):
+        own = path.parent.relative_to(PACKAGE).as_posix()
+        theirs = {_folder(n) for n in imported(path) if n.startswith("pp_compare.")}
+        arrows.setdefault(own, set()).update(theirs - {own, GROUND})
+    assert tuple(TopologicalSorter(arrows).static_order())
+
+
+def _folder(name: str) -> str:
+    """The folder that an imported module, or a name in one, comes from."""
+    path = PACKAGE.joinpath(*name.split(".")[1:])
+    while not path.is_dir():
+        path = path.parent
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def test_the_house_stays_a_house() -> None:
+    doors = {"__init__", "__main__", "errors", "plugin", "resources", "version"}
+    assert {path.stem for path in PACKAGE.glob("*.py")} == doors
+    folders = {path.parent for path in modules()} - {PACKAGE}
+    assert {f.name for f in folders if f.parent == PACKAGE} <= set().union(*ROOMS)
+    full = {str(f): n for f in folders if (n := len(list(f.glob("*.py")))) > MOST_FILES}
+    assert full == {}
+    assert all(
+        ast.get_docstring(ast.parse((f / "__init__.py").read_text("utf-8"))) for f in folders
+    )
 
 
 def test_the_package_is_cheap_to_import() -> None:

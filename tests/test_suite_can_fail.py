@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pp_compare.audit import Selection, judge
-from pp_compare.design import Design
+from pp_compare.audits.audit import Selection, judge
 from pp_compare.model import Fit
+from pp_compare.model.design import Design
 from tests.examples import corpus_design
 from tests.faulty_engines import FAULTS, Fault, certified
 from tests.plain_engine import Plain

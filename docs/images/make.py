@@ -5,16 +5,16 @@ Needs no R: lme4 and nlme are played back from the recorded references.
 
 from pathlib import Path
 
-from pp_compare.corpus import case
-from pp_compare.design import Design, build_design
+from pp_compare.data.corpus import case
 from pp_compare.engines import make_engine
-from pp_compare.explain import explain
-from pp_compare.files import write_text
+from pp_compare.inferences.explain import explain
+from pp_compare.inferences.profile import criterion_profile
 from pp_compare.model import Method
-from pp_compare.profile import criterion_profile
-from pp_compare.report.audit_figures import profile_figure
-from pp_compare.report.pooling_figures import lines_figure, points_figure, weights_figure
+from pp_compare.model.design import Design, build_design
+from pp_compare.report.audit.figures import profile_figure
+from pp_compare.report.explain.figures import lines_figure, points_figure, weights_figure
 from pp_compare.report.svg import standalone_svg
+from pp_compare.resources import write_text
 
 HERE = Path(__file__).parent
 ENGINES = {

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from scipy.linalg import block_diag
 
-from pp_compare.design import Design
 from pp_compare.errors import UnavailableError
 from pp_compare.model import Fit, Quantity
+from pp_compare.model.design import Design
 
 
 def require(engine: str, distribution: str) -> None:

@@ -20,12 +20,12 @@ import pandas as pd
 from scipy.optimize import minimize
 
 from pp_compare.adapters.answer import answered, correlated, quantities, require
-from pp_compare.design import Block, Design
 from pp_compare.engines import Engine
+from pp_compare.engines.alignment import design_error
 from pp_compare.engines.formulas import bar, fixed_formula, group_alias, grouped_frame
 from pp_compare.errors import InputError
 from pp_compare.model import Fit
-from pp_compare.numerics import design_error
+from pp_compare.model.design import Block, Design
 
 SETTINGS = {"priors": "flat", "center_predictors": "False", "search": "L-BFGS-B of scipy"}
 LOWEST = -12.0

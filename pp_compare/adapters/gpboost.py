@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from pp_compare.adapters.answer import answered, correlated, quantities, require
-from pp_compare.design import Block, Design
 from pp_compare.engines import Engine
 from pp_compare.errors import InputError
 from pp_compare.model import Fit
+from pp_compare.model.design import Block, Design
 
 _EXACT = {"matrix_inversion_method": "cholesky"}
 SETTINGS: Mapping[str, tuple[Mapping[str, Any], Mapping[str, Any]]] = {

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from pp_compare.adapters.answer import answered, quantities, require
-from pp_compare.design import Block, Design
 from pp_compare.engines import Engine
+from pp_compare.engines.alignment import design_error
 from pp_compare.engines.formulas import fixed_formula, formulaic_label, group_alias, grouped_frame
 from pp_compare.errors import InputError
 from pp_compare.model import Fit
-from pp_compare.numerics import design_error
+from pp_compare.model.design import Block, Design
 
 
 def make(setting: str | None) -> Engine:

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from pp_compare.adapters.answer import answered, quantities, require
-from pp_compare.design import Design
 from pp_compare.engines import Engine
+from pp_compare.engines.alignment import design_error
 from pp_compare.engines.formulas import bar, fixed_formula, grouped_frame
 from pp_compare.errors import InputError
-from pp_compare.matrices import Column
 from pp_compare.model import Fit
-from pp_compare.numerics import design_error
+from pp_compare.model.design import Design
+from pp_compare.model.matrices import Column
 
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "bobyqa": {"method": "bobyqa"},

@@ -17,14 +17,14 @@ import pandas as pd
 from packaging.version import Version
 
 from pp_compare.adapters.answer import answered, quantities, require
-from pp_compare.design import Block, Design
 from pp_compare.engines import Engine
 from pp_compare.engines._r import effect_names, fixed_names
 from pp_compare.engines._rpy2 import session
+from pp_compare.engines.alignment import design_error
 from pp_compare.engines.formulas import bar, fixed_formula, group_alias, grouped_frame
 from pp_compare.errors import InputError, UnavailableError
 from pp_compare.model import Fit
-from pp_compare.numerics import design_error
+from pp_compare.model.design import Block, Design
 
 NOT_GIVEN = {"beta_cov": "pymer4 gives standard errors of the coefficients, and no covariances"}
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from pp_compare.design import Design
 from pp_compare.engines import Engine
 from pp_compare.engines._r import Answer, REngine, Request, ask, read_fit
 from pp_compare.errors import EngineError
 from pp_compare.model import Fit
+from pp_compare.model.design import Design
 
 _BATCH = {"pp_fit_lme4": "pp_batch_lme4", "pp_fit_nlme": "pp_batch_nlme"}
 

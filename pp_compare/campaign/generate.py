@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 
 from pp_compare.campaign.plan import Plan, Point
-from pp_compare.design import Block, Design, build_design
-from pp_compare.formula import parse_formula
-from pp_compare.matrices import Column
 from pp_compare.model import Dataset, Method, ModelSpec
-from pp_compare.variables import Variable
+from pp_compare.model.design import Block, Design, build_design
+from pp_compare.model.formula import parse_formula
+from pp_compare.model.matrices import Column
+from pp_compare.model.variables import Variable
 
 INNER = 3
 """Inner clusters in each outer one."""

@@ -12,19 +12,19 @@ from typing import Literal
 
 import numpy as np
 
-from pp_compare.agreement import compare_criterion
-from pp_compare.attribution import Stop, attribute, stop_of
-from pp_compare.design import Design
-from pp_compare.engines.certified.models import (
+from pp_compare.certified.models import (
     CertifiedModel,
     DegenerateModelError,
     certified_model,
 )
 from pp_compare.errors import PPCompareError
+from pp_compare.identities.rounding import rounding_at
 from pp_compare.model import Fit, Quantity
-from pp_compare.numerics import lre
-from pp_compare.rounding import rounding_at
-from pp_compare.tolerance import MEANINGFUL, NEGLIGIBLE, Tolerances
+from pp_compare.model.design import Design
+from pp_compare.verdict.agreement import compare_criterion
+from pp_compare.verdict.attribution import Stop, attribute, stop_of
+from pp_compare.verdict.digits import lre
+from pp_compare.verdict.tolerance import MEANINGFUL, NEGLIGIBLE, Tolerances
 
 Outcome = Literal[
     "right", "early stop", "wrong optimum", "below", "failure", "unsupported", "unjudged"
@@ -44,7 +44,7 @@ class Truth:
     ----------
     model : CertifiedModel
     tolerance : float
-        On -2 loglik above the optimum, as in `pp_compare.tolerance`; infinite where double
+        On -2 loglik above the optimum, as in `pp_compare.verdict.tolerance`; infinite where double
         precision cannot tell.
     seconds : float
         That it took.

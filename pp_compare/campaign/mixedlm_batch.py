@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from pp_compare.design import Block, Design
 from pp_compare.engines import mixedlm
 from pp_compare.engines.mixedlm import Answer, Request
 from pp_compare.engines.statsmodels import Layout, layout, read_fit, request
 from pp_compare.model import Fit
-from pp_compare.variables import Variable
+from pp_compare.model.design import Block, Design
+from pp_compare.model.variables import Variable
 
 _NAMES = ("exog_names", "exog_re_names")
 

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from pp_compare import __version__
 from pp_compare.campaign.batch import fit_batch
 from pp_compare.campaign.generate import Sample, generate
 from pp_compare.campaign.judge import Judgement, Truth, judge_fit, truth_of
 from pp_compare.campaign.plan import Plan
 from pp_compare.engines import Engine
 from pp_compare.model import Fit
+from pp_compare.version import __version__
 
 Row = dict[str, Any]
 """Plain values under the names of `pp_compare.campaign.store.SCHEMA`."""

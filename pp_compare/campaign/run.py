@@ -17,7 +17,7 @@ from pp_compare.campaign import store
 from pp_compare.campaign.plan import Plan, from_document, to_document
 from pp_compare.campaign.progress import Progress
 from pp_compare.errors import InputError
-from pp_compare.files import write_text
+from pp_compare.resources import write_text
 
 try:
     import fcntl

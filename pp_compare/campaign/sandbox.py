@@ -17,7 +17,7 @@ from types import TracebackType
 from pp_compare.campaign.generate import generate
 from pp_compare.campaign.plan import Plan, to_document
 from pp_compare.campaign.rows import CERTIFIED, Row, engines_of, lost_row
-from pp_compare.child_process import ChildProcess
+from pp_compare.engines.child_process import ChildProcess
 from pp_compare.errors import EngineError, InputError, UnavailableError
 
 CHUNK = 50

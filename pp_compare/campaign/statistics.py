@@ -20,7 +20,7 @@ from pp_compare.campaign.generate import formula_of
 from pp_compare.campaign.plan import AXES, Axis, Plan, Point, Range
 from pp_compare.campaign.progress import WRONG
 from pp_compare.campaign.rows import CERTIFIED
-from pp_compare.report.campaign_record import (
+from pp_compare.report.campaign.record import (
     FINDINGS,
     LEVEL,
     CampaignReport,

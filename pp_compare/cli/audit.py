@@ -11,7 +11,8 @@ from typing import Annotated
 
 import typer
 
-from pp_compare.audit import DEFAULT_ENGINES, audit
+from pp_compare.audits.audit import DEFAULT_ENGINES, audit
+from pp_compare.audits.reproduce import write_bundle
 from pp_compare.cli.app import app
 from pp_compare.cli.console import progress_bar, stdout
 from pp_compare.cli.options import (
@@ -25,13 +26,12 @@ from pp_compare.cli.options import (
     parse_methods,
     select,
 )
-from pp_compare.design import Design
-from pp_compare.deviations import load_deviations
-from pp_compare.files import write_text
-from pp_compare.report.json import to_json
+from pp_compare.model.design import Design
+from pp_compare.report.audit.json import to_json
+from pp_compare.report.audit.terminal import print_report
 from pp_compare.report.record import CaseReport, Report
-from pp_compare.report.terminal import print_report
-from pp_compare.reproduce import write_bundle
+from pp_compare.resources import write_text
+from pp_compare.verdict.deviations import load_deviations
 
 
 @app.command("audit")
@@ -104,6 +104,6 @@ def _deliver(
         write_text(Path(json), text)
     if out is not None:
         # Figures need matplotlib, which takes half a second to load.
-        from pp_compare.report.folder import write_report  # noqa: PLC0415
+        from pp_compare.report.audit.folder import write_report  # noqa: PLC0415
 
         write_report(out, report, load_deviations(), designs)

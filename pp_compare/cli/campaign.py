@@ -14,7 +14,7 @@ from pp_compare.campaign.plan import Plan, read_plan
 from pp_compare.cli.app import app
 from pp_compare.cli.console import follow, stdout
 from pp_compare.errors import InputError
-from pp_compare.files import write_text
+from pp_compare.resources import write_text
 
 if TYPE_CHECKING:
     from pp_compare.campaign.run import Fleet
@@ -97,9 +97,9 @@ def _fleet(plan: Plan, processes: int, scheduler: str | None, limits: Limits) ->
 def _deliver(plan: Plan, folder: Path, json: str | None, bundles: bool) -> None:
     # Figures need matplotlib, which takes half a second to load.
     from pp_compare.campaign.statistics import summarize  # noqa: PLC0415
-    from pp_compare.report.campaign_html import campaign_html  # noqa: PLC0415
-    from pp_compare.report.campaign_json import campaign_json  # noqa: PLC0415
-    from pp_compare.report.campaign_terminal import print_campaign  # noqa: PLC0415
+    from pp_compare.report.campaign.html import campaign_html  # noqa: PLC0415
+    from pp_compare.report.campaign.json import campaign_json  # noqa: PLC0415
+    from pp_compare.report.campaign.terminal import print_campaign  # noqa: PLC0415
 
     report = summarize(plan, folder / "rows")
     text = campaign_json(report)

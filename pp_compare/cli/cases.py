@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pp_compare.cli.app import app
 from pp_compare.cli.console import escape, stdout
-from pp_compare.corpus import all_cases
+from pp_compare.data.corpus import all_cases
 
 
 @app.command("cases")

@@ -19,9 +19,9 @@ from pp_compare.cli.options import (
     select,
 )
 from pp_compare.errors import InputError
-from pp_compare.explain import explain
-from pp_compare.r_inference import all_inference, first_factor
-from pp_compare.report.explain_terminal import print_explanation, print_inference
+from pp_compare.inferences.explain import explain
+from pp_compare.inferences.r_inference import all_inference, first_factor
+from pp_compare.report.explain.terminal import print_explanation, print_inference
 
 
 @app.command("explain")
@@ -54,6 +54,6 @@ def explain_command(
     if inference:
         print_inference(stdout(), tables, remarks)
     if out is not None:
-        from pp_compare.report.folder import write_explanation  # noqa: PLC0415  # as in _deliver
+        from pp_compare.report.explain.folder import write_explanation  # noqa: PLC0415  # as in _deliver
 
         write_explanation(out, explanation, tables, remarks)

@@ -9,15 +9,15 @@ from typing import Annotated
 
 import typer
 
+from pp_compare.audits.league import run_league
 from pp_compare.cli.app import app
 from pp_compare.cli.console import progress_bar, stdout
 from pp_compare.cli.options import Engines, Methods, designs_of, parse_methods, select
-from pp_compare.deviations import load_deviations
-from pp_compare.files import write_text
-from pp_compare.league import run_league
 from pp_compare.report.document import to_markdown
-from pp_compare.report.league import league_document
-from pp_compare.report.league_terminal import print_league
+from pp_compare.report.league.tables import league_document
+from pp_compare.report.league.terminal import print_league
+from pp_compare.resources import write_text
+from pp_compare.verdict.deviations import load_deviations
 
 
 @app.command("league")
@@ -56,7 +56,7 @@ def league_command(
         write_text(markdown, to_markdown(document))
     if out is not None:
         # Figures need matplotlib, which takes half a second to load.
-        from pp_compare.report.folder import write_report  # noqa: PLC0415
+        from pp_compare.report.audit.folder import write_report  # noqa: PLC0415
 
         write_text(out / "league.md", to_markdown(document))
         write_report(out, run.report, load_deviations(), designs_of(selections, "raise"))

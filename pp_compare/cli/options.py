@@ -8,15 +8,15 @@ from typing import Annotated
 
 import typer
 
-from pp_compare.audit import Selection
-from pp_compare.corpus import all_cases, case
-from pp_compare.design import Design, build_design
+from pp_compare.audits.audit import Selection
+from pp_compare.data.corpus import all_cases, case
+from pp_compare.data.files import read_dataset
 from pp_compare.errors import InputError
-from pp_compare.files import read_dataset
-from pp_compare.formula import parse_formula
 from pp_compare.model import Method
+from pp_compare.model.design import Design, build_design
+from pp_compare.model.formula import parse_formula
+from pp_compare.model.variables import NaPolicy
 from pp_compare.report.record import CaseReport
-from pp_compare.variables import NaPolicy
 
 Engines = Annotated[
     list[str] | None,

@@ -8,12 +8,12 @@ from typing import Annotated
 
 import typer
 
+from pp_compare.audits.record import ENGINES as RECORDED_ENGINES
+from pp_compare.audits.record import record
 from pp_compare.cli.app import app
 from pp_compare.cli.console import escape, progress_bar, stdout
 from pp_compare.cli.options import Engines
-from pp_compare.corpus import all_cases, case
-from pp_compare.record import ENGINES as RECORDED_ENGINES
-from pp_compare.record import record
+from pp_compare.data.corpus import all_cases, case
 
 
 @app.command("record")

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from pp_compare.audit import PARITY_REFERENCES, RECORDED_STACK
+from pp_compare.audits.audit import PARITY_REFERENCES, RECORDED_STACK
 from pp_compare.cli.app import app
 from pp_compare.cli.console import follow, stdout
 from pp_compare.cli.options import (
@@ -26,9 +26,7 @@ from pp_compare.cli.options import (
     parse_methods,
     select,
 )
-from pp_compare.deviations import load_deviations
 from pp_compare.errors import InputError
-from pp_compare.files import write_text
 from pp_compare.releases.candidate import Candidate, Effort
 from pp_compare.releases.check import Broken, Plan, check
 from pp_compare.releases.environment import Recipe
@@ -44,11 +42,13 @@ from pp_compare.releases.platform import pinned, variants
 from pp_compare.releases.store import Store, default_cache
 from pp_compare.releases.subject import Subject
 from pp_compare.report.document import to_markdown, to_page
-from pp_compare.report.release_document import release_document
-from pp_compare.report.release_json import releases_json
-from pp_compare.report.release_junit import releases_junit
-from pp_compare.report.release_record import ReleaseReport
-from pp_compare.report.release_terminal import print_releases
+from pp_compare.report.release.document import release_document
+from pp_compare.report.release.json import releases_json
+from pp_compare.report.release.junit import releases_junit
+from pp_compare.report.release.record import ReleaseReport
+from pp_compare.report.release.terminal import print_releases
+from pp_compare.resources import write_text
+from pp_compare.verdict.deviations import load_deviations
 
 FAIL_ON = ("worse", "any", "none")
 

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from pp_compare.audit import DEFAULT_ENGINES, audit
+from pp_compare.audits.audit import DEFAULT_ENGINES, audit
+from pp_compare.audits.reproduce import write_bundle
 from pp_compare.cli.app import app
 from pp_compare.cli.console import escape, stdout
 from pp_compare.cli.options import (
@@ -20,7 +21,6 @@ from pp_compare.cli.options import (
     parse_methods,
     select,
 )
-from pp_compare.reproduce import write_bundle
 
 
 @app.command("reproduce")

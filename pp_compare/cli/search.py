@@ -23,7 +23,7 @@ def search_command(
     """Look for trouble on generated data, without a registry: find, shrink, and bundle."""
     # Hypothesis, which only this command needs, is not part of a plain installation.
     try:
-        from pp_compare import search as hunting  # noqa: PLC0415
+        from pp_compare.search import run as hunting  # noqa: PLC0415
     except ImportError as error:
         raise UnavailableError(f"{error}; 'pip install hypothesis' brings it") from error
     console = stdout()

@@ -12,18 +12,18 @@ from collections.abc import Collection, Sequence
 
 import pandas as pd
 
+from pp_compare.audits.provenance import collect_provenance
 from pp_compare.conformance.checks import Check, ConformanceError, Outcome, checks_of
 from pp_compare.conformance.models import Level, Model, model_of_data, models_of
 from pp_compare.conformance.parity import assert_parity
 from pp_compare.conformance.references import DEFAULT
 from pp_compare.conformance.trial import Trial
-from pp_compare.corpus import METHODS
-from pp_compare.deviations import Deviation
+from pp_compare.data.corpus import METHODS
 from pp_compare.engines import Engine
 from pp_compare.errors import InputError
 from pp_compare.model import Method
-from pp_compare.provenance import collect_provenance
 from pp_compare.report.record import Report
+from pp_compare.verdict.deviations import Deviation
 
 
 def parametrize_with_cases(

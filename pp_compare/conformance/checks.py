@@ -6,18 +6,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pp_compare.agreement import Comparison, Verdict
-from pp_compare.audit import package_version
+from pp_compare.audits.audit import package_version
 from pp_compare.conformance import wording
 from pp_compare.conformance.models import Model
 from pp_compare.conformance.references import CERTIFIED
 from pp_compare.conformance.trial import Trial
-from pp_compare.corpus import Case, case
-from pp_compare.design import Design
-from pp_compare.deviations import Deviation, Example
-from pp_compare.files import read_dataset
+from pp_compare.data.corpus import Case, case
+from pp_compare.data.files import read_dataset
 from pp_compare.identities import IDENTITIES
 from pp_compare.model import Method
+from pp_compare.model.design import Design
+from pp_compare.verdict.agreement import Comparison, Verdict
+from pp_compare.verdict.deviations import Deviation, Example
 
 Kind = Literal["answer", "identity", "truth", "parity", "deviation"]
 KINDS: tuple[Kind, ...] = ("answer", "identity", "truth", "parity", "deviation")

@@ -18,12 +18,12 @@ import numpy as np
 import pandas as pd
 
 from pp_compare.conformance.checks import ConformanceError, quantities_of
-from pp_compare.corpus import case
-from pp_compare.design import Design, build_design
+from pp_compare.data.corpus import case
 from pp_compare.engines import Engine
-from pp_compare.formula import parse_formula
-from pp_compare.metamorphic import RELATIONS, check_relation
 from pp_compare.model import Dataset, Fit, Method
+from pp_compare.model.design import Design, build_design
+from pp_compare.model.formula import parse_formula
+from pp_compare.verdict.metamorphic import RELATIONS, check_relation
 
 USUAL = ("seed_case1", "sleepstudy", "Penicillin", "Pastes", "cake_additive")
 """One model of each kind: intercept, slopes, crossed, nested, factors."""

@@ -11,11 +11,11 @@ import traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pp_compare.audit import Selection, judge
-from pp_compare.design import Design, build_design
+from pp_compare.audits.audit import Selection, judge
+from pp_compare.audits.reproduce import write_bundle
 from pp_compare.engines import make_engine
 from pp_compare.model import Dataset, Fit, ModelSpec
-from pp_compare.reproduce import write_bundle
+from pp_compare.model.design import Design, build_design
 
 
 def bundle_of(error: BaseException, root: Path, test: str) -> Path | None:
@@ -61,7 +61,7 @@ def _models(error: BaseException) -> Iterator[tuple[Design, list[Fit]]]:
 
 
 def _designs(variables: Iterable[object]) -> Iterator[Design]:
-    """Designs, and examples of `pp_compare.strategies` that are none yet."""
+    """Designs, and examples of `pp_compare.data.strategies` that are none yet."""
     for value in variables:
         match value:
             case Design():

@@ -9,11 +9,11 @@ from typing import Literal, get_args
 
 import pandas as pd
 
-from pp_compare.audit import Selection
-from pp_compare.corpus import METHODS, Case, all_cases, case
-from pp_compare.design import Design, build_design
+from pp_compare.audits.audit import Selection
+from pp_compare.data.corpus import METHODS, Case, all_cases, case
 from pp_compare.errors import InputError
 from pp_compare.model import Dataset, Method
+from pp_compare.model.design import Design, build_design
 
 Level = Literal["quick", "full", "search"]
 QUICK = frozenset({"seed", "handmade", "lme4"})

@@ -8,16 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from pp_compare.agreement import Comparison, compare
-from pp_compare.attribution import attribute, stop_of
+from pp_compare.certified.models import CertifiedModel, certified_model
 from pp_compare.conformance.checks import ConformanceError
 from pp_compare.conformance.wording import MEANING
-from pp_compare.design import Design
 from pp_compare.engines import Engine, make_engine
-from pp_compare.engines.certified.models import CertifiedModel, certified_model
 from pp_compare.errors import InputError
 from pp_compare.model import Fit, Quantity
-from pp_compare.tolerance import Tolerances, derive_tolerances
+from pp_compare.model.design import Design
+from pp_compare.verdict.agreement import Comparison, compare
+from pp_compare.verdict.attribution import attribute, stop_of
+from pp_compare.verdict.tolerance import Tolerances, derive_tolerances
 
 
 def assert_parity(
@@ -37,7 +37,7 @@ def assert_parity(
         ``"certified"`` is the truth; another engine, or its id as in ``"recorded:bookworm/lme4"``,
         is parity, which allows both sides their tolerance.
     design : Design
-        The model, as from the fixture ``pp_case.design`` or `pp_compare.design.build_design`.
+        The model, as from the fixture ``pp_case.design`` or `pp_compare.model.design.build_design`.
     name : str
         What the numbers are called in a failure.
 

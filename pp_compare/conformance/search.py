@@ -7,13 +7,13 @@ import random
 from hypothesis import HealthCheck, find, settings
 from hypothesis.errors import NoSuchExample
 
-from pp_compare import strategies
 from pp_compare.conformance.checks import Check, checks_of
 from pp_compare.conformance.models import Model
 from pp_compare.conformance.trial import Trial
-from pp_compare.corpus import Case
+from pp_compare.data import strategies
+from pp_compare.data.corpus import Case
+from pp_compare.data.strategies import Example
 from pp_compare.errors import DataError
-from pp_compare.strategies import Example
 
 KINDS = {
     "random-intercept": strategies.random_intercept,

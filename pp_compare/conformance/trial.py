@@ -7,17 +7,17 @@ from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
-from pp_compare.agreement import Comparison
-from pp_compare.audit import judge
+from pp_compare.audits.audit import judge
+from pp_compare.audits.reproduce import write_bundle
 from pp_compare.conformance.models import Model
 from pp_compare.conformance.references import DEFAULT, References, make_references
-from pp_compare.deviations import Deviation, load_deviations
 from pp_compare.engines import Engine, make_engine
 from pp_compare.errors import InputError
 from pp_compare.identities import IdentityCheck
 from pp_compare.model import Fit
 from pp_compare.report.record import CaseReport
-from pp_compare.reproduce import write_bundle
+from pp_compare.verdict.agreement import Comparison
+from pp_compare.verdict.deviations import Deviation, load_deviations
 
 
 class Trial:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from pp_compare.agreement import Cause, Comparison
 from pp_compare.conformance.models import Model
 from pp_compare.conformance.trial import Trial
-from pp_compare.deviations import Deviation
 from pp_compare.identities import IDENTITIES, IdentityCheck
 from pp_compare.model import Fit
+from pp_compare.verdict.agreement import Cause, Comparison
+from pp_compare.verdict.deviations import Deviation
 
 SHOWN = 5
 """Numbers of one quantity that are shown; the rest are counted."""

@@ -19,9 +19,9 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from typing import Protocol
 
-from pp_compare.design import Design
 from pp_compare.errors import InputError, UnavailableError
 from pp_compare.model import Fit
+from pp_compare.model.design import Design
 
 GROUP = "pp_compare.engines"
 

@@ -12,12 +12,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from pp_compare.design import Block, Design
+from pp_compare.engines.alignment import align, design_error
 from pp_compare.errors import EngineError, UnavailableError
-from pp_compare.matrices import Column
 from pp_compare.model import Fit, Quantity, Term
-from pp_compare.numerics import align, design_error
-from pp_compare.variables import Variable
+from pp_compare.model.design import Block, Design
+from pp_compare.model.matrices import Column
+from pp_compare.model.variables import Variable
 
 Request = dict[str, Any]
 """Plain values: bool, float, str, arrays of float64 and int32, lists and mappings of these."""

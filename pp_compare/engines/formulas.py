@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from pp_compare.design import Block, Design
-from pp_compare.matrices import Column
 from pp_compare.model import Term
+from pp_compare.model.design import Block, Design
+from pp_compare.model.matrices import Column
 
 
 def sum_of_terms(design: Design, intercept: bool, terms: tuple[Term, ...]) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pp_compare.design import Design
 from pp_compare.engines import Engine
 from pp_compare.engines._r import (
     Answer,
@@ -20,6 +19,7 @@ from pp_compare.engines._r import (
 )
 from pp_compare.engines._rpy2 import session
 from pp_compare.errors import InputError
+from pp_compare.model.design import Design
 
 Step = Mapping[str, Any]
 """Arguments of ``lmerControl()``; a step starts at the theta of the one before."""

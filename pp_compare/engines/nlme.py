@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from pp_compare.design import Block, Design
 from pp_compare.engines import Engine
 from pp_compare.engines._r import (
     Answer,
@@ -28,6 +27,7 @@ from pp_compare.engines._r import (
 )
 from pp_compare.engines._rpy2 import session
 from pp_compare.errors import EngineError, InputError
+from pp_compare.model.design import Block, Design
 
 # EM does not look at the rounded value of the criterion, so it is not held to half the digits of
 # the parameters as the optimiser after it is. Over the named cases with an interior optimum the

@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from pp_compare.design import Design
 from pp_compare.engines import Engine
 from pp_compare.errors import DataError, InputError, PPCompareError
 from pp_compare.model import Fit, ModelSpec, Quantity
+from pp_compare.model.design import Design
 from pp_compare.resources import resource
 
 PROVENANCE = "provenance.json"

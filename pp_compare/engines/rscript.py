@@ -24,12 +24,12 @@ from typing import IO, Any
 
 import numpy as np
 
-from pp_compare.child_process import ending
-from pp_compare.design import Design
 from pp_compare.engines import lme4, nlme
 from pp_compare.engines._r import Answer, Dialect, REngine, Request, ask, read_fit
+from pp_compare.engines.child_process import ending
 from pp_compare.errors import EngineError, InputError, UnavailableError
 from pp_compare.model import Fit
+from pp_compare.model.design import Design
 from pp_compare.resources import resource
 
 Call = tuple[str, Request]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from pp_compare.design import Block, Design
+from pp_compare.engines.alignment import design_error
 from pp_compare.engines.formulas import (
     fixed_formula,
     formulaic_label,
@@ -28,7 +28,7 @@ from pp_compare.engines.formulas import (
 )
 from pp_compare.errors import InputError
 from pp_compare.model import Fit, Quantity
-from pp_compare.numerics import design_error
+from pp_compare.model.design import Block, Design
 
 if TYPE_CHECKING:
     from pp_compare.engines.mixedlm import Answer

@@ -17,11 +17,11 @@ from typing import TypeVar
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
-from pp_compare.child_process import ending
-from pp_compare.design import Design
 from pp_compare.engines import Engine, make_engine
+from pp_compare.engines.child_process import ending
 from pp_compare.errors import UnavailableError
 from pp_compare.model import Fit
+from pp_compare.model.design import Design
 
 T = TypeVar("T")
 

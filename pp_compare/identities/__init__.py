@@ -11,7 +11,6 @@ from typing import Literal
 
 import numpy as np
 
-from pp_compare.design import Design
 from pp_compare.identities.criterion import CRITERION
 from pp_compare.identities.fixed_effects import (
     FIXED_EFFECTS,
@@ -23,6 +22,7 @@ from pp_compare.identities.random_effects import RANDOM_EFFECTS
 from pp_compare.identities.record import Identity, IdentityCheck, Residue
 from pp_compare.identities.workings import TooLargeError, Workings
 from pp_compare.model import Fit
+from pp_compare.model.design import Design
 
 IDENTITIES: tuple[Identity, ...] = (*FIXED_EFFECTS, *RANDOM_EFFECTS, *CRITERION)
 """All identities; ids are unique."""

@@ -6,8 +6,8 @@ import numpy as np
 
 from pp_compare.identities.fixed_effects import every_model
 from pp_compare.identities.record import Identity, Residue
+from pp_compare.identities.rounding import EPS
 from pp_compare.identities.workings import Workings
-from pp_compare.rounding import EPS
 
 
 def _loglik(at: Workings) -> Residue:

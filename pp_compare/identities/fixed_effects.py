@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pp_compare.design import Design
 from pp_compare.identities.record import Identity, Residue
 from pp_compare.identities.workings import Workings
+from pp_compare.model.design import Design
 
 
 def has_cluster_level_design(design: Design) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from pp_compare.design import Block, Design
 from pp_compare.identities.fixed_effects import every_model
 from pp_compare.identities.record import Identity, Residue
+from pp_compare.identities.rounding import EPS
 from pp_compare.identities.workings import Workings
-from pp_compare.rounding import EPS
+from pp_compare.model.design import Block, Design
 
 
 def has_random_intercept(design: Design) -> bool:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from pp_compare.design import Design
 from pp_compare.identities.workings import Workings
+from pp_compare.model.design import Design
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Identity:
     residue : callable
         Error and tolerance on a Fit, from the Workings at its estimates.
     cause : str
-        The cause (`pp_compare.agreement.Cause`) of a failure.
+        The cause (`pp_compare.verdict.agreement.Cause`) of a failure.
     """
 
     id: str

@@ -17,9 +17,9 @@ import numpy as np
 import scipy.linalg
 import scipy.sparse
 
-from pp_compare.design import Block, Design
+from pp_compare.identities.rounding import Rounding, rounding_at
 from pp_compare.model import Fit
-from pp_compare.rounding import Rounding, rounding_at
+from pp_compare.model.design import Block, Design
 
 LARGEST = 20_000_000
 """Entries of the largest dense matrix that is formed, 160 MB."""

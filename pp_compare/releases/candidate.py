@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from pp_compare.design import Design
 from pp_compare.engines import rscript
 from pp_compare.errors import EngineError
 from pp_compare.model import Fit
+from pp_compare.model.design import Design
 from pp_compare.releases import serve
 from pp_compare.releases.dialect import Dialect
 from pp_compare.releases.environment import Environment

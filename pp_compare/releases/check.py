@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from pp_compare.deviations import Deviation
 from pp_compare.engines.recorded import decode_fit, encode_fit
 from pp_compare.engines.worker import Workers
 from pp_compare.errors import EngineError
@@ -20,12 +19,13 @@ from pp_compare.releases.platform import Platform
 from pp_compare.releases.store import Store, key_of, our_code
 from pp_compare.releases.subject import Subject
 from pp_compare.releases.work import State, Work
-from pp_compare.report.record import Outcome
-from pp_compare.report.release_record import (
+from pp_compare.report.release.record import (
     CandidateReport,
     NoiseRow,
     ReleaseReport,
 )
+from pp_compare.verdict.deviations import Deviation
+from pp_compare.verdict.outcome import Outcome
 
 FIRST = 3
 """Models tried before the rest; a candidate that dies or hangs in all of them is given up."""

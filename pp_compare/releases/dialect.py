@@ -9,10 +9,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from pp_compare.design import Block, Design
 from pp_compare.engines import statsmodels as native
 from pp_compare.errors import EngineError
 from pp_compare.model import Fit, Quantity, Status
+from pp_compare.model.design import Block, Design
 
 Answer = dict[str, Any]
 

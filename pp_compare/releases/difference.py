@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from pp_compare.releases.noise import Noise
 from pp_compare.releases.pair import Pair, Seen
-from pp_compare.report.record import CaseReport, Outcome
-from pp_compare.report.release_record import (
+from pp_compare.report.record import CaseReport
+from pp_compare.report.release.record import (
     DIRECTIONS,
     KINDS,
     CandidateReport,
@@ -16,6 +16,7 @@ from pp_compare.report.release_record import (
     Difference,
     Direction,
 )
+from pp_compare.verdict.outcome import Outcome
 
 
 def difference(

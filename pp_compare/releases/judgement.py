@@ -7,9 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from pp_compare.agreement import Comparison
-from pp_compare.audit import case_report, judge, package_version
-from pp_compare.deviations import Deviation
+from pp_compare.audits.audit import case_report, judge, package_version
 from pp_compare.engines import make_engine
 from pp_compare.engines.recorded import encode_fit
 from pp_compare.engines.worker import Workers
@@ -19,6 +17,8 @@ from pp_compare.releases.store import Store, key_of, our_code
 from pp_compare.releases.subject import Subject
 from pp_compare.releases.work import Work
 from pp_compare.report.record import CaseReport
+from pp_compare.verdict.agreement import Comparison
+from pp_compare.verdict.deviations import Deviation
 
 SECONDS = 600.0
 """For one model; the certified optimum of the largest named case takes a minute."""

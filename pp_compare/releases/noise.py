@@ -10,7 +10,7 @@ import numpy as np
 
 from pp_compare.model import Fit, Quantity
 from pp_compare.report.digest import kind_of
-from pp_compare.report.release_record import NoiseRow
+from pp_compare.report.release.record import NoiseRow
 
 FACTOR = 10.0
 """The noise is the largest of a few draws; that the next is ten times that is improbable, while a

@@ -12,7 +12,7 @@ from pp_compare.model import Fit
 from pp_compare.releases.noise import FACTOR, Noise, distance, warnings_of
 from pp_compare.report.digest import kind_of, wrong_optimum
 from pp_compare.report.record import CaseReport
-from pp_compare.report.release_record import Change, Direction
+from pp_compare.report.release.record import Change, Direction
 
 LOST_DIGIT = 1.0
 """By so many digits a number that disagrees with the truth must move to be better or worse."""

@@ -1,4 +1,4 @@
-"""The questions of `pp_compare.probes`, put to the statsmodels of a candidate's environment."""
+"""The questions of `verdict.probes`, put to the statsmodels of a candidate's environment."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from pp_compare.corpus import case
-from pp_compare.design import Design, build_design
+from pp_compare.data.corpus import case
 from pp_compare.errors import EngineError
-from pp_compare.probes import QUESTIONS, Call, Question
+from pp_compare.model.design import Design, build_design
 from pp_compare.releases.candidate import Candidate, Effort
 from pp_compare.releases.platform import Platform
-from pp_compare.report.record import Outcome
+from pp_compare.verdict.outcome import Outcome
+from pp_compare.verdict.probes import QUESTIONS, Call, Question
 
 SUBJECTS = 6
 

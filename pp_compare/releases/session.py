@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from pp_compare.child_process import ChildProcess
+from pp_compare.engines.child_process import ChildProcess
 from pp_compare.errors import EngineError
 from pp_compare.releases import serve
 

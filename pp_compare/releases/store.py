@@ -11,7 +11,7 @@ from typing import Any
 
 import platformdirs
 
-from pp_compare.files import write_text
+from pp_compare.resources import write_text
 
 PACKAGE = Path(__file__).resolve().parents[1]
 SHOWING = ("cli", "report")

@@ -9,9 +9,9 @@ from statistics import median
 
 import numpy as np
 
-from pp_compare.agreement import Comparison
 from pp_compare.model import Fit
 from pp_compare.report.record import CaseReport, Report
+from pp_compare.verdict.agreement import Comparison
 
 KINDS = (
     "beta", "beta_se", "beta_cov", "sigma", "random_cov", "loglik",

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from pp_compare.report.page import render
-from pp_compare.report.story import Table
+from pp_compare.report.table import Table
 
 
 @dataclass(frozen=True)

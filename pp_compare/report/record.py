@@ -6,11 +6,11 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
-from pp_compare.agreement import Comparison
 from pp_compare.identities import IdentityCheck
 from pp_compare.model import Fit
+from pp_compare.verdict.agreement import Comparison
+from pp_compare.verdict.outcome import ProbeCheck
 
 SCHEMA = "pp-compare/report/1"
 VERDICTS = ("pass", "fail", "known", "skip")
@@ -32,28 +32,6 @@ class Provenance:
     r_source: str | None
     started: str
     command: str
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What came of a probe: whether it is as a user would expect, and in words."""
-
-    ok: bool
-    text: str
-
-
-@dataclass(frozen=True)
-class ProbeCheck:
-    """A probe of an engine, for a known deviation whose example the model is.
-
-    `verdict` is ``"known"`` where the deviation shows, ``"pass"`` where it no longer does.
-    """
-
-    engine: str
-    probe: str
-    text: str
-    verdict: Literal["known", "pass"]
-    deviation: str
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pp_compare.adapters.bambi import Density, build
-from pp_compare.engines.certified.models import CertifiedModel, certified_model
+from pp_compare.certified.models import CertifiedModel, certified_model
 from tests.adapters.packages import engine_or_skip
 from tests.examples import corpus_design
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pp_compare.audit import Selection, judge
-from pp_compare.corpus import case
-from pp_compare.design import Design
+from pp_compare.audits.audit import Selection, judge
+from pp_compare.data.corpus import case
 from pp_compare.engines import make_engine
+from pp_compare.model.design import Design
 from tests.adapters.packages import engine_or_skip
 from tests.engines.likelihood import gls_covariance
 from tests.examples import corpus_design

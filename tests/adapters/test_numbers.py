@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pp_compare.design import Design
 from pp_compare.model import Fit
+from pp_compare.model.design import Design
 from tests.adapters.packages import engine_or_skip
 from tests.engines.likelihood import gls_covariance, linear_predictor, log_likelihood
 from tests.examples import clusters, corpus_design, design

@@ -8,16 +8,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pp_compare.agreement import compare
-from pp_compare.audit import Selection, judge
-from pp_compare.definitions import transformed_residuals_cov
+from pp_compare.audits.audit import Selection, judge
+from pp_compare.certified.models import certified_model
 from pp_compare.engines import make_engine
-from pp_compare.engines.certified.models import certified_model
 from pp_compare.model import Fit, Quantity
+from pp_compare.report.audit.json import to_json
 from pp_compare.report.digest import digits_of
-from pp_compare.report.json import to_json
 from pp_compare.report.record import Provenance, Report
-from pp_compare.tolerance import derive_tolerances
+from pp_compare.verdict.agreement import compare
+from pp_compare.verdict.definitions import transformed_residuals_cov
+from pp_compare.verdict.tolerance import derive_tolerances
 from tests.examples import corpus_design
 
 WHY = "it predicts no effects"

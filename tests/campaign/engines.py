@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pp_compare.design import Design
-from pp_compare.engines.certified.engine import CertifiedEngine
-from pp_compare.engines.certified.models import certified_model
+from pp_compare.certified.models import certified_model
+from pp_compare.engines.certified import CertifiedEngine
 from pp_compare.model import Fit, Quantity
+from pp_compare.model.design import Design
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ from pp_compare.campaign import mixedlm_batch
 from pp_compare.campaign.batch import fit_batch
 from pp_compare.campaign.generate import generate
 from pp_compare.campaign.plan import from_document
-from pp_compare.design import Design
 from pp_compare.engines import make_engine, mixedlm
 from pp_compare.engines._rpy2 import Rpy2Session
 from pp_compare.model import Fit
+from pp_compare.model.design import Design
 from pp_compare.resources import resource
 
 pytestmark = pytest.mark.needs_r

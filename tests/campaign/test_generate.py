@@ -9,8 +9,8 @@ import pytest
 
 from pp_compare.campaign.generate import formula_of, generate
 from pp_compare.campaign.plan import MODELS, PREDICTORS, Plan, from_document
-from pp_compare.design import build_design
-from pp_compare.formula import parse_formula
+from pp_compare.model.design import build_design
+from pp_compare.model.formula import parse_formula
 
 
 def plan(**axes: Any) -> Plan:

@@ -6,16 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pp_compare.attribution import stop_of
-from pp_compare.audit import Selection, judge
+from pp_compare.audits.audit import Selection, judge
 from pp_compare.campaign.generate import generate
 from pp_compare.campaign.judge import judge_fit, truth_of
 from pp_compare.campaign.plan import from_document
-from pp_compare.design import Design, build_design
 from pp_compare.engines import make_engine
-from pp_compare.engines.certified.engine import CertifiedEngine
-from pp_compare.formula import parse_formula
+from pp_compare.engines.certified import CertifiedEngine
 from pp_compare.model import Dataset, Fit, Quantity
+from pp_compare.model.design import Design, build_design
+from pp_compare.model.formula import parse_formula
+from pp_compare.verdict.attribution import stop_of
 from tests.campaign.engines import Short
 
 PLAN = from_document({"seed": 5, "replications": 10, "grid": {"clusters": 6, "icc": 0.5}})

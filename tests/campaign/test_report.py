@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pp_compare.report.campaign_html import campaign_html
-from pp_compare.report.campaign_json import campaign_json
-from pp_compare.report.campaign_record import CampaignReport, Rate
-from pp_compare.report.campaign_terminal import print_campaign
-from pp_compare.report.campaign_words import shares, verdict
+from pp_compare.report.campaign.html import campaign_html
+from pp_compare.report.campaign.json import campaign_json
+from pp_compare.report.campaign.record import CampaignReport, Rate
+from pp_compare.report.campaign.terminal import print_campaign
+from pp_compare.report.campaign.words import shares, verdict
 from tests.campaign.test_statistics import plan, report
 
 

@@ -13,7 +13,7 @@ from pp_compare.campaign.judge import truth_of
 from pp_compare.campaign.plan import Plan, from_document
 from pp_compare.campaign.rows import Row, certified_row
 from pp_compare.campaign.statistics import summarize
-from pp_compare.report.campaign_record import CampaignReport, Rate
+from pp_compare.report.campaign.record import CampaignReport, Rate
 
 
 def plan(**other: Any) -> Plan:

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from flint import ctx
 
-from pp_compare.engines.certified.blocks import RandomBlock
-from pp_compare.engines.certified.estimates import deviance_at
-from pp_compare.engines.certified.general import general_optimum
+from pp_compare.certified.general.blocks import RandomBlock
+from pp_compare.certified.general.estimates import deviance_at
+from pp_compare.certified.general.optimum import general_optimum
 
 pytestmark = pytest.mark.needs_r
 

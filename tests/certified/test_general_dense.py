@@ -4,13 +4,13 @@ import mpmath as mp
 import numpy as np
 import pytest
 
-from pp_compare.engines.certified.estimates import (
+from pp_compare.certified.general.estimates import (
     deviance_at,
     deviance_at_variances,
     gls_at,
     profiled_float,
 )
-from pp_compare.engines.certified.general import general_optimum
+from pp_compare.certified.general.optimum import general_optimum
 from tests.certified.general_models import (
     DPS,
     crossed,

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from flint import arb, arb_mat, ctx
 
-from pp_compare.engines.certified.crossproducts import cross_products
-from pp_compare.engines.certified.curvature import derivatives
-from pp_compare.engines.certified.integer_columns import Cells, IntegerColumn, inner_product
-from pp_compare.engines.certified.mixed_equations import perturb, solve
-from pp_compare.engines.certified.parametrisation import lower_triangle
+from pp_compare.certified.general.crossproducts import cross_products
+from pp_compare.certified.general.curvature import derivatives
+from pp_compare.certified.general.integer_columns import Cells, IntegerColumn, inner_product
+from pp_compare.certified.general.mixed_equations import perturb, solve
+from pp_compare.certified.general.parametrisation import lower_triangle
 from tests.certified.general_models import crossed, nested, slope_and_crossed, slopes
 
 MODELS = [slopes(0), slopes(2, correlated=False), crossed(1), nested(4), slope_and_crossed(6)]

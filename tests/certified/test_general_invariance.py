@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from flint import arb, ctx
 
-from pp_compare.engines.certified.blocks import RandomBlock
-from pp_compare.engines.certified.estimates import deviance_at
-from pp_compare.engines.certified.general import general_optimum
-from pp_compare.engines.certified.intercept import intercept_optimum
-from pp_compare.engines.certified.statistics import InterceptStatistics
+from pp_compare.certified.general.blocks import RandomBlock
+from pp_compare.certified.general.estimates import deviance_at
+from pp_compare.certified.general.optimum import general_optimum
+from pp_compare.certified.intercept.optimum import intercept_optimum
+from pp_compare.certified.intercept.statistics import InterceptStatistics
 from tests.certified.general_models import crossed, nested, slope_and_crossed, slopes
 
 MODELS = [slopes(0), slopes(2, correlated=False), crossed(1), nested(4), slope_and_crossed(6)]

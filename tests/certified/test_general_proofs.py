@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from flint import arb, arb_mat, ctx
 
-from pp_compare.engines.certified.blocks import RandomBlock
-from pp_compare.engines.certified.crossproducts import cross_products
-from pp_compare.engines.certified.face import Face, candidate_faces
-from pp_compare.engines.certified.general import _certify, general_optimum
-from pp_compare.engines.certified.krawczyk import NotProvedError, certified_minimum, cholesky
-from pp_compare.engines.certified.search import FloatCriterion, search
+from pp_compare.certified.general.blocks import RandomBlock
+from pp_compare.certified.general.crossproducts import cross_products
+from pp_compare.certified.general.face import Face, candidate_faces
+from pp_compare.certified.general.krawczyk import NotProvedError, certified_minimum, cholesky
+from pp_compare.certified.general.optimum import _certify, general_optimum
+from pp_compare.certified.general.search import FloatCriterion, search
 from pp_compare.errors import DataError
 from tests.certified.general_models import (
     DPS,

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 from flint import arb, ctx, fmpq
 
-from pp_compare.engines.certified.criterion import Criterion, ScorePoint, certainly_above
-from pp_compare.engines.certified.intercept import (
+from pp_compare.certified.intercept.criterion import Criterion, ScorePoint, certainly_above
+from pp_compare.certified.intercept.likelihood import deviance_at, gls_at, loglik_at
+from pp_compare.certified.intercept.optimum import (
     StationaryPoint,
     intercept_optimum,
     lowest,
     rho_within,
 )
-from pp_compare.engines.certified.likelihood import deviance_at, gls_at, loglik_at
-from pp_compare.engines.certified.precision import PrecisionError, ball_precision
-from pp_compare.engines.certified.stationary import Bracket, Kind, Side, larger, proved
-from pp_compare.engines.certified.statistics import InterceptStatistics
+from pp_compare.certified.intercept.precision import PrecisionError, ball_precision
+from pp_compare.certified.intercept.stationary import Bracket, Kind, Side, larger, proved
+from pp_compare.certified.intercept.statistics import InterceptStatistics
 from pp_compare.errors import DataError
 
 E = math.e

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from flint import fmpq
 
-from pp_compare.engines.certified.intercept import intercept_optimum
-from pp_compare.engines.certified.precision import ball_precision
-from pp_compare.engines.certified.statistics import InterceptStatistics
+from pp_compare.certified.intercept.optimum import intercept_optimum
+from pp_compare.certified.intercept.precision import ball_precision
+from pp_compare.certified.intercept.statistics import InterceptStatistics
 
 TREATMENT_TENTHS = (4, 3, 5, 3, 5, 3, 5, 3, 5)
 

@@ -5,11 +5,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from pp_compare.engines.certified.degenerate import Degeneracy, DegenerateModelError
-from pp_compare.engines.certified.intercept import Remark, intercept_optimum
-from pp_compare.engines.certified.likelihood import deviance_at, loglik_at
-from pp_compare.engines.certified.stationary import Kind
-from pp_compare.engines.certified.statistics import InterceptStatistics
+from pp_compare.certified.intercept.degenerate import Degeneracy, DegenerateModelError
+from pp_compare.certified.intercept.likelihood import deviance_at, loglik_at
+from pp_compare.certified.intercept.optimum import Remark, intercept_optimum
+from pp_compare.certified.intercept.stationary import Kind
+from pp_compare.certified.intercept.statistics import InterceptStatistics
 
 BOTH = [False, True]
 

@@ -14,9 +14,9 @@ import pytest
 from flint import arb
 from scipy.optimize import brentq
 
-from pp_compare.engines.certified.intercept import intercept_optimum
-from pp_compare.engines.certified.precision import ball_precision
-from pp_compare.engines.certified.statistics import InterceptStatistics
+from pp_compare.certified.intercept.optimum import intercept_optimum
+from pp_compare.certified.intercept.precision import ball_precision
+from pp_compare.certified.intercept.statistics import InterceptStatistics
 
 DPS = 70
 DIGITS = 40  # asked of the certified engine; the dense one has 70 less the condition of V

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from flint import fmpq, fmpq_poly
 
-from pp_compare.engines.certified.degenerate import DegenerateModelError
-from pp_compare.engines.certified.intercept import intercept_optimum
-from pp_compare.engines.certified.stationary import Kind
-from pp_compare.engines.certified.statistics import InterceptStatistics
+from pp_compare.certified.intercept.degenerate import DegenerateModelError
+from pp_compare.certified.intercept.optimum import intercept_optimum
+from pp_compare.certified.intercept.stationary import Kind
+from pp_compare.certified.intercept.statistics import InterceptStatistics
 
 
 def score_polynomial(clusters, reml):

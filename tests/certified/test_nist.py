@@ -7,12 +7,12 @@ from fractions import Fraction
 import pytest
 from flint import arb, fmpq
 
-from pp_compare.corpus import all_cases
+from pp_compare.certified.intercept.precision import ball_precision
+from pp_compare.certified.models import InterceptModel, certified_model, decimal_model
+from pp_compare.data.corpus import all_cases
+from pp_compare.data.nist import OneWay, Reading, nist_truth
 from pp_compare.engines import make_engine
-from pp_compare.engines.certified.models import InterceptModel, certified_model, decimal_model
-from pp_compare.engines.certified.precision import ball_precision
-from pp_compare.nist import OneWay, Reading, nist_truth
-from pp_compare.numerics import lre
+from pp_compare.verdict.digits import lre
 from tests.examples import corpus_design
 
 SETS = [case.name for case in all_cases() if case.name.startswith("nist_")]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from flint import fmpq
 
-from pp_compare.engines.certified.statistics import BLOCK_ROWS, InterceptStatistics
+from pp_compare.certified.intercept.statistics import BLOCK_ROWS, InterceptStatistics
 from pp_compare.errors import DataError
 
 EXTREMES = [5e-324, -5e-324, 1.7976931348623157e308, -1.7976931348623157e308, 2.0**-1022, 0.0, -0.0]

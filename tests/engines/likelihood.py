@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pp_compare.design import Design
 from pp_compare.model import Fit
+from pp_compare.model.design import Design
 
 
 def effects_design(design: Design, group: str) -> np.ndarray:

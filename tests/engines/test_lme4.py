@@ -16,14 +16,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pp_compare.design import Design
 from pp_compare.engines import Engine, _rpy2, make_engine
 from pp_compare.engines._r import REngine, Request
+from pp_compare.engines.alignment import design_error
 from pp_compare.engines.lme4 import SETTINGS, Lme4
 from pp_compare.errors import EngineError, InputError, UnavailableError
-from pp_compare.matrices import ColumnFactor
 from pp_compare.model import Method
-from pp_compare.numerics import design_error
+from pp_compare.model.design import Design
+from pp_compare.model.matrices import ColumnFactor
 from pp_compare.resources import resource
 from tests.engines.likelihood import gls_covariance, linear_predictor, log_likelihood
 from tests.examples import clusters, corpus_design, design

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pp_compare.design import Design
 from pp_compare.engines import Engine, make_engine
 from pp_compare.engines._r import REngine
 from pp_compare.engines._rpy2 import session
 from pp_compare.engines.nlme import SETTINGS, Nlme, chain
 from pp_compare.errors import InputError
 from pp_compare.model import Method
+from pp_compare.model.design import Design
 from pp_compare.resources import resource
 from tests.engines.likelihood import gls_covariance, linear_predictor, log_likelihood
 from tests.examples import clusters, corpus_design, design

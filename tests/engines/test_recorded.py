@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pp_compare.corpus import all_cases
-from pp_compare.design import Design, build_design
+from pp_compare.data.corpus import all_cases
 from pp_compare.engines import make_engine
 from pp_compare.engines.recorded import (
     RecordedEngine,
@@ -25,8 +24,9 @@ from pp_compare.engines.recorded import (
     stacks,
 )
 from pp_compare.errors import InputError
-from pp_compare.formula import parse_formula
 from pp_compare.model import Dataset, Fit, Quantity
+from pp_compare.model.design import Design, build_design
+from pp_compare.model.formula import parse_formula
 from pp_compare.resources import resource
 from tests.examples import corpus_design
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from pp_compare.audit import Selection
-from pp_compare.corpus import case
-from pp_compare.design import Design, build_design
+from pp_compare.audits.audit import Selection
+from pp_compare.data.corpus import case
 from pp_compare.engines.recorded import encode_fit
 from pp_compare.engines.statsmodels import make
 from pp_compare.model import Fit
+from pp_compare.model.design import Design, build_design
 from pp_compare.releases.candidate import Candidate, Effort, PythonCandidate
 from pp_compare.releases.check import Broken, Plan, _pairs, check, ended
 from pp_compare.releases.dialect import PlainDialect, StatsmodelsDialect
@@ -26,8 +26,8 @@ from pp_compare.releases.store import Store
 from pp_compare.releases.subject import Subject
 from pp_compare.releases.work import State
 from pp_compare.report.digest import KINDS
-from pp_compare.report.release_json import releases_json
-from pp_compare.report.release_record import CandidateReport, ReleaseReport
+from pp_compare.report.release.json import releases_json
+from pp_compare.report.release.record import CandidateReport, ReleaseReport
 from tests.releases.adapters import ANOVA, write
 
 HERE = Environment(Path(sys.executable), {"statsmodels": "here"}, {})

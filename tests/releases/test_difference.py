@@ -8,13 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pp_compare.agreement import Comparison, Verdict
 from pp_compare.identities import IdentityCheck
 from pp_compare.model import Fit, Quantity
 from pp_compare.releases.difference import difference
 from pp_compare.releases.noise import Noise, noise_of, noise_row, warnings_of
-from pp_compare.report.record import CaseReport, Outcome
-from pp_compare.report.release_record import CandidateReport, Change
+from pp_compare.report.record import CaseReport
+from pp_compare.report.release.record import CandidateReport, Change
+from pp_compare.verdict.agreement import Comparison, Verdict
+from pp_compare.verdict.outcome import Outcome
 
 TRUE = {"beta": 2.0, "sigma": 1.0}
 

@@ -10,11 +10,10 @@ from xml.etree import ElementTree as Xml
 
 import pytest
 
-from pp_compare.audit import Selection
-from pp_compare.corpus import case
-from pp_compare.design import build_design
-from pp_compare.deviations import load_deviations
+from pp_compare.audits.audit import Selection
+from pp_compare.data.corpus import case
 from pp_compare.engines.statsmodels import make
+from pp_compare.model.design import build_design
 from pp_compare.releases.candidate import Candidate, Effort, PythonCandidate
 from pp_compare.releases.check import Broken, Plan, check
 from pp_compare.releases.dialect import StatsmodelsDialect
@@ -24,10 +23,11 @@ from pp_compare.releases.platform import pinned, variants
 from pp_compare.releases.source import parse_source
 from pp_compare.releases.store import Store
 from pp_compare.releases.subject import Subject
-from pp_compare.report.release_json import releases_json
-from pp_compare.report.release_record import ReleaseReport
+from pp_compare.report.release.json import releases_json
+from pp_compare.report.release.record import ReleaseReport
+from pp_compare.verdict.deviations import load_deviations
+from tests.cli.test_commands import run
 from tests.releases.wheels import DEAD, FAULTS, Fault, original, repacked
-from tests.test_cli import run
 
 VERSION = "0.14.6"
 RECIPE = Recipe(until=date(2026, 1, 10))

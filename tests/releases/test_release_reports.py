@@ -12,18 +12,18 @@ from rich.console import Console
 
 from pp_compare.identities import IdentityCheck
 from pp_compare.report.document import to_markdown, to_page
-from pp_compare.report.record import Outcome
-from pp_compare.report.release_document import MOST_ROWS, release_document
-from pp_compare.report.release_json import releases_json
-from pp_compare.report.release_junit import releases_junit
-from pp_compare.report.release_record import (
+from pp_compare.report.release.document import MOST_ROWS, release_document
+from pp_compare.report.release.json import releases_json
+from pp_compare.report.release.junit import releases_junit
+from pp_compare.report.release.record import (
     CandidateReport,
     Change,
     Difference,
     ReleaseReport,
 )
-from pp_compare.report.release_tables import probed, row_of, unexpected, verdict
-from pp_compare.report.release_terminal import print_releases
+from pp_compare.report.release.tables import probed, row_of, unexpected, verdict
+from pp_compare.report.release.terminal import print_releases
+from pp_compare.verdict.outcome import Outcome
 from tests.releases.test_difference import GOOD, OFF, candidate, case, line
 
 EVIL = "<script>alert('x')</script> | [bold] \x1b"

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from pp_compare.releases import named
+from tests.cli.test_commands import run
 from tests.releases.adapters import ANOVA, write
-from tests.test_cli import run
 
 BAD = {
     "nothing": ([], "name a version, a wheel"),

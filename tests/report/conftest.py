@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pp_compare.audit import Selection, judge
-from pp_compare.corpus import case
-from pp_compare.design import Design, build_design
+from pp_compare.audits.audit import Selection, judge
+from pp_compare.data.corpus import case
 from pp_compare.engines import make_engine
-from pp_compare.formula import parse_formula
 from pp_compare.model import Dataset
+from pp_compare.model.design import Design, build_design
+from pp_compare.model.formula import parse_formula
 from pp_compare.report.record import CaseReport, Provenance, Report
 
 FLAGS = (

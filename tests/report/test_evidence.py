@@ -15,20 +15,22 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from pp_compare.deviations import load_deviations
+from pp_compare.inferences.profile import criterion_profile
 from pp_compare.model import Fit, Quantity
-from pp_compare.profile import criterion_profile
-from pp_compare.report.audit_figures import agreement_figure, caterpillar, heatmap, profile_figure
-from pp_compare.report.columns import COLUMNS, packed
+from pp_compare.report.audit.columns import COLUMNS, packed
+from pp_compare.report.audit.evidence import camis_table, qualification, source_checksum
+from pp_compare.report.audit.figures import agreement_figure, caterpillar, heatmap
+from pp_compare.report.audit.folder import write_report
+from pp_compare.report.audit.html import report_html
+from pp_compare.report.audit.json import to_json
+from pp_compare.report.audit.terminal import print_report
 from pp_compare.report.digest import digits_of, findings, icc, scatter_of
 from pp_compare.report.document import Document, Section, to_markdown, to_page
-from pp_compare.report.evidence import camis_table, qualification, source_checksum
-from pp_compare.report.folder import write_report
-from pp_compare.report.html import report_html
-from pp_compare.report.json import to_json
-from pp_compare.report.record import ProbeCheck, Report
-from pp_compare.report.story import Table
-from pp_compare.report.terminal import print_report
+from pp_compare.report.profile_figure import profile_figure
+from pp_compare.report.record import Report
+from pp_compare.report.table import Table
+from pp_compare.verdict.deviations import load_deviations
+from pp_compare.verdict.outcome import ProbeCheck
 from tests.examples import corpus_design
 from tests.report.conftest import HOSTILE
 

@@ -7,14 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pp_compare.audit import Selection, judge
-from pp_compare.corpus import case
+from pp_compare.audits.audit import Selection, judge
+from pp_compare.audits.provenance import collect_provenance
+from pp_compare.data.corpus import case
 from pp_compare.engines import make_engine
-from pp_compare.formula import parse_formula
 from pp_compare.model import Fit, Method, Quantity
-from pp_compare.provenance import collect_provenance
+from pp_compare.model.formula import parse_formula
 from pp_compare.report.document import to_markdown
-from pp_compare.report.league import (
+from pp_compare.report.league.tables import (
     ability_table,
     digits_table,
     kind_of_model,

@@ -9,10 +9,10 @@ from functools import cache
 import numpy as np
 import pytest
 
-from pp_compare.explain import Explanation, explain
-from pp_compare.report.explain_html import explanation_html
-from pp_compare.report.gallery import gallery
-from pp_compare.report.html import report_html
+from pp_compare.inferences.explain import Explanation, explain
+from pp_compare.report.audit.gallery import gallery
+from pp_compare.report.audit.html import report_html
+from pp_compare.report.explain.html import explanation_html
 from pp_compare.report.record import Report
 from tests.examples import corpus_design
 from tests.report.conftest import HOSTILE, PROVENANCE, design_of, selections

@@ -8,8 +8,8 @@ from importlib.metadata import version
 import numpy as np
 
 from henderson.fit import RandomIntercept, fit_random_intercept
-from pp_compare.design import Design
 from pp_compare.model import Fit, Quantity
+from pp_compare.model.design import Design
 
 
 class Engine:

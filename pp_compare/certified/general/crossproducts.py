@@ -1,0 +1,291 @@
+"""Exact cross-products of a linear mixed model, split into independent components.
+
+A criterion of a mixed model sees its data through Z'Z, Z'X, Z'y, X'X, X'y and y'y alone; these
+hold no rounding error here. Across components (see ``blocks``) the marginal covariance is zero, so
+a model with one grouping factor becomes many small systems and a crossed one stays whole, with no
+case distinction anywhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from flint import arb, arb_mat, ctx, fmpz_mat
+from numpy.typing import NDArray
+
+from pp_compare.certified.general.blocks import Layout, RandomBlock
+from pp_compare.certified.general.integer_columns import Cells, IntegerColumn, inner_product
+from pp_compare.certified.general.krawczyk import NotProvedError, cholesky
+from pp_compare.errors import DataError
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Component:
+    """Levels that are tied to each other through rows, and their cross-products.
+
+    ``levels`` holds (block, level) pairs; their coefficients, in this order, index the r rows of
+    ``zz`` (r, r), ``zx`` (r, p) and ``zy`` (r, 1).
+    """
+
+    levels: tuple[tuple[int, int], ...]
+    zz: arb_mat
+    zx: arb_mat
+    zy: arb_mat
+
+
+@dataclass(frozen=True)
+class Stratum:
+    """Components with the same sequence of blocks, hence with the same covariance matrix."""
+
+    blocks: tuple[int, ...]
+    components: tuple[Component, ...]
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """The exact change of coordinates in which a model is well conditioned.
+
+    Fixed effects are expressed in the columns X W, the response as (y - X b) / 2^e, and column j
+    of a random term as z_j / 2^(s_j): W = ``basis`` (p, p), upper triangular, and b = ``shift``
+    (p, 1) are those of ordinary least squares, rounded, so that X'X is nearly I and y nearly its
+    OLS residual; e = ``y_exponent`` and s = ``z_exponents`` bring y and Z near unit size.
+    """
+
+    basis: arb_mat
+    shift: arb_mat
+    y_exponent: int
+    z_exponents: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class CrossProducts:
+    """A mixed model of n rows as its cross-products in ``coordinates``.
+
+    ``sizes`` and ``levels`` are q and m of each random term; ``xx`` (p, p), ``xy`` (p, 1), ``yy``.
+    """
+
+    n: int
+    sizes: tuple[int, ...]
+    levels: tuple[int, ...]
+    strata: tuple[Stratum, ...]
+    xx: arb_mat
+    xy: arb_mat
+    yy: arb
+    coordinates: Coordinates
+
+    @property
+    def p(self) -> int:
+        """The number of fixed effects."""
+        return self.xx.nrows()
+
+    def offsets(self, stratum: Stratum) -> list[int]:
+        """Where each level of a component begins among its coefficients."""
+        widths = [self.sizes[block] for block in stratum.blocks]
+        return [sum(widths[:i]) for i in range(len(widths))]
+
+
+def cross_products(
+    y: Floats, X: Floats, blocks: Sequence[RandomBlock], *, bits: int = 512
+) -> CrossProducts:
+    """Form the exact cross-products of a model and move them to good coordinates.
+
+    Parameters
+    ----------
+    y : (n,) float64 array
+    X : (n, p) float64 array
+        Linearly independent columns; p may be 0.
+    blocks : sequence of RandomBlock
+        One per random term; terms on the same factor are uncorrelated.
+    bits : int
+        Precision of the change of coordinates; raised by itself where X needs more.
+
+    Raises
+    ------
+    DataError
+        If shapes disagree, a value is not finite, X has linearly dependent columns (decided
+        exactly), or y is an exact linear combination of the columns of X.
+    """
+    _check(y, X, blocks)
+    fixed = _FixedSums.of(y, X)
+    fixed.require_identified()
+    while True:
+        try:
+            with ctx.workprec(bits):
+                return _in_good_coordinates(fixed, blocks, len(y))
+        except NotProvedError:
+            # The columns are independent in exact arithmetic, so enough precision shows it.
+            bits *= 2
+
+
+@dataclass(frozen=True)
+class _FixedSums:
+    """Integer columns of [X y] and the inner products of their integers."""
+
+    columns: list[IntegerColumn]
+    gram: list[list[int]]
+
+    @staticmethod
+    def of(y: Floats, X: Floats) -> _FixedSums:
+        columns = [IntegerColumn.of(x) for x in np.column_stack([X, y]).T]
+        return _FixedSums(columns, [[inner_product(a, b) for b in columns] for a in columns])
+
+    def require_identified(self) -> None:
+        """Raise DataError unless X has full rank and y lies outside its column space."""
+        p = len(self.columns) - 1
+        if p and fmpz_mat([row[:p] for row in self.gram[:p]]).rank() < p:
+            raise DataError(
+                f"The {p} columns of X are linearly dependent in exact arithmetic; "
+                "drop the redundant ones."
+            )
+        if fmpz_mat(self.gram).rank() <= p:
+            raise DataError(
+                "y is an exact linear combination of the columns of X: the residual variance is 0 "
+                "and the likelihood is unbounded."
+            )
+
+    def matrix(self) -> arb_mat:
+        """The cross-products of [X y]."""
+        exponents = [column.exponent for column in self.columns]
+        rows = zip(self.gram, exponents, strict=True)
+        return arb_mat(
+            [[arb((v, a + b)) for v, b in zip(row, exponents, strict=True)] for row, a in rows]
+        )
+
+
+def _in_good_coordinates(fixed: _FixedSums, blocks: Sequence[RandomBlock], n: int) -> CrossProducts:
+    full = fixed.matrix()
+    p = full.nrows() - 1
+    xx, xy, yy = _part(full, 0, p, 0, p), _part(full, 0, p, p, 1), full[p, p]
+    basis = cholesky(xx).inv().transpose().mid()
+    shift = (basis * (basis.transpose() * xy)).mid()
+    gap = xy - xx * shift
+    rss = yy - (shift.transpose() * (xy + gap)).trace()
+    if not rss > 0:
+        raise NotProvedError("the residual sum of squares is not yet certainly positive")
+    coordinates = Coordinates(
+        basis=basis,
+        shift=shift,
+        y_exponent=round(float((rss / n).log() / arb(4).log())),
+        z_exponents=tuple(tuple(_binary_size(z) for z in block.Z.T) for block in blocks),
+    )
+    unit = arb(2) ** -coordinates.y_exponent
+    return CrossProducts(
+        n=n,
+        sizes=tuple(block.size for block in blocks),
+        levels=tuple(block.levels for block in blocks),
+        strata=_strata(fixed.columns, blocks, coordinates),
+        xx=basis.transpose() * xx * basis,
+        xy=basis.transpose() * gap * unit,
+        yy=rss * unit**2,
+        coordinates=coordinates,
+    )
+
+
+def _strata(
+    fixed: list[IntegerColumn], blocks: Sequence[RandomBlock], to: Coordinates
+) -> tuple[Stratum, ...]:
+    """Sum over rows, and sort the components by the blocks of their levels."""
+    sums = _RandomSums.of(fixed, blocks, to.z_exponents)
+    p, unit = len(fixed) - 1, arb(2) ** -to.y_exponent
+    grouped: dict[tuple[int, ...], list[Component]] = {}
+    for levels, zz, zf in zip(sums.layout.members, sums.zz, sums.zf, strict=True):
+        r = zz.nrows()
+        zx, zy = _part(zf, 0, r, 0, p), _part(zf, 0, r, p, 1)
+        component = Component(levels, zz, zx * to.basis, (zy - zx * to.shift) * unit)
+        grouped.setdefault(tuple(block for block, _ in levels), []).append(component)
+    return tuple(Stratum(key, tuple(parts)) for key, parts in sorted(grouped.items()))
+
+
+@dataclass(frozen=True)
+class _RandomSums:
+    """Z'Z and Z'[X y] of every component, filled cell by cell."""
+
+    layout: Layout
+    zz: list[arb_mat]
+    zf: list[arb_mat]
+
+    @staticmethod
+    def of(
+        fixed: list[IntegerColumn],
+        blocks: Sequence[RandomBlock],
+        z_exponents: tuple[tuple[int, ...], ...],
+    ) -> _RandomSums:
+        layout = Layout.of(blocks)
+        columns = [
+            [IntegerColumn.of(z).divided(s) for z, s in zip(block.Z.T, powers, strict=True)]
+            for block, powers in zip(blocks, z_exponents, strict=True)
+        ]
+        sums = _RandomSums(
+            layout,
+            [arb_mat(r, r) for r in layout.widths],
+            [arb_mat(r, len(fixed)) for r in layout.widths],
+        )
+        for a, block in enumerate(blocks):
+            sums.add_fixed(a, Cells.of(block.group), columns[a], fixed)
+            for b, other in enumerate(blocks[: a + 1]):
+                cell = block.group * other.levels + other.group
+                sums.add_random((a, b), other.levels, Cells.of(cell), (columns[a], columns[b]))
+        return sums
+
+    def add_fixed(
+        self, a: int, cells: Cells, random: list[IntegerColumn], fixed: list[IntegerColumn]
+    ) -> None:
+        for j, z in enumerate(random):
+            for k, x in enumerate(fixed):
+                for level, value in cells.sums(z, x):
+                    row = self.layout.offset[a][level] + j
+                    self.zf[self.layout.component[a][level]][row, k] = value
+
+    def add_random(
+        self,
+        pair: tuple[int, int],
+        levels: int,
+        cells: Cells,
+        columns: tuple[list[IntegerColumn], list[IntegerColumn]],
+    ) -> None:
+        (a, b), offset = pair, self.layout.offset
+        for j, first in enumerate(columns[0]):
+            for k, second in enumerate(columns[1]):
+                for cell, value in cells.sums(first, second):
+                    one, other = divmod(cell, levels)
+                    matrix = self.zz[self.layout.component[a][one]]
+                    row, column = offset[a][one] + j, offset[b][other] + k
+                    matrix[row, column] = value
+                    matrix[column, row] = value
+
+
+def _binary_size(z: Floats) -> int:
+    """Return s such that z / 2^s has a root mean square near one."""
+    if not z.any():
+        return 0
+    largest = np.abs(z).max()
+    return round(float(np.log2(largest) + np.log2(np.mean((z / largest) ** 2)) / 2))
+
+
+def _part(a: arb_mat, row: int, rows: int, column: int, columns: int) -> arb_mat:
+    entries = [a[i, j] for i in range(row, row + rows) for j in range(column, column + columns)]
+    return arb_mat(rows, columns, entries)
+
+
+def _check(y: Floats, X: Floats, blocks: Sequence[RandomBlock]) -> None:
+    n = len(y)
+    if X.ndim != 2 or X.shape[0] != n or n <= X.shape[1]:
+        raise DataError(f"X is {X.shape} and y has {n} rows; X needs {n} rows and fewer columns.")
+    if not blocks:
+        raise DataError("A mixed model needs at least one random term; none was given.")
+    for i, block in enumerate(blocks, start=1):
+        if block.group.shape != (n,) or block.Z.ndim != 2 or block.Z.shape[0] != n:
+            raise DataError(
+                f"Random term {i} has group {block.group.shape} and Z {block.Z.shape}; "
+                f"both need the {n} rows of y."
+            )
+        if block.group.min() < 0:
+            raise DataError(
+                f"Random term {i} has group code {block.group.min()}; codes start at 0."
+            )
+    if not all(np.isfinite(a).all() for a in (y, X, *(b.Z for b in blocks))):
+        raise DataError("y, X or Z holds a NaN or an infinity; drop those rows first.")

@@ -1,0 +1,260 @@
+"""The certified local optimum of any linear mixed model of moderate size.
+
+A float64 search from many starts finds the best known minimum of the profiled deviance; Newton's
+method in ball arithmetic refines it; Krawczyk's operator proves that a stationary point exists, is
+the only one in a box and is a minimum; ``face`` extends the proof to singular covariances. What
+is proved is local: that no lower minimum exists elsewhere is not claimed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from flint import arb, arb_mat, ctx
+from numpy.typing import NDArray
+
+from pp_compare.certified.general.blocks import RandomBlock
+from pp_compare.certified.general.crossproducts import CrossProducts, cross_products
+from pp_compare.certified.general.curvature import derivatives, slopes
+from pp_compare.certified.general.estimates import Estimates, estimates
+from pp_compare.certified.general.face import Face, candidate_faces
+from pp_compare.certified.general.krawczyk import (
+    Minimum,
+    NotProvedError,
+    UndecidedError,
+    certified_minimum,
+    cholesky,
+)
+from pp_compare.certified.general.mixed_equations import Solution, perturb, solve
+from pp_compare.certified.general.parametrisation import (
+    enclosed_theta,
+    float_theta,
+    scaled,
+    units,
+)
+from pp_compare.certified.general.search import DIVERGED, FloatCriterion, Stop, search
+
+Floats = NDArray[np.float64]
+
+SEARCH_ERROR = 1e-6
+"""How far, relative to 1 + |deviance|, the search may misjudge a deviance: float64 loses some
+digits of a difference of log determinants, and a stop lies within 1e-6 of its optimum."""
+
+
+@dataclass(frozen=True)
+class LocalOptimum:
+    """A minimum found by the search that is not the best one; float64, nothing proved.
+
+    ``hits`` counts the starts that led to it.
+    """
+
+    theta: Floats
+    deviance: float
+    hits: int
+
+
+@dataclass(frozen=True)
+class GeneralOptimum:
+    """The best known optimum of a criterion and what is proved about it.
+
+    Attributes
+    ----------
+    claim : "local" or "none"
+        "local": ``theta`` encloses a strict local minimum of the criterion over all positive
+        semidefinite covariances, and ``box`` holds no other stationary point of the criterion
+        among covariances of the same ranks. "none": nothing is proved; all values belong to the
+        search's best point.
+    reason : str
+        Why there is no claim; empty where there is one.
+    theta : (t, 1) arb_mat
+        lme4's parametrisation: entries of the relative covariance factors, term by term, column
+        by column.
+    box : (t, 1) arb_mat
+        The box of uniqueness; entries that are fixed at zero have radius zero.
+    ranks : tuple of int
+        The rank of each term's covariance.
+    singular : bool
+        Whether some rank is less than full: a variance of zero, a correlation of +-1.
+    deviance, loglik : arb
+        -2 log L and log L with all constants, the REML ones as in lme4's and nlme's ``logLik``.
+    estimates : Estimates
+    others : tuple of LocalOptimum
+        Further minima found by the search, best first.
+    starts : int
+        How many starts the search used.
+    hessian : (t, t) float64 array
+        Second derivatives of the profiled deviance in all of theta at the optimum.
+    """
+
+    claim: Literal["local", "none"]
+    reason: str
+    theta: arb_mat
+    box: arb_mat
+    ranks: tuple[int, ...]
+    singular: bool
+    deviance: arb
+    loglik: arb
+    estimates: Estimates
+    others: tuple[LocalOptimum, ...]
+    starts: int
+    hessian: Floats
+
+
+def general_optimum(
+    y: Floats,
+    X: Floats,
+    blocks: Sequence[RandomBlock],
+    *,
+    reml: bool,
+    starts: Sequence[Floats] = (),
+    digits: int = 30,
+    seed: int = 0,
+) -> GeneralOptimum:
+    """Find the best optimum of the ML or REML criterion that a search reaches, and certify it.
+
+    Parameters
+    ----------
+    y : (n,) float64 array
+    X : (n, p) float64 array
+        Full column rank.
+    blocks : sequence of RandomBlock
+    reml : bool
+    starts : sequence of (t,) arrays
+        Further starts, in lme4's parametrisation, such as the answers of other engines.
+    digits : int
+        Digits of theta, relative to its curvature scale; other quantities have about as many.
+    seed : int
+        Of the random starts.
+
+    Raises
+    ------
+    DataError
+        If the model cannot be fitted to the data: see ``cross_products``.
+
+    Notes
+    -----
+    ``claim`` is "none" where no proof was reached: the criterion falls forever (residual variance
+    zero), is flat (as many levels as rows), or touches a boundary with slope exactly zero.
+    """
+    # Krawczyk's image loses a quarter of the bits and the cross-products some more: twice the
+    # digits, and 96 bits for what conditioning takes.
+    bits = 96 + int(np.ceil(2 * digits * np.log2(10)))
+    products = cross_products(y, X, blocks, bits=2 * bits)
+    criterion = FloatCriterion(products, reml)
+    stops, count = search(criterion, [scaled(products, s) for s in starts], seed)
+    point = _certify(criterion, stops[0], digits, bits)
+    with ctx.workprec(point.bits):
+        deviance = point.solution.profiled_deviance(reml)
+        sigma2 = point.solution.residual() / point.solution.df(reml)
+        return GeneralOptimum(
+            claim="none" if point.reason else "local",
+            reason=point.reason,
+            theta=enclosed_theta(products, point.factors),
+            box=enclosed_theta(products, point.box),
+            ranks=tuple(len(pivots) for pivots in point.face.pivots),
+            singular=point.face.singular,
+            deviance=deviance,
+            loglik=-deviance / 2,
+            estimates=estimates(point.solution, sigma2, X, blocks),
+            others=tuple(_local(products, s) for s in stops[1:] if s.stationary),
+            starts=count,
+            hessian=_hessian(criterion, point.factors),
+        )
+
+
+@dataclass(frozen=True)
+class _Point:
+    """Where the answer is evaluated; ``reason`` is empty where the point is proved."""
+
+    reason: str
+    face: Face
+    factors: list[arb_mat]
+    box: list[arb_mat]
+    solution: Solution
+    bits: int
+
+
+def _certify(criterion: FloatCriterion, best: Stop, digits: int, base: int) -> _Point:
+    """Try the faces that the best stop may lie on; with more precision where that may help."""
+    reasons: dict[str, None] = {}
+    for bits in (base, 3 * base):
+        undecided = False
+        for face, start in candidate_faces(best.factors):
+            try:
+                with ctx.workprec(bits):
+                    return _prove(criterion, face, start, best, digits)
+            except NotProvedError as failure:
+                undecided |= isinstance(failure, UndecidedError)
+                reasons[str(failure)] = None
+        if not undecided:
+            break
+    return _unproved(criterion.products, best, list(reasons), base)
+
+
+def _prove(
+    criterion: FloatCriterion, face: Face, start: arb_mat, best: Stop, digits: int
+) -> _Point:
+    """Prove a strict local minimum over all positive semidefinite covariances (see ``face``)."""
+    products, reml = criterion.products, criterion.reml
+    face.require_lower_triangular()
+    minimum = _minimum_on_face(products, face, start, reml, digits)
+    factors = face.factors(minimum.point)
+    face.require_positive_pivots(factors)
+    solution = solve(products, [t * t.transpose() for t in factors])
+    for normal in face.normals(slopes(solution, reml)):
+        # The factorisation exists only if the matrix is positive definite.
+        cholesky(normal, "the slope off the boundary")
+    deviance = float(solution.profiled_deviance(reml))
+    if deviance > best.deviance + SEARCH_ERROR * (1 + abs(best.deviance)):
+        raise NotProvedError(
+            f"the minimum with deviance {deviance:.10g} is proved, but the search has seen "
+            f"{best.deviance:.10g}"
+        )
+    return _Point("", face, factors, face.factors(minimum.box), solution, ctx.prec)
+
+
+def _minimum_on_face(
+    products: CrossProducts, face: Face, start: arb_mat, reml: bool, digits: int
+) -> Minimum:
+    if not face.parameters:
+        return Minimum(start, start, ())
+    centre: list[Solution] = []
+
+    def differentiate(x: arb_mat) -> tuple[arb_mat, arb_mat]:
+        factors = face.factors(x)
+        G = [t * t.transpose() for t in factors]
+        if x.mid() == x:
+            centre[:] = [solve(products, G)]
+        # A box is always a box around the last point.
+        solution = centre[0] if x.mid() == x else perturb(centre[0], G)
+        return derivatives(solution, factors, face.parameters, reml)
+
+    return certified_minimum(differentiate, start, digits=digits)
+
+
+def _unproved(products: CrossProducts, best: Stop, reasons: list[str], bits: int) -> _Point:
+    largest = max(float(np.abs(f).max()) for f in best.factors)
+    if largest > DIVERGED:
+        reasons.insert(
+            0,
+            f"the search ran off to random effects {largest:.1g} times the residual standard "
+            "deviation: the criterion keeps falling, or stays flat, as that goes to 0",
+        )
+    face = Face(products.sizes, tuple(tuple(range(q)) for q in products.sizes))
+    factors = [arb_mat(f.tolist()) for f in best.factors]
+    with ctx.workprec(bits):
+        solution = solve(products, [t * t.transpose() for t in factors])
+    return _Point("; ".join(reasons), face, factors, factors, solution, bits)
+
+
+def _local(products: CrossProducts, stop: Stop) -> LocalOptimum:
+    return LocalOptimum(float_theta(products, stop.factors), stop.deviance, stop.hits)
+
+
+def _hessian(criterion: FloatCriterion, factors: Sequence[arb_mat]) -> Floats:
+    x = [float(factors[p.block][p.row, p.column]) for p in criterion.parameters]
+    unit = units(criterion.products)
+    return criterion(np.array(x))[2] * np.outer(unit, unit)

@@ -1,0 +1,291 @@
+"""The profiled deviance in float64 with exact derivatives, and a search for its minima.
+
+The formulas are those of ``curvature``, here over whole strata at a time. Nothing here is a
+proof: the search finds the points that a proof then starts from. The factor T of each random term
+is unconstrained: the deviance depends on T T' and is smooth in T, so a variance of zero is an
+ordinary stationary point, and a trust-region Newton method (Nocedal & Wright 2006, algorithm 4.3)
+reaches boundary and interior optima alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+from flint import arb_mat
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+
+from pp_compare.certified.general.crossproducts import CrossProducts, Stratum
+from pp_compare.certified.general.parametrisation import Parameter, lower_triangle
+
+Floats = NDArray[np.float64]
+
+SAME_POINT = 1e-4
+"""Two stops are one optimum if no relative covariance differs by more than this (of 1 + size):
+Newton stops within 1e-6 of an optimum, and two optima of one criterion lie apart by a barrier."""
+
+FLAT = 1e-3
+"""Largest slope, in units of the deviance, at which a stop counts as a stationary point."""
+
+DIVERGED = 1e4
+"""Relative standard deviations, in units of each column's size, beyond which a failed proof is put
+down to a criterion without an optimum; it words a reason and decides nothing."""
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Where the search came to rest: T of each term, deviance, how many starts led there."""
+
+    factors: tuple[Floats, ...]
+    deviance: float
+    stationary: bool
+    hits: int = 1
+
+
+@dataclass(frozen=True)
+class _FloatStratum:
+    widths: tuple[tuple[int, int, int], ...]
+    zz: Floats
+    zx: Floats
+    zy: Floats
+
+
+class FloatCriterion:
+    """Profiled deviance, gradient and Hessian over all entries of T, in float64."""
+
+    def __init__(self, products: CrossProducts, reml: bool) -> None:
+        self.products, self.reml = products, reml
+        self.df = products.n - (products.p if reml else 0)
+        self.parameters = lower_triangle(products.sizes)
+        self._xx, self._xy = _floats(products.xx), _floats(products.xy)[:, 0]
+        self._yy = float(products.yy)
+        self._strata = [_float_stratum(products, s) for s in products.strata]
+        basis = np.diag(_floats(products.coordinates.basis))
+        self._constant = self.df * (
+            1 + np.log(2 * np.pi / self.df) + products.coordinates.y_exponent * np.log(4.0)
+        ) - (2 * float(np.log(basis).sum()) if reml else 0.0)
+
+    def factors(self, x: Floats) -> list[Floats]:
+        """Unpack a vector over ``parameters`` into one lower-triangular T a random term."""
+        result = [np.zeros((q, q)) for q in self.products.sizes]
+        for value, p in zip(x, self.parameters, strict=True):
+            result[p.block][p.row, p.column] = value
+        return result
+
+    def vector(self, factors: Sequence[Floats]) -> Floats:
+        """Pack lower-triangular factors into a vector over ``parameters``."""
+        return np.array([factors[p.block][p.row, p.column] for p in self.parameters])
+
+    def __call__(self, x: Floats) -> tuple[float, Floats, Floats]:
+        """Return deviance, gradient (t,) and Hessian (t, t) at a vector over ``parameters``."""
+        T = self.factors(x)
+        solved = [_solve_stratum(s, T) for s in self._strata]
+        H = np.asarray(np.linalg.inv(self._xx - sum(s.xgx for s in solved)), dtype=np.float64)
+        xy = self._xy - sum(s.xgy for s in solved)
+        beta = H @ xy
+        q = self._yy - sum(s.ygy for s in solved) - xy @ beta
+        logdet = sum(s.logdet for s in solved) - (np.linalg.slogdet(H)[1] if self.reml else 0.0)
+        if not q > 0:
+            return np.inf, np.full(len(x), np.nan), np.full((len(x), len(x)), np.nan)
+        w = [s.v - s.C @ beta for s in solved]
+        gradient, hessian = self._derivatives(T, solved, w, H, float(q))
+        return float(logdet + self.df * np.log(q) + self._constant), gradient, hessian
+
+    def _derivatives(
+        self, T: list[Floats], solved: list[_Solved], w: list[Floats], H: Floats, q: float
+    ) -> tuple[Floats, Floats]:
+        t, p = len(self.parameters), len(H)
+        D = [np.zeros_like(f) for f in T]
+        log_part, bent = np.zeros((t, t)), np.zeros((t, t))
+        fixed, pull, push = np.zeros((t, p, p)), np.zeros((t, p)), np.zeros(t)
+        for stratum, s, wk in zip(self._strata, solved, w, strict=True):
+            W = s.M - s.C @ H @ s.C.transpose(0, 2, 1) if self.reml else s.M
+            self._add_slopes(D, stratum, W, wk, self.df / q)
+            A = np.array([_direction(stratum, T, parameter) for parameter in self.parameters])[
+                :, None
+            ]
+            MA, AC, Aw = s.M @ A, A @ s.C, (A @ wk[..., None])[..., 0]
+            log_part -= _inner(MA, MA.swapaxes(2, 3))
+            if self.reml:
+                log_part += 2 * _inner(AC, s.M @ AC @ H)
+            fixed += (s.C.swapaxes(1, 2) @ AC).sum(1)
+            bent += _inner(Aw, (s.M @ Aw[..., None])[..., 0])
+            pull += np.tensordot(Aw, s.C, axes=2)
+            push += np.tensordot(Aw, wk, axes=2)
+        if self.reml:
+            projected = H @ fixed
+            log_part -= _inner(projected, projected.swapaxes(1, 2))
+        bent -= pull @ H @ pull.T
+        hessian = log_part + self.df * (2 * bent / q - np.outer(push, push) / q**2)
+        return self._chain(D, T, hessian)
+
+    def _add_slopes(
+        self, D: list[Floats], stratum: _FloatStratum, W: Floats, w: Floats, weight: float
+    ) -> None:
+        for block, start, stop in stratum.widths:
+            part = slice(start, stop)
+            D[block] += W[:, part, part].sum(0) - weight * w[:, part].T @ w[:, part]
+
+    def _chain(self, D: list[Floats], T: list[Floats], hessian: Floats) -> tuple[Floats, Floats]:
+        """Add what the curvature of G = T T' in T contributes."""
+        steep = [d @ f for d, f in zip(D, T, strict=True)]
+        gradient = np.array([2 * steep[p.block][p.row, p.column] for p in self.parameters])
+        for i, a in enumerate(self.parameters):
+            for j, b in enumerate(self.parameters):
+                if (a.block, a.column) == (b.block, b.column):
+                    hessian[i, j] += 2 * D[a.block][a.row, b.row]
+        return gradient, hessian
+
+
+def search(
+    criterion: FloatCriterion, starts: Sequence[Floats], seed: int
+) -> tuple[list[Stop], int]:
+    """Minimise from many starts; return the distinct minima, best first, and the number of starts.
+
+    Parameters
+    ----------
+    criterion : FloatCriterion
+    starts : sequence of (t,) arrays
+        Starts of the caller, in the coordinates of the criterion; those that hold a NaN or an
+        infinity are left out, and more are added.
+    seed : int
+        Of the random starts.
+    """
+    stops: list[Stop] = []
+    count = 0
+    finite = (start for start in starts if np.isfinite(start).all())
+    for start in (*finite, *_default_starts(criterion, seed)):
+        count += 1
+        stop = _descend(criterion, start)
+        if stop is not None:
+            _record(stops, stop)
+    return sorted(stops, key=lambda s: s.deviance), count
+
+
+def _default_starts(criterion: FloatCriterion, seed: int) -> Iterator[Floats]:
+    sizes = criterion.products.sizes
+    for scale in (1.0, 0.03, 0.3, 3.0, 30.0):
+        yield criterion.vector([scale * np.eye(q) for q in sizes])
+    for small in range(len(sizes) if len(sizes) > 1 else 0):
+        yield criterion.vector(
+            [(1e-2 if b == small else 1.0) * np.eye(q) for b, q in enumerate(sizes)]
+        )
+    rng = np.random.default_rng(seed)
+    for _ in range(4 + len(criterion.parameters)):
+        draws = [rng.standard_normal((q, q)) * 10 ** rng.uniform(-2, 1) for q in sizes]
+        yield criterion.vector(draws)
+
+
+def _descend(criterion: FloatCriterion, start: Floats) -> Stop | None:
+    @lru_cache(maxsize=4)
+    def evaluate(key: bytes) -> tuple[float, Floats, Floats]:
+        return criterion(np.frombuffer(key))
+
+    def deviance_at(x: Floats) -> float:
+        return evaluate(x.tobytes())[0]
+
+    def gradient_at(x: Floats) -> Floats:
+        return evaluate(x.tobytes())[1]
+
+    def hessian_at(x: Floats) -> Floats:
+        return evaluate(x.tobytes())[2]
+
+    result = minimize(
+        deviance_at,
+        start,
+        method="trust-exact",
+        jac=gradient_at,
+        hess=hessian_at,
+        options={"gtol": 1e-7, "maxiter": 100},
+    )
+    x = np.asarray(result.x, dtype=np.float64)
+    deviance, gradient, _ = criterion(x)
+    if not np.isfinite(deviance):
+        return None
+    return Stop(tuple(criterion.factors(x)), deviance, bool(np.abs(gradient).max() < FLAT))
+
+
+def _record(stops: list[Stop], new: Stop) -> None:
+    """Add a stop, or count it for the optimum that it repeats."""
+    for i, old in enumerate(stops):
+        if _same(old, new):
+            best = min(old, new, key=lambda s: s.deviance)
+            stops[i] = replace(best, hits=old.hits + 1)
+            return
+    stops.append(new)
+
+
+def _same(a: Stop, b: Stop) -> bool:
+    pairs = [(s @ s.T, t @ t.T) for s, t in zip(a.factors, b.factors, strict=True)]
+    return all(np.abs(s - t).max() <= SAME_POINT * (1 + np.abs(s).max()) for s, t in pairs)
+
+
+@dataclass(frozen=True)
+class _Solved:
+    """One stratum at a given G; k components of r coefficients: M (k,r,r), C (k,r,p), v (k,r)."""
+
+    M: Floats
+    C: Floats
+    v: Floats
+    xgx: Floats
+    xgy: Floats
+    ygy: float
+    logdet: float
+
+
+def _solve_stratum(s: _FloatStratum, T: Sequence[Floats]) -> _Solved:
+    r = s.zz.shape[1]
+    G = np.zeros((r, r))
+    for block, start, stop in s.widths:
+        G[start:stop, start:stop] = T[block] @ T[block].T
+    system = np.eye(r) + s.zz @ G
+    solved = np.linalg.solve(system, np.concatenate([s.zz, s.zx, s.zy[:, :, None]], axis=2))
+    M, C, v = solved[:, :, :r], solved[:, :, r:-1], solved[:, :, -1]
+    Gy = s.zy @ G
+    return _Solved(
+        M=M,
+        C=C,
+        v=v,
+        xgx=np.tensordot(s.zx, G @ C, axes=([0, 1], [0, 1])),
+        xgy=np.tensordot(Gy, C, axes=2),
+        ygy=float((Gy * v).sum()),
+        logdet=float(np.linalg.slogdet(system)[1].sum()),
+    )
+
+
+def _direction(s: _FloatStratum, T: Sequence[Floats], parameter: Parameter) -> Floats:
+    r = s.zz.shape[1]
+    result = np.zeros((r, r))
+    column = T[parameter.block][:, parameter.column]
+    for block, start, stop in s.widths:
+        if block == parameter.block:
+            result[start + parameter.row, start:stop] += column
+            result[start:stop, start + parameter.row] += column
+    return result
+
+
+def _inner(a: Floats, b: Floats) -> Floats:
+    """Gram matrix over the first axis."""
+    inner: Floats = a.reshape(len(a), -1) @ b.reshape(len(b), -1).T
+    return inner
+
+
+def _float_stratum(products: CrossProducts, stratum: Stratum) -> _FloatStratum:
+    offsets = products.offsets(stratum)
+    return _FloatStratum(
+        widths=tuple(
+            (block, start, start + products.sizes[block])
+            for block, start in zip(stratum.blocks, offsets, strict=True)
+        ),
+        zz=np.array([_floats(c.zz) for c in stratum.components]),
+        zx=np.array([_floats(c.zx) for c in stratum.components]),
+        zy=np.array([_floats(c.zy)[:, 0] for c in stratum.components]),
+    )
+
+
+def _floats(a: arb_mat) -> Floats:
+    values = [float(entry) for entry in a.entries()]
+    return np.array(values, dtype=np.float64).reshape(a.nrows(), a.ncols())

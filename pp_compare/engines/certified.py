@@ -1,0 +1,81 @@
+"""The certified engine: the optimum of the criterion with a proof, as a Fit."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+
+import flint
+
+from pp_compare.certified.models import (
+    DegenerateModelError,
+    certified_model,
+    decimal_model,
+)
+from pp_compare.engines import Engine
+from pp_compare.errors import DataError, InputError, PPCompareError
+from pp_compare.model import Fit
+from pp_compare.model.design import Design
+from pp_compare.version import __version__
+
+
+def make(setting: str | None) -> Engine:
+    """Engine factory: the truth of the doubles, or with ``decimals`` that of the decimals."""
+    if setting is None:
+        return CertifiedEngine()
+    if setting == "decimals":
+        return CertifiedEngine("certified:decimals", decimals=True)
+    raise InputError(f"certified has no setting '{setting}'; there is: decimals")
+
+
+@dataclass(frozen=True)
+class CertifiedEngine:
+    """The certified optimum, rounded to the nearest doubles.
+
+    Two truths are kept apart. That of the doubles is the optimum for the numbers that every engine
+    is given. That of the decimals is the optimum for what was written: a double that was read from
+    at most 15 significant digits prints as those digits again. They differ where the decimals do
+    not fit a double, as 1000000000000.4 does not.
+
+    `Fit.extra` holds ``claim`` (what is proved), ``reason``, ``digits`` (30 digits of the main
+    numbers) and ``optima`` (every local optimum that is known, the best first).
+    """
+
+    name: str = "certified"
+    decimals: bool = False
+
+    def unsupported(self, design: Design) -> str | None:
+        """Only of decimals: the exact core for them is that of a single random intercept."""
+        if self.decimals and not design.spec.is_random_intercept:
+            return "the truth of the decimals is there for a single random intercept only"
+        return None
+
+    def fit(self, design: Design) -> Fit:
+        """Certify; a criterion that has no optimum is the answer ``"unsupported"``, with why."""
+        reason = self.unsupported(design)
+        if reason:
+            return Fit.unsupported(self.name, reason)
+        start = time.perf_counter()
+        try:
+            model = decimal_model(design) if self.decimals else certified_model(design)
+            optimum = model.optimum
+        except (DegenerateModelError, DataError) as why:
+            return Fit.unsupported(self.name, str(why))
+        except PPCompareError as error:
+            return Fit.failed(self.name, str(error))
+        return Fit(
+            engine=self.name,
+            status="ok",
+            quantities=optimum.quantities,
+            converged=optimum.claim != "none",
+            singular=optimum.singular,
+            messages=(optimum.reason,) if optimum.reason else (),
+            versions={"pp-compare": __version__, "python-flint": flint.__version__},
+            seconds=time.perf_counter() - start,
+            extra={
+                "claim": optimum.claim,
+                "reason": optimum.reason,
+                "digits": dict(optimum.digits),
+                "optima": [asdict(point) for point in optimum.optima],
+            },
+        )

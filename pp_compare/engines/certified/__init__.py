@@ -1,1 +1,0 @@
-"""The certified optimum: exact sums, ball arithmetic, proofs."""

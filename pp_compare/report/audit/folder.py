@@ -1,0 +1,36 @@
+"""What ``audit --out DIR`` holds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from pp_compare.report.audit.evidence import camis_table, qualification
+from pp_compare.report.audit.gallery import Designs, gallery
+from pp_compare.report.audit.html import report_html
+from pp_compare.report.audit.json import to_json
+from pp_compare.report.document import to_markdown, to_page
+from pp_compare.report.record import Report
+from pp_compare.resources import write_text
+from pp_compare.verdict.deviations import Deviation
+
+
+def write_report(
+    folder: Path, report: Report, registry: Iterable[Deviation], designs: Designs
+) -> None:
+    """Write report.json, report.html, the evidence and the data of every case, doubles exact."""
+    registry = tuple(registry)
+    write_text(folder / "report.json", to_json(report))
+    page = report_html(report, registry, gallery(report, designs))
+    write_text(folder / "report.html", page)
+    documents = {
+        "qualification": qualification(report, registry),
+        "camis": camis_table(report, registry),
+    }
+    for name, document in documents.items():
+        write_text(folder / f"{name}.md", to_markdown(document))
+        write_text(folder / f"{name}.html", to_page(document))
+    for case in report.cases:
+        name = re.sub(r"[^A-Za-z0-9_.-]+", "_", case.case).lstrip(".")
+        write_text(folder / "cases" / name / "data.csv", case.data_csv)

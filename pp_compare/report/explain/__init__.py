@@ -1,0 +1,1 @@
+"""The report of an explanation: its story, terminal, page, figures."""

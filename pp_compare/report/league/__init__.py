@@ -1,0 +1,1 @@
+"""The ranking of engines: its tables, and the terminal."""

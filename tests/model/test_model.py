@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pp_compare.data.files import numbers_or_text
+from pp_compare.model import Dataset, Fit, Quantity
+
+
+def test_every_double_of_the_exact_csv_reads_back_to_the_same_bits() -> None:
+    rng = np.random.default_rng(0)
+    bits = rng.integers(0, 2**63, size=2000, dtype=np.int64).view(float)
+    values = np.concatenate([bits[np.isfinite(bits)], [0.1, 1e23, 5e-324, -0.0, 1.7e308]])
+    text = Dataset("x", pd.DataFrame({"y": values})).exact_csv()
+    again = numbers_or_text(pd.read_csv(io.StringIO(text), dtype=str)["y"])
+    assert (again.to_numpy().view(np.int64) == values.view(np.int64)).all()
+
+
+def test_the_checksum_is_of_the_data_and_sees_the_last_bit() -> None:
+    frame = pd.DataFrame({"y": [1.0, 2.0], "g": ["a", "b"]})
+    other = frame.assign(y=[1.0, np.nextafter(2.0, 3.0)])
+    assert Dataset("x", frame).sha256() == Dataset("other name", frame.copy()).sha256()
+    assert Dataset("x", frame).sha256() != Dataset("x", other).sha256()
+
+
+def test_a_column_is_whole_numbers_doubles_or_text() -> None:
+    assert numbers_or_text(pd.Series(["1", "-2", "+3"])).tolist() == [1, -2, 3]
+    assert numbers_or_text(pd.Series(["1", "2.5"])).tolist() == [1.0, 2.5]
+    assert numbers_or_text(pd.Series(["1", "x"])).tolist() == ["1", "x"]
+    assert np.isnan(numbers_or_text(pd.Series(["1", np.nan], dtype=object))[1])
+    # Past 2^53 whole numbers are no doubles: they stay what was written, as doubles.
+    assert numbers_or_text(pd.Series(["9007199254740993"])).dtype == float
+
+
+def test_a_quantity_lists_each_number_once() -> None:
+    cov = Quantity("beta_cov", np.array([[1.0, 2.0], [2.0, 3.0]]), ("a", "b"), ("a", "b"))
+    assert list(cov.entries()) == [("a, a", 1.0), ("b, a", 2.0), ("b, b", 3.0)]
+    blup = Quantity("blup[g]", np.array([[1.0], [2.0]]), ("1", "2"), ("Intercept",))
+    assert list(blup.entries()) == [("1", 1.0), ("2", 2.0)]
+    assert list(Quantity("sigma", np.array(2.0)).entries()) == [("", 2.0)]
+
+
+def test_a_quantity_refuses_labels_that_do_not_fit_and_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match=r"beta: values of shape \(2,\), labels of \(1,\)"):
+        Quantity("beta", np.zeros(2), ("a",))
+    values = np.zeros(1)
+    quantity = Quantity("beta", values, ("a",))
+    values[0] = 1.0
+    assert quantity.values[0] == 0.0
+    with pytest.raises(ValueError, match="read-only"):
+        quantity.values[0] = 2.0
+
+
+def test_a_fit_gives_its_values_by_name() -> None:
+    fit = Fit("e", "ok", {"sigma": Quantity("sigma", np.array(2.0))})
+    assert fit["sigma"] == 2.0
+    with pytest.raises(KeyError):
+        fit["beta"]

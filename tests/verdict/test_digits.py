@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from pp_compare.verdict.digits import lre
+
+INF, NAN = math.inf, math.nan
+
+
+@pytest.mark.parametrize(
+    ("value", "truth", "digits"),
+    [
+        (1.0, 1.0, 15.0),
+        (0.0, 0.0, 15.0),
+        (INF, INF, 15.0),
+        (1.001, 1.0, 3.0),
+        (-1.0, 1.0, 0.0),
+        (1e-300, 0.0, 0.0),
+        (NAN, 1.0, 0.0),
+        (1.0, NAN, 0.0),
+        (NAN, NAN, 0.0),
+        (INF, 1.0, 0.0),
+        (1.0, -INF, 0.0),
+        (1e308, -1e308, 0.0),
+        (5e-324, 1e-323, math.log10(2)),
+    ],
+)
+def test_lre_has_a_value_for_every_pair(value: float, truth: float, digits: float) -> None:
+    assert lre(value, truth) == pytest.approx(digits, abs=1e-3)
+
+
+def test_lre_takes_a_scale_where_the_truth_is_zero() -> None:
+    assert lre(1e-6, 0.0, scale=1.0) == pytest.approx(6.0)
+    assert lre(1.001, 1.0, scale=1e-9) == pytest.approx(3.0, abs=1e-3)
