@@ -68,8 +68,8 @@ def _read(name: str) -> str:
 
 def _shown(value: object) -> object:
     """Text of the data with its control characters spelt out: HTML allows none of them."""
-    ours = not isinstance(value, str) or isinstance(value, Markup)
-    return value if ours else visible(value)
+    of_data = isinstance(value, str) and not isinstance(value, Markup)
+    return visible(str(value)) if of_data else value
 
 
 @cache

@@ -16,6 +16,7 @@ from typing import Any
 from pp_compare.identities import IdentityCheck
 from pp_compare.report.record import CaseReport, Report
 from pp_compare.verdict.agreement import Comparison
+from pp_compare.verdict.outcome import ProbeCheck
 
 TEXT = (
     "model", "check", "candidate", "reference", "quantity", "label", "verdict", "cause",
@@ -45,6 +46,8 @@ def _rows(case: CaseReport) -> Iterator[Row]:
         yield {"model": case.title, **_identity(check)}
     for line in case.comparisons:
         yield {"model": case.title, **_comparison(line)}
+    for asked in case.probes:
+        yield _probe(asked) | {"model": case.title}
 
 
 def _identity(check: IdentityCheck) -> Row:
@@ -60,6 +63,18 @@ def _identity(check: IdentityCheck) -> Row:
         "tolerance": _significant(check.tolerance, 3),
         "verdict": check.verdict,
         "deviation": check.deviation or "",
+    }
+
+
+def _probe(check: ProbeCheck) -> Row:
+    texts = dict.fromkeys(TEXT, "") | dict.fromkeys(NUMBERS, math.nan)
+    return texts | {
+        "check": "probe",
+        "candidate": check.engine,
+        "quantity": check.probe,
+        "label": check.text,
+        "verdict": check.verdict,
+        "deviation": check.deviation,
     }
 
 

@@ -80,10 +80,12 @@ def heatmap(digits: Digits, name: str = "digits") -> str:
         axes.imshow(digits.median, cmap=colours, vmin=0, vmax=15, aspect="auto")
         for i, row in enumerate(digits.median):
             for j, value in enumerate(row):
-                if not np.isnan(value):
-                    ink = "#ffffff" if value < 9 else "#1a1a1a"
-                    text = f"{value:.1f}\nmin {digits.least[i, j]:.1f}"
-                    axes.text(j, i, text, ha="center", va="center", color=ink, fontsize=8.5)
+                if np.isnan(value):
+                    axes.text(j, i, "-", ha="center", va="center", color=INK)
+                    continue
+                ink = "#ffffff" if value < 9 else "#1a1a1a"
+                text = f"{value:.1f}\nmin {digits.least[i, j]:.1f}"
+                axes.text(j, i, text, ha="center", va="center", color=ink, fontsize=8.5)
         axes.set_xticks(range(len(digits.kinds)), [kind.replace("_", " ") for kind in digits.kinds])
         axes.tick_params(axis="both", length=0)
         axes.tick_params(axis="x", labelsize=9, rotation=40)

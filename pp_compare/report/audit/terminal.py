@@ -18,6 +18,7 @@ from pp_compare.report.record import CaseReport, Report
 from pp_compare.report.verbatim import verbatim
 from pp_compare.verdict.agreement import Comparison
 from pp_compare.verdict.deviations import Deviation
+from pp_compare.verdict.digits import digits_text, worst_first
 
 DETAILED = 6
 """With up to this many models, their estimates are printed; with more, one line each."""
@@ -117,7 +118,7 @@ def _one_each(lines: Iterable[Comparison]) -> list[Comparison]:
     worst: dict[tuple[str, str, str], Comparison] = {}
     for line in lines:
         key = (line.candidate, line.reference, line.quantity)
-        if key not in worst or line.digits < worst[key].digits:
+        if key not in worst or worst_first(line.digits) < worst_first(worst[key].digits):
             worst[key] = line
     return list(worst.values())
 
@@ -129,7 +130,7 @@ def _sentence(line: Comparison) -> str:
     cause = f" [{line.cause}]" if line.cause else ""
     return (
         f"{line.candidate} {name} = {line.candidate_value:.10g}, {line.reference} has "
-        f"{line.reference_value:.10g} ({line.digits:.1f} digits; off by {line.error:.2g}, "
+        f"{line.reference_value:.10g} ({digits_text(line.digits)} digits; off by {line.error:.2g}, "
         f"tolerance {line.tolerance:.2g}){cause}"
     )
 

@@ -20,6 +20,7 @@ from pp_compare.report.digest import (
 from pp_compare.report.record import CaseReport, Report
 from pp_compare.report.verbatim import verbatim
 from pp_compare.verdict.agreement import Comparison
+from pp_compare.verdict.digits import digits_text
 
 STYLES = {"pass": "green", "known": "yellow", "fail": "bold red", "skip": "dim"}
 
@@ -111,8 +112,7 @@ def _cell(case: CaseReport, engine: str) -> Text:
     verdict = worst(line.verdict for line in case.comparisons if line.candidate == engine)
     least = least_digits(case)
     pair = (least.get((engine, "beta"), math.nan), variance_digits(least, engine))
-    told = ("-" if math.isnan(digits) else f"{digits:.1f}" for digits in pair)
-    digits = "" if all(map(math.isnan, pair)) else f" {'/'.join(told)}"
+    digits = "" if all(map(math.isnan, pair)) else f" {'/'.join(map(digits_text, pair))}"
     return Text(f"{verdict}{digits}", style=STYLES[verdict])
 
 
@@ -133,7 +133,7 @@ def digits_table(report: Report) -> Table:
         table.add_column(Text(kind), justify="right", no_wrap=True)
     for engine, medians, least in zip(digits.engines, digits.median, digits.least, strict=True):
         pairs = zip(medians.tolist(), least.tolist(), strict=True)
-        cells = (Text("" if math.isnan(m) else f"{m:.1f}/{x:.1f}") for m, x in pairs)
+        cells = (Text("-" if math.isnan(m) else f"{m:.1f}/{x:.1f}") for m, x in pairs)
         table.add_row(verbatim(engine), *cells)
     return table
 
