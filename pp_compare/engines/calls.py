@@ -24,8 +24,8 @@ from pp_compare.model.rescaling import Rescaling
 # Of ASCII letters alone: which others are letters depends on R's locale.
 _R_NAME = re.compile(r"(?:[A-Za-z]|\.(?![0-9]))[A-Za-z0-9._]*$")
 _R_RESERVED = frozenset(
-    "if else repeat while function for next break in TRUE FALSE NULL Inf NaN NA NA_integer_ "
-    "NA_real_ NA_character_".split()
+    {"if", "else", "repeat", "while", "function", "for", "next", "break", "in", "TRUE", "FALSE"}
+    | {"NULL", "Inf", "NaN", "NA", "NA_integer_", "NA_real_", "NA_character_"}
 )
 _PY_RESERVED = frozenset({*keyword.kwlist, "C", "I", "Q", "Treatment", "np", "center"})
 _SAME_ORDER = re.compile(r"[A-Za-z][A-Za-z0-9]*$")
@@ -147,7 +147,8 @@ class Names:
         taken = set(map(str, self.design.dataset.frame.columns))
         scaled = {}
         for i, name in enumerate(factors):
-            own = f"{name}_scaled" if self.language.word(name) == name else f"scaled_{i + 1}"
+            own = f"{name}_scaled"
+            own = own if self.language.word(own) == own else f"scaled_{i + 1}"
             while own in taken:
                 own += "_"
             taken.add(own)

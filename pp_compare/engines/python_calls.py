@@ -79,7 +79,7 @@ def _model(design: Design, names: Names, plan: Layout) -> list[str]:
     if plan.correlated is not None:
         term = plan.correlated.term
         options["re_formula"] = names.sum(term.intercept, term.terms)
-    lines = [f"    {_PY.value(names.fixed())}, data, {_PY.arguments(options)}"]
+    lines = [f"    {_PY.value(names.fixed())},", f"    data, {_PY.arguments(options)}"]
     if plan.independent:
         formulas = {
             f"vc{i:03d}": _component(design, names, plan, block)

@@ -11,6 +11,8 @@ from pp_compare.model.design import Block, Design
 from pp_compare.model.rescaling import Rescaling
 
 _R = R()
+LONGEST = 45
+"""Characters of control arguments that stand on the line of their function: 80 with it."""
 
 
 def lmer_call(
@@ -38,11 +40,20 @@ def lmer_call(
     lines = ["library(lme4)", *_preparation(design, names)]
     begin = f"start = {_R.value(list(start))}" if start else ""
     for step in steps:
-        control = f"control = lmerControl({_R.arguments(step)})" if step else ""
+        control = f"control = lmerControl({_options(step)})" if step else ""
         extra = "".join(f",\n            {text}" for text in (begin, control) if text)
         lines.append(f"fit <- lmer({formula},\n            data = data, REML = {reml}{extra})")
         begin = 'start = getME(fit, "theta")'
     return "\n".join([*lines, "summary(fit)"])
+
+
+def _options(step: Mapping[str, Any]) -> str:
+    """Arguments of a control function, on lines of their own where they are many."""
+    flat = _R.arguments(step)
+    if len(flat) <= LONGEST:
+        return flat
+    parts = [_R.arguments({name: value}) for name, value in step.items()]
+    return f"\n{' ' * 14}" + f",\n{' ' * 14}".join(parts)
 
 
 def _effects(names: Names, block: Block) -> str:
@@ -67,7 +78,7 @@ def lme_call(
         random = f"list(all_rows = pdBlocked(list({', '.join(parts)})))"
     else:
         random = f"list({', '.join(f'{own[g]} = {_level(names, g)}' for g in groups)})"
-    method, options = design.spec.method, f"lmeControl({_R.arguments(control)})"
+    method, options = design.spec.method, f"lmeControl({_options(control)})"
     extra = f",\n           control = {options}" if control else ""
     lines.append(
         f"fit <- lme({names.fixed()},\n           random = {random},\n"

@@ -93,8 +93,9 @@ def to_unit_size(design: Design, random_only: bool) -> Rescaling | None:
     terms = [term for block in design.blocks for term in block.term.terms]
     terms += [] if random_only else design.spec.fixed
     names = dict.fromkeys(name for term in terms for name in term)
-    factors = {name: _power_of_ten(design.variables[name].values) for name in names & _free(design)}
-    factors = {name: factors[name] for name in names if factors.get(name, 1.0) != 1.0}
+    free = _free(design)
+    sizes = {n: _power_of_ten(design.variables[n].values) for n in names if n in free}
+    factors = {name: size for name, size in sizes.items() if size != 1.0}
     return Rescaling(factors) if factors else None
 
 
