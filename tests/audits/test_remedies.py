@@ -222,8 +222,6 @@ def test_names_and_levels_are_text_in_r(package: str, tmp_path: Path) -> None:
     code = Attempt(package, "", scaling=scaling).code(made)
     fit = make_engine(package).fit(made)
     shown = in_r(code, path, "fixef(fit)")
-    if package == "lme4":
-        shown = in_r(code, path, "fixef(fit)")
     wanted = fit["beta"] * np.array([10.0 if awkward()[1] == x else 1.0 for x in made.labels])
     assert shown == pytest.approx(list(wanted), rel=1e-5)
 
