@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from pp_compare.audits.judging import PARITY_REFERENCES, judge, unjudged
+from pp_compare.audits.judging import PARITY_REFERENCES, judged, unjudged
+from pp_compare.audits.mending import mended
 from pp_compare.audits.provenance import collect_provenance
 from pp_compare.audits.selection import Selection
 from pp_compare.engines.worker import Workers
@@ -37,8 +38,11 @@ def audit(
     processes: int = 1,
     registry: Sequence[Deviation] | None = None,
     fail_on: FailOn = "news",
+    remedies: bool = False,
     command: str = "",
     progress: Progress = lambda _: None,
+    fitted: Progress = lambda _: None,
+    note: Progress = lambda _: None,
 ) -> Report:
     """Audit the selections with the engines.
 
@@ -57,10 +61,18 @@ def audit(
         Known deviations; those of the project by default.
     fail_on : {"wrong", "news", "any", "none"}
         What the exit status asks about (`Report.exit_status`).
+    remedies : bool
+        Whether to look for what mends each engine whose numbers cannot be used: its other
+        optimisers, limits, start values and predictors rescaled are run, one after the other.
     command : str
         For the provenance.
     progress : callable
-        Called with a case's title when it is done.
+        Called with a case's title when it is judged.
+    fitted : callable
+        Called with a case and an engine when that fit is there, so ``len(selections)`` times the
+        number of engines.
+    note : callable
+        Called with what is done beyond the cases.
 
     Raises
     ------
@@ -78,15 +90,22 @@ def audit(
             {engine: workers.start_fit(source, design) for engine, source in sources.items()}
             for design in designs
         ]
-        judged = []
+        waiting_for = []
         for selection, design, waiting in zip(selections, designs, pending, strict=True):
-            fits = {engine: replace(fit(), engine=engine) for engine, fit in waiting.items()}
+            fits = {}
+            for engine, fit in waiting.items():
+                fits[engine] = replace(fit(), engine=engine)
+                fitted(f"{selection.case} {selection.method}: {engine}")
             failed = partial(unjudged, selection, design, fits)
-            judged.append(workers.start(judge, selection, design, fits, known, otherwise=failed))
-        cases = []
-        for selection, verdict in zip(selections, judged, strict=True):
-            cases.append(verdict())
+            judging = workers.start(judged, selection, design, fits, known, otherwise=failed)
+            waiting_for.append(judging)
+        found = []
+        for selection, verdict in zip(selections, waiting_for, strict=True):
+            found.append(verdict())
             progress(f"{selection.case} {selection.method}")
+        cases = [one.report for one in found]
+        if remedies:
+            cases = mended(found, designs, workers, limit, note)
     answers = [fit for case in cases for fit in case.fits.values()]
     provenance = collect_provenance(answers, sources, command)
     return Report(provenance, tuple(cases), time.perf_counter() - started, fail_on)

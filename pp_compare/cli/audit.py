@@ -62,6 +62,14 @@ def audit_command(
             "either or an early stop (any), or never (none).",
         ),
     ] = None,
+    remedies: Annotated[
+        bool | None,
+        typer.Option(
+            "--remedies/--no-remedies",
+            help="Run an engine's other settings where its numbers cannot be used, until one "
+            "arrives; on your own data by default.",
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the reports and the data.")] = None,
     json: Annotated[str | None, typer.Option(help="File for report.json; - for stdout.")] = None,
     bundle: Annotated[
@@ -71,17 +79,20 @@ def audit_command(
     """Fit every model with every engine, and say how well they agree, who is right, and why not."""
     policy = na_policy(na)
     selections = select(cases, parse_methods(method), data, formula, tag, large)
+    engines = _engines(engine, tight)
     with progress_bar() as progress:
-        task = progress.add_task("audit", total=len(selections), title="")
+        task = progress.add_task("audit", total=len(selections) * len(engines), title="")
         report = audit(
             selections,
-            _engines(engine, tight),
+            engines,
             na=policy,
             limit=limit,
             processes=os.cpu_count() or 1,
             fail_on=_fail_on(fail_on, own_data=data is not None),
+            remedies=(data is not None) if remedies is None else remedies,
             command=shlex.join(["pp-compare", *sys.argv[1:]]),
-            progress=lambda title: progress.update(task, advance=1, title=title),
+            fitted=lambda title: progress.update(task, advance=1, title=title),
+            note=lambda title: progress.update(task, title=title),
         )
     designs = designs_of(selections, policy)
     _deliver(report, out, json, designs)
