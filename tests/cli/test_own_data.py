@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,17 +15,31 @@ CASES = Path(__file__).parents[1] / "cases"
 pytestmark = pytest.mark.needs_r
 
 
-def audit(file: str, formula: str, *more: str) -> tuple[int, str, list[dict[str, object]]]:
-    """Exit status, what is printed, and the judgements."""
-    data = ("--data", str(CASES / f"{file}.csv"), "--formula", formula, "--method", "reml")
-    done = run("audit", *data, *more)
-    again = run("audit", *data, *more, "--json", "-")
-    (case,) = json.loads(again.stdout)["cases"]
-    assert again.returncode == done.returncode
-    return done.returncode, done.stdout, case["judgements"]
+@dataclass
+class Command:
+    """The command, run here."""
+
+    monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str]
+    folder: Path
+
+    def __call__(self, file: str, formula: str, *more: str) -> tuple[int, str, list[Any]]:
+        """Exit status, what is printed, and the judgements."""
+        data = ("--data", CASES / f"{file}.csv", "--formula", formula, "--method", "reml")
+        report = self.folder / "report.json"
+        status = run(self.monkeypatch, "audit", *data, *more, "--json", report)
+        (case,) = json.loads(report.read_text(encoding="utf-8"))["cases"]
+        return status, self.capsys.readouterr().out, case["judgements"]
 
 
-def test_a_wrong_number_ends_in_1_known_or_not_and_says_what_to_do() -> None:
+@pytest.fixture
+def audit(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Command:
+    return Command(monkeypatch, capsys, tmp_path)
+
+
+def test_a_wrong_number_ends_in_1_known_or_not_and_says_what_to_do(audit: Command) -> None:
     status, shown, judgements = audit(
         "small_variance", "y ~ x + z + (1|g)", "--engine", "statsmodels", "--engine", "certified"
     )
@@ -39,14 +55,14 @@ def test_a_wrong_number_ends_in_1_known_or_not_and_says_what_to_do() -> None:
     assert 'method="powell"' in shown
 
 
-def test_where_all_are_right_it_ends_in_0() -> None:
+def test_where_all_are_right_it_ends_in_0(audit: Command) -> None:
     status, shown, judgements = audit("zero_covariance_digits", "y ~ arm + x + (1|g)")
     assert status == 0
     assert [judgement["standing"] for judgement in judgements] == ["right"] * 3
     assert all(f"{engine} is right" in shown for engine in ("lme4", "nlme", "statsmodels"))
 
 
-def test_a_model_without_an_optimum_is_said_to_have_none() -> None:
+def test_a_model_without_an_optimum_is_said_to_have_none(audit: Command) -> None:
     status, shown, judgements = audit("no_optimum_exact_lines", "y ~ x + (x|g)")
     assert status == 0
     assert {judgement["standing"] for judgement in judgements} == {"not judged"}
