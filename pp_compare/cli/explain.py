@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pp_compare.audits.audit import Selection
+from pp_compare.audits.selection import Selection
 from pp_compare.cli.app import app
 from pp_compare.cli.console import stdout
 from pp_compare.cli.options import (

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pp_compare.audits.audit import package_version
+from pp_compare.audits.known import package_version
 from pp_compare.conformance import wording
 from pp_compare.conformance.models import Model
 from pp_compare.conformance.references import CERTIFIED

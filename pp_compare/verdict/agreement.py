@@ -55,6 +55,8 @@ class Comparison:
         Of a failure.
     follows : str or None
         The quantity whose difference explains this one.
+    blamed : str or None
+        Of a difference between two engines: the one that is further from the truth.
     deviation : str or None
         Id of the known deviation.
     """
@@ -73,6 +75,7 @@ class Comparison:
     count: int = 1
     cause: Cause | None = None
     follows: str | None = None
+    blamed: str | None = None
     deviation: str | None = None
 
     @property

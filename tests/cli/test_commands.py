@@ -134,7 +134,7 @@ def test_report_json_has_the_documented_shape_and_exact_numbers(
     )
     report = json.loads(capsys.readouterr().out)
     assert status == 0
-    assert report["schema"] == "pp-compare/report/1"
+    assert report["schema"] == "pp-compare/report/2"
     assert {"python", "platform", "blas", "packages", "R", "r_source", "started", "command"} <= set(
         report["provenance"]
     )

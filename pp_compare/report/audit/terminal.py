@@ -31,7 +31,8 @@ def print_report(console: Console, report: Report, registry: Iterable[Deviation]
     if len(report.cases) <= DETAILED:
         for case in report.cases:
             tables = estimates_tables(case, console.width)
-            console.print(Group("", _heading(case), *tables, *_optima(case)))
+            said = [verbatim(judgement.sentence) for judgement in case.judgements]
+            console.print(Group("", _heading(case), *said, *tables, *_optima(case)))
     console.print("", agreement_table(report))
     table = digits_table(report)
     if table.row_count:
