@@ -25,7 +25,8 @@ DEFAULT_ENGINES = ("lme4", "nlme", "statsmodels", "certified")
 RECORDED_STACK = "bookworm"
 """Recorded references that stand in for lme4 and nlme where there is no R."""
 
-Progress = Callable[[str], None]
+Progress = Callable[[str, int, int], None]
+"""Takes what is under way, how many fits are done, and of how many."""
 
 
 def audit(
@@ -38,7 +39,7 @@ def audit(
     registry: Sequence[Deviation] | None = None,
     fail_on: FailOn = "news",
     command: str = "",
-    progress: Progress = lambda _: None,
+    progress: Progress = lambda _title, _done, _of: None,
 ) -> Report:
     """Audit the selections with the engines.
 
@@ -60,7 +61,7 @@ def audit(
     command : str
         For the provenance.
     progress : callable
-        Called with a case's title when it is done.
+        Called when a fit is done, with its model and engine, and for each model that is judged.
 
     Raises
     ------
@@ -78,15 +79,19 @@ def audit(
             {engine: workers.start_fit(source, design) for engine, source in sources.items()}
             for design in designs
         ]
-        judged = []
+        judged, total, done = [], len(designs) * len(sources), 0
         for selection, design, waiting in zip(selections, designs, pending, strict=True):
-            fits = {engine: replace(fit(), engine=engine) for engine, fit in waiting.items()}
+            fits = {}
+            for engine, fit in waiting.items():
+                fits[engine] = replace(fit(), engine=engine)
+                done += 1
+                progress(f"{selection.case} {selection.method}, {engine}", done, total)
             failed = partial(unjudged, selection, design, fits)
             judged.append(workers.start(judge, selection, design, fits, known, otherwise=failed))
         cases = []
         for selection, verdict in zip(selections, judged, strict=True):
+            progress(f"judging {selection.case} {selection.method}", done, total)
             cases.append(verdict())
-            progress(f"{selection.case} {selection.method}")
     answers = [fit for case in cases for fit in case.fits.values()]
     provenance = collect_provenance(answers, sources, command)
     return Report(provenance, tuple(cases), time.perf_counter() - started, fail_on)

@@ -45,12 +45,13 @@ MARK_STYLES = {"!": "fail", "*": "known", "": ""}
 
 @dataclass(frozen=True)
 class Cell:
-    """Text of a cell, the number it is sorted by, its style, and a smaller text below."""
+    """Text of a cell, the number it is sorted by, its style; a smaller text below, with its own."""
 
     text: str
     key: float = math.nan
     style: str = ""
     below: str = ""
+    below_style: str = "soft"
 
 
 @dataclass(frozen=True)
@@ -171,14 +172,15 @@ def _estimate_rows(estimates: Estimates) -> list[tuple[str, list[Cell]]]:
         ]
         kind, _, label = row.title.partition(" ")
         if kind == "beta":
-            ends = map(_ends, estimates.intervals[label])
-            cells = [replace(cell, below=text) for cell, text in zip(cells, ends, strict=True)]
+            both = zip(cells, estimates.intervals[label], strict=True)
+            cells = [_with_interval(cell, interval) for cell, interval in both]
         found.append((row.title, cells))
     return found
 
 
-def _ends(interval: Interval) -> str:
-    return f"{_number(interval.lower, 4)} to {_number(interval.upper, 4)}"
+def _with_interval(cell: Cell, interval: Interval) -> Cell:
+    ends = f"{_number(interval.lower, 4)} to {_number(interval.upper, 4)} {interval.mark}".rstrip()
+    return replace(cell, below=ends, below_style=MARK_STYLES[interval.mark] or "soft")
 
 
 def _number(value: float, digits: int = SHOWN_DIGITS) -> str:

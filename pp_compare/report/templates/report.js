@@ -169,6 +169,7 @@
 
     byId("waiting").hidden = true;
     byId("explorer").hidden = false;
+    sort("digits", false);
     sort("verdict", false);
     mark(headers, headers.find((th) => th.dataset.column === "verdict"), false);
   }
