@@ -26,7 +26,8 @@ DEFAULT_ENGINES = ("lme4", "nlme", "statsmodels", "certified")
 RECORDED_STACK = "bookworm"
 """Recorded references that stand in for lme4 and nlme where there is no R."""
 
-Progress = Callable[[str], None]
+Progress = Callable[[str, int, int], None]
+"""Takes what is under way, how many fits are done, and of how many."""
 
 
 def audit(
@@ -40,9 +41,7 @@ def audit(
     fail_on: FailOn = "news",
     remedies: bool = False,
     command: str = "",
-    progress: Progress = lambda _: None,
-    fitted: Progress = lambda _: None,
-    note: Progress = lambda _: None,
+    progress: Progress = lambda _title, _done, _of: None,
 ) -> Report:
     """Audit the selections with the engines.
 
@@ -67,12 +66,8 @@ def audit(
     command : str
         For the provenance.
     progress : callable
-        Called with a case's title when it is judged.
-    fitted : callable
-        Called with a case and an engine when that fit is there, so ``len(selections)`` times the
-        number of engines.
-    note : callable
-        Called with what is done beyond the cases.
+        Called when a fit is done, with its model and engine, for each model that is judged, and for
+        each remedy that is looked for; with how many fits are done, of how many.
 
     Raises
     ------
@@ -90,22 +85,25 @@ def audit(
             {engine: workers.start_fit(source, design) for engine, source in sources.items()}
             for design in designs
         ]
-        waiting_for = []
+        pending_cases, total, done = [], len(designs) * len(sources), 0
         for selection, design, waiting in zip(selections, designs, pending, strict=True):
             fits = {}
             for engine, fit in waiting.items():
                 fits[engine] = replace(fit(), engine=engine)
-                fitted(f"{selection.case} {selection.method}: {engine}")
+                done += 1
+                progress(f"{selection.case} {selection.method}, {engine}", done, total)
             failed = partial(unjudged, selection, design, fits)
             judging = workers.start(judged, selection, design, fits, known, otherwise=failed)
-            waiting_for.append(judging)
+            pending_cases.append(judging)
         found = []
-        for selection, verdict in zip(selections, waiting_for, strict=True):
+        for selection, verdict in zip(selections, pending_cases, strict=True):
+            progress(f"judging {selection.case} {selection.method}", done, total)
             found.append(verdict())
-            progress(f"{selection.case} {selection.method}")
         cases = [one.report for one in found]
         if remedies:
-            cases = mended(found, designs, workers, limit, note)
+            cases = mended(
+                found, designs, workers, limit, lambda title: progress(title, done, total)
+            )
     answers = [fit for case in cases for fit in case.fits.values()]
     provenance = collect_provenance(answers, sources, command)
     return Report(provenance, tuple(cases), time.perf_counter() - started, fail_on)

@@ -14,7 +14,7 @@ import typer
 from pp_compare.audits.audit import DEFAULT_ENGINES, audit
 from pp_compare.audits.reproduce import write_bundle
 from pp_compare.cli.app import app
-from pp_compare.cli.console import progress_bar, stdout
+from pp_compare.cli.console import fits_bar, stdout
 from pp_compare.cli.options import (
     Data,
     Engines,
@@ -79,20 +79,17 @@ def audit_command(
     """Fit every model with every engine, and say how well they agree, who is right, and why not."""
     policy = na_policy(na)
     selections = select(cases, parse_methods(method), data, formula, tag, large)
-    engines = _engines(engine, tight)
-    with progress_bar() as progress:
-        task = progress.add_task("audit", total=len(selections) * len(engines), title="")
+    with fits_bar("audit") as progress:
         report = audit(
             selections,
-            engines,
+            _engines(engine, tight),
             na=policy,
             limit=limit,
             processes=os.cpu_count() or 1,
             fail_on=_fail_on(fail_on, own_data=data is not None),
             remedies=(data is not None) if remedies is None else remedies,
             command=shlex.join(["pp-compare", *sys.argv[1:]]),
-            fitted=lambda title: progress.update(task, advance=1, title=title),
-            note=lambda title: progress.update(task, title=title),
+            progress=progress,
         )
     designs = designs_of(selections, policy)
     _deliver(report, out, json, designs)
