@@ -139,7 +139,12 @@ class _Components:
                     int(width),
                     members,
                     _grams(
-                        columns, chosen, place[component[0][chosen]], len(members), width, F.shape[1]
+                        columns,
+                        chosen,
+                        place[component[0][chosen]],
+                        len(members),
+                        width,
+                        F.shape[1],
                     ),
                 )
             )
