@@ -38,8 +38,9 @@ class CertifiedEngine:
     at most 15 significant digits prints as those digits again. They differ where the decimals do
     not fit a double, as 1000000000000.4 does not.
 
-    `Fit.extra` holds ``claim`` (what is proved), ``reason``, ``digits`` (30 digits of the main
-    numbers) and ``optima`` (every local optimum that is known, the best first).
+    `Fit.extra` holds ``claim`` (what is proved), ``reason``, ``existence`` (whether the variances
+    are identified), ``digits`` (30 digits of the main numbers) and ``optima`` (every local optimum
+    that is known, the best first).
     """
 
     name: str = "certified"
@@ -94,7 +95,7 @@ def certified_fit(model: CertifiedModel, name: str = "certified", seconds: float
         extra={
             "claim": optimum.claim,
             "reason": optimum.reason,
-            "existence": asdict(existence),
+            "existence": existence.kind,
             "digits": dict(optimum.digits),
             "optima": [asdict(point) for point in optimum.optima],
         },

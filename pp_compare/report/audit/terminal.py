@@ -110,7 +110,7 @@ def _print_judgement(console: Console, judgement: Judgement) -> None:
     for said in told(judgement):
         console.print(Padding(verbatim(said, "dim"), (0, 0, 0, INDENT)))
     if judgement.remedy:
-        what = verbatim(f"What to do: {judgement.remedy.gives}", "bold")
+        what = verbatim(f"What to do: {judgement.remedy.sentence}", "bold")
         console.print(Padding(what, (0, 0, 0, INDENT)))
         for line in judgement.remedy.code.splitlines():
             # To be pasted: a line of code is broken by nobody but the terminal.
