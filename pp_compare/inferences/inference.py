@@ -227,7 +227,7 @@ class InterceptInference:
 
     def _containment(self) -> list[Estimate]:
         """Degrees of freedom by the level at which a column varies; the intercept is innermost."""
-        codes, X, intercept = self.codes, self.design.X, self.design.spec.intercept
+        codes, X, intercept = self.codes, self.design.X, self.design.intercept
         outer = [bool((self.means[codes][:, k] == X[:, k]).all()) for k in range(X.shape[1])]
         is_one = [not column.factors for column in self.design.columns]
         m, n = len(self.sizes), self.design.n_obs
