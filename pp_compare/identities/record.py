@@ -37,6 +37,8 @@ class Identity:
         Whether the identity is claimed for a model.
     residue : callable
         Error and tolerance on a Fit, from the Workings at its estimates.
+    unweighted : str
+        Why it is not claimed for a model with prior weights; empty where it is.
     cause : str
         The cause (`pp_compare.verdict.agreement.Cause`) of a failure.
     """
@@ -48,6 +50,7 @@ class Identity:
     needs: tuple[str, ...]
     applies: Callable[[Design], bool]
     residue: Callable[[Workings], Residue]
+    unweighted: str = ""
     cause: Literal["post-processing", "objective", "optimiser"] = "post-processing"
 
 

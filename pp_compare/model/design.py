@@ -160,6 +160,13 @@ class Design:
         columns = [*self.variables.values(), *self.groups.values()]
         return pd.DataFrame({variable.alias: variable.series() for variable in columns})
 
+    def scaled(self, values: np.ndarray) -> np.ndarray:
+        """Rows, (n,) or (n, k), times the roots of their weights: rows of one residual variance."""
+        if self.weights is None:
+            return values
+        root = np.sqrt(self.weights)
+        return values * (root if values.ndim == 1 else root[:, None])
+
     def alias(self, name: str) -> str:
         """The plain word that stands for a variable of the formula."""
         return self.variables[name].alias
