@@ -65,6 +65,20 @@ def check(node: Node) -> None:
             _literal(argument, node)
 
 
+_OF_TERMS = frozenset({"~", "+", "-", "*", "/", "^", ":", "%in%", "(", "|", "||", "offset"})
+"""Operators that mean something else in a formula: no variable begins with them."""
+
+
+def is_expression(name: str) -> bool:
+    """Whether a variable's name stands for something to compute, and not for a column."""
+    try:
+        node = parse(name)
+        check(node)
+    except FormulaError:
+        return False
+    return isinstance(node, Call) and node.function not in _OF_TERMS
+
+
 def data_columns(node: Node) -> list[str]:
     """The columns that an expression takes from the data, each once, in their order."""
     return list(dict.fromkeys(_data_columns(node)))
@@ -119,11 +133,11 @@ def _value(node: Node, columns: Mapping[str, Value]) -> Value:
         case Call("(", ((_, inner),)):
             return _value(inner, columns)
         case Call("-", ((_, inner),)):
-            return -numbers(_value(inner, columns))
+            return np.asarray(-numbers(_value(inner, columns)))
         case Call("+", ((_, inner),)):
             return numbers(_value(inner, columns))
         case Call("!", ((_, inner),)):
-            return numbers(_value(inner, columns)) == 0
+            return np.asarray(numbers(_value(inner, columns)) == 0)
         case Call(function) if function in _COMPARISONS:
             return _compared(function, *(_value(part, columns) for part in node.nodes))
         case Call(function) if function in _ARITHMETIC or function in _LOGICAL:

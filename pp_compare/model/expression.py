@@ -67,7 +67,7 @@ _TOKEN = re.compile(
     | `(?P<quoted>[^`]+)`
     | (?P<text>"(?:[^"\\]|\\["'\\])*"|'(?:[^'\\]|\\["'\\])*')
     | (?P<name>(?:[A-Za-z][\w.]*:::?)?(?:[^\W\d_]|\.(?!\d))[\w.]*)
-    | (?P<operator>%in%|%%|%/%|\|\||&&|==|!=|<=|>=|\*\*|[-+*/^:~|&!<>=,()\[\]])
+    | (?P<operator><-|->|%in%|%%|%/%|\|\||&&|==|!=|<=|>=|\*\*|[-+*/^:~|&!<>=,()\[\]])
     )""",
     re.VERBOSE,
 )
@@ -169,8 +169,15 @@ class _Parser:
                     f"{shown(self.text)}: a part of a column cannot be taken within a formula; "
                     "make a column of it and use its name"
                 )
-            node = Call(node.name, self.arguments(")"))
+            node = self.called(node.name)
         return node
+
+    def called(self, function: str) -> Node:
+        arguments = self.arguments(")")
+        match (function, arguments):
+            case ("Q", ((None, Constant(str() as column)),)):
+                return Name(column, quoted=True)
+        return Call(function, arguments)
 
     def operand(self) -> Node:
         if self.sees("("):

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pp_compare.errors import FormulaError
 from pp_compare.model import Method, ModelSpec, RandomTerm, Term
 from pp_compare.model.evaluate import check, data_columns
-from pp_compare.model.expression import Call, Name, Node, parse, shown, written
+from pp_compare.model.expression import OPERATORS, Call, Name, Node, parse, shown, written
 from pp_compare.model.terms import Terms, known_as, signed
 
 _EXAMPLE = "A formula looks like 'y ~ x + (1|g)'."
@@ -118,8 +118,11 @@ def data_like(node: Node) -> bool:
 def _offset(node: Call, sign: int) -> str:
     if sign < 0 or len(node.nodes) != 1:
         raise FormulaError(f"'{written(node)}': an offset is added to a sum, + offset(x)")
-    check(node.nodes[0])
-    return known_as(node.nodes[0])
+    inner = node.nodes[0]
+    check(inner)
+    # Arithmetic goes by I(), as it does in the rest of a formula: a name is not to be mistaken.
+    is_sum = isinstance(inner, Call) and inner.function in OPERATORS | {"("}
+    return known_as(Call("I", ((None, inner),)) if is_sum else inner)
 
 
 def _random_terms(bar: Call, sign: int, columns: tuple[str, ...] | None) -> list[RandomTerm]:
@@ -177,8 +180,6 @@ def _group(node: Node, said: str) -> tuple[str, ...]:
             return _within(_group(left, said), _group(right, said))
         case Call("factor" | "as.factor" | "C", ((_, Name() as column),)):
             return (column.name,)
-        case Call("Q", ((_, part),)) if isinstance(getattr(part, "value", None), str):
-            return (str(part.value),)  # type: ignore[union-attr]  # a Constant
     raise FormulaError(
         f"{said}: '{written(node)}' cannot be a grouping factor, which is a column, a:b or a/b; "
         "make a column of it in the data and use its name"

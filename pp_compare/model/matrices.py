@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from itertools import product
 
 import numpy as np
@@ -150,20 +150,31 @@ def formulaic_labels(
     Variables go in as v0, v1, ... and levels as their index, so that no name can be misread.
     """
     names = list(dict.fromkeys(name for term in terms for name in term))
-    data = pd.DataFrame({f"v{i}": _few_rows(variables[name]) for i, name in enumerate(names)})
-    lookup = {n: ParsedFactor(f"v{i}", eval_method="lookup") for i, n in enumerate(names)}
-    parsed = [ParsedTerm([lookup[name] for name in term]) for term in terms]
+    numbered = tuple(tuple(names.index(name) for name in term) for term in terms)
+    made = _formulaic_columns(intercept, numbered, tuple(_levels(variables[n]) for n in names))
+    return {_relabelled(label, names, variables) for label in made}
+
+
+def _levels(variable: Coded) -> int | None:
+    return len(variable.levels) if isinstance(variable, Factor) else None
+
+
+@lru_cache(maxsize=256)
+def _formulaic_columns(
+    intercept: bool, terms: tuple[tuple[int, ...], ...], levels: tuple[int | None, ...]
+) -> tuple[str, ...]:
+    """What formulaic calls its columns: one row is enough, and many data sets ask for the same."""
+    data = pd.DataFrame({f"v{i}": _one_value(k) for i, k in enumerate(levels)})
+    factors = [ParsedFactor(f"v{i}", eval_method="lookup") for i in range(len(levels))]
+    parsed = [ParsedTerm([factors[i] for i in term]) for term in terms]
     one = [ParsedTerm([ParsedFactor("1", eval_method="literal")])] if intercept else []
-    matrix = SimpleFormula(one + parsed).get_model_matrix(data)
-    return {_relabelled(str(label), names, variables) for label in matrix.columns}
+    return tuple(map(str, SimpleFormula(one + parsed).get_model_matrix(data).columns))
 
 
-def _few_rows(variable: Coded) -> pd.Series:
-    """A row is enough: the names of the columns depend on the levels alone."""
-    if not isinstance(variable, Factor):
+def _one_value(levels: int | None) -> pd.Series:
+    if levels is None:
         return pd.Series([1.0])
-    levels = [str(i) for i in range(len(variable.levels))]
-    return pd.Series(pd.Categorical(["0"], categories=levels))
+    return pd.Series(pd.Categorical(["0"], categories=[str(i) for i in range(levels)]))
 
 
 def _relabelled(label: str, names: list[str], variables: Mapping[str, Coded]) -> str:

@@ -11,8 +11,17 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from pp_compare.errors import FormulaError
-from pp_compare.model.evaluate import check
-from pp_compare.model.expression import Call, Constant, Name, Node, is_plain, parse, shown, written
+from pp_compare.model.evaluate import check, is_expression
+from pp_compare.model.expression import (
+    OPERATORS,
+    Call,
+    Constant,
+    Name,
+    Node,
+    is_plain,
+    shown,
+    written,
+)
 from pp_compare.model.spec import Term
 
 MOST_TERMS = 500
@@ -47,9 +56,10 @@ class Terms:
         FormulaError
             For what is no term, or too many of them.
         """
-        if _is_one_or_zero(node):
-            self.intercept = (node.value == 1) == (sign > 0)  # type: ignore[union-attr]  # a Constant
-            return
+        match _bare(node):
+            case Constant(float() as value) if value in {0, 1}:
+                self.intercept = (value == 1) == (sign > 0)
+                return
         found = self.of(node)
         if sign > 0:
             self.parts = _bounded(self.parts | found, node)
@@ -129,10 +139,10 @@ class Terms:
 
     def _variable(self, node: Node) -> Parts:
         if isinstance(node, Name) and node.name == "." and not node.quoted:
-            names = [known_as(Name(name, quoted=True)) for name in self.columns or ()] or ["."]
+            columns = ["."] if self.columns is None else self.columns
+            names = [known_as(Name(name, quoted=True)) for name in columns]
         else:
-            if node == Call("Q", node.arguments if isinstance(node, Call) else ()):
-                node = _quoted(node)  # type: ignore[arg-type]  # a Call, by its name
+            _refuse_structure(node)
             check(node)
             names = [known_as(node)]
         for name in names:
@@ -149,29 +159,27 @@ def known_as(node: Node) -> str:
     if isinstance(node, Name):
         if not node.quoted or is_plain(node.name):
             return node.name
-        return node.name if _is_no_call(node.name) else f"`{node.name}`"
+        return f"`{node.name}`" if is_expression(node.name) else node.name
     if isinstance(node, Call) and node.function in {"factor", "as.factor"} and len(node.nodes) == 1:
         return written(Call("C", node.arguments))
     return written(node)
 
 
-def _is_no_call(name: str) -> bool:
-    try:
-        return not isinstance(parse(name), Call) or "|" in name
-    except FormulaError:
-        return True
+def _refuse_structure(node: Node) -> None:
+    """Refuse ``cs(x | g)`` and its like, by which other packages choose a covariance."""
+    if isinstance(node, Call) and node.function not in OPERATORS:
+        if any(isinstance(part, Call) and part.function in {"|", "||"} for part in node.nodes):
+            raise FormulaError(
+                f"{shown(written(node))}: covariances are unstructured here, (x|g), or those of "
+                "independent effects, (x||g)"
+            )
 
 
-def _quoted(node: Call) -> Name:
-    """patsy's ``Q("my col")``: a column by any name."""
-    match node.nodes:
-        case (Constant(str() as name),):
-            return Name(name, quoted=True)
-    raise FormulaError(f"'{written(node)}': Q takes the name of a column as text")
-
-
-def _is_one_or_zero(node: Node) -> bool:
-    return isinstance(node, Constant) and node.value in (0, 1)
+def _bare(node: Node) -> Node:
+    """What stands within brackets."""
+    while isinstance(node, Call) and node.function == "(":
+        node = node.nodes[0]
+    return node
 
 
 def _products(left: Parts, right: Parts, node: Node) -> Parts:

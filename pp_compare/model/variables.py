@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -12,10 +12,10 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from pp_compare.errors import DataError, FormulaError
+from pp_compare.errors import DataError
 from pp_compare.model import Dataset, ModelSpec
-from pp_compare.model.evaluate import data_columns, evaluate
-from pp_compare.model.expression import Call, Name, Node, parse
+from pp_compare.model.evaluate import data_columns, evaluate, is_expression
+from pp_compare.model.expression import Name, Node, parse
 from pp_compare.model.factor import Factor, factor_of_column, without_unused
 from pp_compare.model.matrices import Coded
 from pp_compare.model.words import Matrix, Text, Value, as_factor
@@ -73,14 +73,9 @@ def variable_names(spec: ModelSpec) -> list[str]:
 
 def _node(name: str) -> Node:
     """What a variable's name stands for; what is no expression is the name of a column."""
-    try:
-        node = parse(name)
-    except FormulaError:
-        return Name(name, quoted=True)
-    is_expression = isinstance(node, Call) and "|" not in name
-    if isinstance(node, Name) and name.startswith("`"):
-        return node
-    return node if is_expression else Name(name, quoted=True)
+    if name.startswith("`") or is_expression(name):
+        return parse(name)
+    return Name(name, quoted=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,11 +88,14 @@ class Rows:
     Parameters
     ----------
     dataset : Dataset
+    missing : mapping of str to ndarray of bool, shape (rows,)
+        Where each column of the model has a missing or infinite value.
     kept : ndarray of bool, shape (rows,)
-        Without a missing or infinite value in any column of the model.
+        Without one in any column of the model.
     """
 
     dataset: Dataset
+    missing: Mapping[str, np.ndarray]
     kept: np.ndarray
 
     @cached_property
@@ -123,8 +121,8 @@ class Rows:
         own = np.ones(len(frame), dtype=bool)
         names = data_columns(node)
         for column in names:
-            own &= ~_not_finite(frame[column])
-        columns = {column: _column(frame.loc[own, column]) for column in names}
+            own &= ~self.missing[column]
+        columns = {column: _column(frame[column][own]) for column in names}
         value: Value
         if isinstance(node, Name):
             value = columns[node.name]
@@ -142,7 +140,7 @@ class Rows:
 
     def group(self, name: str) -> Factor:
         """A column as a grouping factor."""
-        return factor_of_column(self.dataset.frame.loc[self.kept, name])
+        return factor_of_column(self.dataset.frame[name][self.kept])
 
     def _refuse_two_meanings(self, name: str) -> None:
         if name in self.dataset.frame.columns:
@@ -181,14 +179,14 @@ def complete_rows(dataset: Dataset, spec: ModelSpec, na: NaPolicy) -> Rows:
             raise DataError(f"no column '{column}' in {dataset.name}; its columns are: {known}")
         if isinstance(frame[column], pd.DataFrame):
             raise DataError(f"column '{column}' stands more than once in {dataset.name}")
-    bad = pd.DataFrame({column: _not_finite(frame[column]) for column in used})
-    rows = bad.any(axis=1)
+    missing = {column: _not_finite(frame[column]) for column in used}
+    rows = np.any(list(missing.values()), axis=0)
     if not rows.any() or na == "drop":
-        return Rows(dataset, ~rows.to_numpy())
-    where = ", ".join(f"'{c}': {int(k)}" for c, k in bad.sum().items() if k)
+        return Rows(dataset, missing, ~rows)
+    where = ", ".join(f"'{c}': {int(bad.sum())}" for c, bad in missing.items() if bad.any())
     raise DataError(
         f"{int(rows.sum())} of {len(frame)} rows have a missing or infinite value ({where}; "
-        f"first in row {int(np.argmax(rows.to_numpy())) + 1}); "
+        f"first in row {int(np.argmax(rows)) + 1}); "
         "drop them for all engines alike with --na drop"
     )
 
