@@ -1,8 +1,8 @@
 """One face for both certified cores: the optimum of a Design and the likelihood about it.
 
 `certified_model(design)` picks the core: a single random intercept without prior weights has a
-global proof, every other model a local one. All answers are the project's own records; balls are rounded to the nearest
-double at the end.
+global proof, every other model a local one. All answers are the project's own records; balls are
+rounded to the nearest double at the end.
 """
 
 from __future__ import annotations

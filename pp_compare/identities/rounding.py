@@ -100,7 +100,7 @@ def rounding_at(design: Design, sigma: float, covariances: Mapping[str, np.ndarr
 
 
 def largest_number(design: Design) -> float:
-    """Largest response in size, of rows scaled so that the smallest weight is 1, offset included."""
+    """Largest response in size, or offset, of rows scaled so that the smallest weight is 1."""
     sizes = np.abs(design.y)
     if design.offset is not None:
         sizes = np.maximum(sizes, np.abs(design.offset))
@@ -114,7 +114,9 @@ def _cancellation(
     """Largest ``1 + rho sum z^2`` over the levels of all grouping factors."""
     worst = 1.0
     for group, codes in design.group_codes.items():
-        columns = np.hstack([design.scaled(block.Z) / unit for block in design.blocks if block.group == group])
+        columns = np.hstack(
+            [design.scaled(block.Z) / unit for block in design.blocks if block.group == group]
+        )
         rho = np.diag(covariances[group]) / sigma**2
         for k in range(columns.shape[1]):
             mass = float(np.bincount(codes, columns[:, k] ** 2).max())

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.interpolate import BSpline
 
-
 MOST_COLUMNS = 100
 """Of one polynomial or spline; more is a slip of the finger, and takes memory before it fails."""
 
@@ -27,8 +26,8 @@ def orthogonal_polynomials(x: np.ndarray, degree: int) -> np.ndarray:
         raise ValueError(f"degree {degree} needs more than {degree} different values")
     powers = np.vander(x - x.mean(), degree + 1, increasing=True)
     q, r = np.linalg.qr(powers)
-    columns: np.ndarray = q * np.sign(np.diag(r))
-    return columns[:, 1:] / np.linalg.norm(columns[:, 1:], axis=0)
+    columns = (q * np.sign(np.diag(r)))[:, 1:]
+    return np.asarray(columns / np.linalg.norm(columns, axis=0))
 
 
 def powers(x: np.ndarray, degree: int) -> np.ndarray:
@@ -114,7 +113,7 @@ def _inner_knots(
             raise ValueError(f"df = {df} is too small; the least here is {taken}")
         inner = np.quantile(x, np.linspace(0, 1, number + 2)[1:-1])
     if len(inner) and not (ends[0] < inner[0] and inner[-1] < ends[1]):
-        raise ValueError("an inner knot lies on or beyond the ends; ask for fewer (df) or name them")
+        raise ValueError("an inner knot lies on or beyond the ends; ask for fewer or name them")
     return inner
 
 

@@ -36,7 +36,7 @@ from pp_compare.model.variables import (
 RankPolicy = Literal["raise", "drop"]
 
 MOST_EFFECTS = 50
-"""Correlated random effects of one term: 1,275 variances and covariances, which nobody estimates."""
+"""Correlated random effects of one term: 1,275 variances and covariances."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,12 +88,12 @@ class Design:
         The response as observed, and the variables of `fixed` and of the blocks' terms, by name.
     groups : mapping of str to Variable
         The columns that grouping factors are made of.
-    rows_dropped : int
-        Rows left out for missing or infinite values.
     intercept : bool
     fixed : tuple of Term
         Products of `variables` of which R and formulaic make the columns of X: those of the
         formula, or where these are coded otherwise, columns that were computed here.
+    rows_dropped : int
+        Rows left out for missing or infinite values.
     offset : ndarray, shape (n,), optional
     weights : ndarray, shape (n,), optional
         Prior weights: the residual variance of row i is ``sigma^2 / weights[i]``.
@@ -109,9 +109,9 @@ class Design:
     blocks: tuple[Block, ...]
     variables: Mapping[str, Variable]
     groups: Mapping[str, Variable]
-    rows_dropped: int
     intercept: bool
     fixed: tuple[Term, ...]
+    rows_dropped: int = 0
     offset: np.ndarray | None = None
     weights: np.ndarray | None = None
     columns_dropped: tuple[str, ...] = ()
@@ -165,7 +165,7 @@ class Design:
         if self.weights is None:
             return values
         root = np.sqrt(self.weights)
-        return values * (root if values.ndim == 1 else root[:, None])
+        return np.asarray(values * (root if values.ndim == 1 else root[:, None]))
 
     def alias(self, name: str) -> str:
         """The plain word that stands for a variable of the formula."""
@@ -218,11 +218,21 @@ def build_design(
     groups = {name: group_variable(name, rows.group(name), taken) for name in group_names}
     offset = _offset(rows, spec)
     design = Design(
-        dataset, spec, response if offset is None else response - offset, fixed.matrix,
-        fixed.columns, tuple(map(_block, spec.random, random, [groups] * len(random))), variables,
-        groups, rows.dropped, fixed.intercept, fixed.terms, offset, _weights(rows, spec),
-        fixed.dropped,
-    )  # fmt: skip
+        dataset=dataset,
+        spec=spec,
+        y=response if offset is None else response - offset,
+        X=fixed.matrix,
+        columns=fixed.columns,
+        blocks=tuple(_block(t, p, groups) for t, p in zip(spec.random, random, strict=True)),
+        variables=variables,
+        groups=groups,
+        intercept=fixed.intercept,
+        fixed=fixed.terms,
+        rows_dropped=rows.dropped,
+        offset=offset,
+        weights=_weights(rows, spec),
+        columns_dropped=fixed.dropped,
+    )
     _check(design)
     return design
 

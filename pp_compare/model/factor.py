@@ -60,7 +60,7 @@ class Factor:
 
     def text(self) -> np.ndarray:
         """The level of each row."""
-        return np.array(self.levels, dtype=object)[self.codes]
+        return np.asarray(np.array(self.levels, dtype=object)[self.codes])
 
 
 def contrast_matrix(factor: Factor) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -69,7 +69,8 @@ def contrast_matrix(factor: Factor) -> tuple[np.ndarray, tuple[str, ...]]:
     if kind == "treatment":
         return np.eye(k)[:, 1:], tuple(f"T.{level}" for level in factor.levels[1:])
     if kind == "sum":
-        return np.vstack([np.eye(k - 1), -np.ones(k - 1)]), tuple(f"S.{i + 1}" for i in range(k - 1))
+        names = tuple(f"S.{i + 1}" for i in range(k - 1))
+        return np.vstack([np.eye(k - 1), -np.ones(k - 1)]), names
     if kind == "helmert":
         columns = np.where(np.tri(k, k - 1, -1) > 0, 0.0, -1.0)
         columns = np.triu(columns)  # column j: -1 in its first j rows, j in the row after them
@@ -110,11 +111,12 @@ def without_unused(factor: Factor) -> Factor:
 
 def factor_of_column(column: pd.Series) -> Factor:
     """A column with the levels that occur: in the categorical's own order, else sorted."""
-    if isinstance(column.dtype, pd.CategoricalDtype):
+    dtype = column.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
         column = column.cat.remove_unused_categories()
         codes = column.cat.codes.to_numpy().astype(np.int64)
         levels = tuple(level_label(value) for value in column.cat.categories)
-        return Factor(codes, levels, bool(column.dtype.ordered))
+        return Factor(codes, levels, bool(dtype.ordered))
     numeric = pd.api.types.is_numeric_dtype(column)
     return factor_of_values(column if numeric else column.astype(str))
 

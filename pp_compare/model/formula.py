@@ -72,7 +72,9 @@ def _parsed(
     if not random:
         raise FormulaError(f"{shown(formula)}: no random term such as (1|g). {_EXAMPLE}")
     if len(random) > MOST_RANDOM:
-        raise FormulaError(f"{shown(formula)} has {len(random)} random terms; {MOST_RANDOM} at most")
+        raise FormulaError(
+            f"{shown(formula)} has {len(random)} random terms; {MOST_RANDOM} at most"
+        )
     _refuse_repeated(tuple(random), formula)
     terms = tuple(term for term in fixed.ordered if term != (response,))
     return ModelSpec(
@@ -87,9 +89,7 @@ def _sides(formula: str) -> tuple[Node, Node]:
     match node:
         case Call("~", ((_, left), (_, right))) if not _has_tilde(left) and not _has_tilde(right):
             return left, right
-    raise FormulaError(
-        f"{shown(formula)}: needs one '~' with something on either side. {_EXAMPLE}"
-    )
+    raise FormulaError(f"{shown(formula)}: needs one '~' with something on either side. {_EXAMPLE}")
 
 
 def _has_tilde(node: Node) -> bool:

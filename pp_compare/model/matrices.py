@@ -111,9 +111,7 @@ def _codings(
     found = []
     for j, term in enumerate(terms):
         rest = {name: set(term) - {name} for name in term}
-        covered = {
-            name for name, r in rest.items() if not r or any(r <= set(t) for t in terms[:j])
-        }
+        covered = {name for name, r in rest.items() if not r or any(r <= set(t) for t in terms[:j])}
         found.append({x for x in term if isinstance(variables[x], Factor)} - covered)
     if not intercept:
         # R codes the first factor that it finds in full, whatever the rule says of it.

@@ -70,9 +70,11 @@ def make_part(
         own = design_matrix(intercept, plain_terms, plain, n)
     if labels != {column.label for column in own[1]}:
         return computed(columns, matrix)
-    if _has_interaction(plain_terms, plain):
-        if labels != formulaic_labels(intercept, plain_terms, plain):
-            return computed(columns, matrix)
+    differ = _has_interaction(plain_terms, plain) and labels != formulaic_labels(
+        intercept, plain_terms, plain
+    )
+    if differ:
+        return computed(columns, matrix)
     position = {column.label: k for k, column in enumerate(own[1])}
     order = [position[column.label] for column in columns]  # R's
     return Part(intercept, plain_terms, tuple(own[1][k] for k in order), own[0][:, order], plain)

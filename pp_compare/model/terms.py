@@ -78,7 +78,7 @@ class Terms:
         match node:
             case Call("(", ((_, inner),)):
                 return self.of(inner)
-            case Call("+" | "-", arguments):
+            case Call("+" | "-"):
                 return self._sum(node)
             case Call("*", ((_, left), (_, right))):
                 a, b = self._operands(left, right)
@@ -93,7 +93,7 @@ class Terms:
                 return _bounded(a | _products({frozenset().union(*a): None}, b, node), node)
             case Call("^", ((_, left), (_, power))):
                 return self._power(left, power, node)
-            case Call("offset", arguments):
+            case Call("offset"):
                 raise FormulaError(f"'{written(node)}': an offset is added to a sum, + offset(x)")
             case Call("|" | "||"):
                 raise FormulaError(
@@ -101,7 +101,9 @@ class Terms:
                     "+ (1|g)"
                 )
             case Constant():
-                raise FormulaError(f"'{written(node)}': a number or a text cannot be part of a term")
+                raise FormulaError(
+                    f"'{written(node)}': a number or a text cannot be part of a term"
+                )
         return self._variable(node)
 
     def _sum(self, node: Call) -> Parts:
@@ -167,12 +169,13 @@ def known_as(node: Node) -> str:
 
 def _refuse_structure(node: Node) -> None:
     """Refuse ``cs(x | g)`` and its like, by which other packages choose a covariance."""
-    if isinstance(node, Call) and node.function not in OPERATORS:
-        if any(isinstance(part, Call) and part.function in {"|", "||"} for part in node.nodes):
-            raise FormulaError(
-                f"{shown(written(node))}: covariances are unstructured here, (x|g), or those of "
-                "independent effects, (x||g)"
-            )
+    if not isinstance(node, Call) or node.function in OPERATORS:
+        return
+    if any(isinstance(part, Call) and part.function in {"|", "||"} for part in node.nodes):
+        raise FormulaError(
+            f"{shown(written(node))}: covariances are unstructured here, (x|g), or those of "
+            "independent effects, (x||g)"
+        )
 
 
 def _bare(node: Node) -> Node:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -237,7 +237,7 @@ def _coded(value: Value, rows: np.ndarray) -> Coded:
     if isinstance(value, np.ndarray) and value.dtype != bool:
         return np.ascontiguousarray(value[rows], dtype=float)
     factor = as_factor(value)
-    return without_unused(Factor(factor.codes[rows], factor.levels, factor.ordered, factor.contrast))
+    return without_unused(replace(factor, codes=factor.codes[rows]))
 
 
 def group_variable(name: str, factor: Factor, taken: set[str]) -> Variable:

@@ -98,7 +98,7 @@ def as_factor(value: Value) -> Factor:
 
 
 def _elementwise(function: Callable[[np.ndarray], np.ndarray]) -> Word:
-    return Word(lambda x: function(numbers(x)))
+    return Word(lambda x: np.asarray(function(numbers(x))))
 
 
 def _summary(function: Callable[[np.ndarray], float]) -> Word:
@@ -106,7 +106,7 @@ def _summary(function: Callable[[np.ndarray], float]) -> Word:
 
 
 def _log(x: Value, base: float | None = None) -> Value:
-    return np.log(numbers(x)) if base is None else np.log(numbers(x)) / np.log(base)
+    return np.asarray(np.log(numbers(x)) / (1.0 if base is None else np.log(base)))
 
 
 def _round(x: Value, digits: float = 0) -> Value:
@@ -142,7 +142,7 @@ def _as_character(x: Value) -> Value:
 
 
 def _as_logical(x: Value) -> Value:
-    return numbers(x) != 0
+    return np.asarray(numbers(x) != 0)
 
 
 def _ifelse(test: Value, yes: Value, no: Value) -> Value:
@@ -152,18 +152,17 @@ def _ifelse(test: Value, yes: Value, no: Value) -> Value:
 def _scale(x: Value, center: Literal = True, scale: Literal = True) -> Value:
     """R's ``scale``: less the mean, over the standard deviation with n - 1."""
     v = numbers(x)
-    moved = v - (v.mean() if center is True else float(center or 0))  # type: ignore[arg-type]  # checked by `_option`
-    if scale is True:
-        return np.asarray(moved / np.sqrt((moved**2).sum() / (len(v) - 1)))
-    return moved / float(scale or 1)  # type: ignore[arg-type]
+    moved = v - (v.mean() if center is True else _number(center or 0.0))
+    by = np.sqrt((moved**2).sum() / (len(v) - 1)) if scale is True else _number(scale or 1.0)
+    return np.asarray(moved / by)
 
 
 def _center(x: Value) -> Value:
-    return numbers(x) - numbers(x).mean()
+    return np.asarray(numbers(x) - numbers(x).mean())
 
 
 def _standardize(x: Value, center: bool = True, rescale: bool = True, ddof: float = 0) -> Value:
-    """patsy's ``standardize``: its standard deviation is that with n."""
+    """The word of patsy: its standard deviation is that with n."""
     v = numbers(x)
     return np.asarray((v - v.mean() * center) / (v.std(ddof=int(ddof)) if rescale else 1.0))
 
@@ -175,6 +174,12 @@ def _numbered(values: np.ndarray) -> Matrix:
     return Matrix(values, tuple(str(k + 1) for k in range(values.shape[1])))
 
 
+def _number(given: Literal) -> float:
+    if not isinstance(given, int | float):
+        raise ValueError(f"'{given}' stands where a number should")  # noqa: TRY004  # of the formula
+    return float(given)
+
+
 def _whole(number: float | None) -> int | None:
     return None if number is None else int(number)
 
@@ -182,7 +187,7 @@ def _whole(number: float | None) -> int | None:
 def _sequence(given: Literal) -> Sequence[float] | None:
     if given is None:
         return None
-    return [float(k) for k in (given if isinstance(given, tuple) else (given,))]  # type: ignore[arg-type]
+    return [_number(k) for k in (given if isinstance(given, tuple) else (given,))]
 
 
 def _pair(given: Literal) -> tuple[float, float] | None:
@@ -203,7 +208,7 @@ def _bs(
     knots: Literal = None,
     degree: float = 3,
     intercept: bool = False,
-    Boundary_knots: Literal = None,  # noqa: N803  # R's name
+    Boundary_knots: Literal = None,  # R's name
     include_intercept: bool = False,
 ) -> Value:
     return _numbered(
@@ -219,13 +224,13 @@ def _ns(
     df: float | None = None,
     knots: Literal = None,
     intercept: bool = False,
-    Boundary_knots: Literal = None,  # noqa: N803  # R's name
+    Boundary_knots: Literal = None,  # R's name
 ) -> Value:
     ends = _pair(Boundary_knots)
     return _numbered(natural_splines(numbers(x), _sequence(knots), _whole(df), intercept, ends))
 
 
-def _dummy(f: Value, levelsToKeep: Literal = None) -> Value:  # noqa: N803  # lme4's name
+def _dummy(f: Value, levelsToKeep: Literal = None) -> Value:  # lme4's name
     factor = as_factor(f)
     kept = factor.levels[1:] if levelsToKeep is None else _texts(levelsToKeep)
     unknown = [level for level in kept if level not in factor.levels]
@@ -291,7 +296,7 @@ def _c(x: Value, contr: Literal = None, base: Literal = None, levels: Literal = 
     if contr is None:
         return factor
     contrast = contr if isinstance(contr, Contrast) else Contrast(CONTRASTS[str(contr)])
-    reference = contrast.reference if base is None else int(base)  # type: ignore[arg-type]
+    reference = contrast.reference if base is None else int(_number(base))
     if contrast.kind == "treatment" and reference is not None:
         factor = releveled(factor, reference)
     return replace(factor, contrast=Contrast(contrast.kind))
@@ -344,11 +349,11 @@ WORDS: dict[str, Word] = {
     "ns": Word(_ns),
     "dummy": Word(_dummy),
     "factor": Word(_factor),
-    "as.factor": Word(lambda x: as_factor(x)),
+    "as.factor": Word(as_factor),
     "ordered": Word(_ordered),
     "as.ordered": Word(_ordered),
     "relevel": Word(_relevel),
-    "droplevels": Word(lambda x: as_factor(x)),
+    "droplevels": Word(as_factor),
     "C": Word(_c),
     "interaction": Word(_interaction, data=2),
 }

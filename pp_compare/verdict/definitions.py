@@ -102,10 +102,7 @@ class _Profile:
         self.df = n - p if self.reml else n
         W = design.scaled(np.column_stack([design.X, design.y - design.X @ fit["beta"]]))
         Z = np.hstack(
-            [
-                _indicator_columns(b.codes, len(b.levels), design.scaled(b.Z))
-                for b in design.blocks
-            ]
+            [_indicator_columns(b.codes, len(b.levels), design.scaled(b.Z)) for b in design.blocks]
         )
         covariances = design.by_block(fit.covariances)
         sizes = [(len(b.levels), len(b.columns)) for b in design.blocks]

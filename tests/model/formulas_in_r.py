@@ -1,6 +1,6 @@
-"""What R makes of formulas, live or as recorded, and data for formulas of which only words are known.
+"""What R makes of formulas, live or as recorded, and data for formulas that bring none.
 
-    python -m tests.model.formulas_in_r     # records tests/model/*.json again, with R
+python -m tests.model.formulas_in_r     # records tests/model/*.json again, with R
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ def _column(name: str, numeric: bool, codes: bool, group: bool, level: str | Non
     always = name.startswith(("f_", ORDERED))
     text = always or (not codes and draw.random() < 1 / 3)
     if always or (not numeric and (group or text)):
-        return [draw.choice("abcd" if group or name.startswith("f_4") else "abc") for _ in range(ROWS)]
+        levels = "abcd" if group or name.startswith("f_4") else "abc"
+        return [draw.choice(levels) for _ in range(ROWS)]
     if codes or group:
         return [draw.randint(1, 4) for _ in range(ROWS)]
     return [round(draw.uniform(0.5, 3), 6) for _ in range(ROWS)]
@@ -84,8 +85,8 @@ def _column(name: str, numeric: bool, codes: bool, group: bool, level: str | Non
 
 def as_r_reads(frame: pd.DataFrame) -> pd.DataFrame:
     """The same data with their ordered factors."""
-    order = {n: pd.CategoricalDtype(list("abc"), ordered=True) for n in frame if str(n).startswith(ORDERED)}
-    return frame.astype(order)
+    order = pd.CategoricalDtype(list("abc"), ordered=True)
+    return frame.astype({name: order for name in frame if str(name).startswith(ORDERED)})
 
 
 def in_r(formulas: Sequence[str]) -> list[dict[str, Any]]:
@@ -151,7 +152,7 @@ def differences(formula: str, r: Mapping[str, Any]) -> list[str]:
         theirs = zip(r["groups"], r["levels"], r["Z"], strict=True)
         wanted = sorted(_key(g[0], k[0], np.ravel(z)) for g, k, z in theirs)
         mine = sorted(map(_key, own["groups"], own["levels"], own["Z"]))
-        if len(wanted) != len(mine) or not all(map(_same, map(np.array, mine), map(np.array, wanted))):
+        if len(wanted) != len(mine) or not all(map(_same, mine, wanted)):
             found.append(f"Z: ours {mine}, R's {wanted}")
     return found
 
@@ -160,7 +161,8 @@ def _key(group: float, levels: int, Z: np.ndarray) -> tuple[float, ...]:
     return (float(levels), round(group, 6), *sorted(float(z) for z in Z))
 
 
-def _same(a: np.ndarray, b: np.ndarray) -> bool:
+def _same(one: Sequence[float] | np.ndarray, other: Sequence[float] | np.ndarray) -> bool:
+    a, b = np.array(one), np.array(other)
     # Sums of 240 numbers below 1e3, each good to a few eps; polynomials lose two digits more.
     return a.shape == b.shape and bool(np.allclose(a, b, rtol=1e-9, atol=1e-9))
 

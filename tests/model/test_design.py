@@ -12,7 +12,6 @@ from pp_compare.errors import DataError, FormulaError
 from pp_compare.model import Dataset
 from pp_compare.model.design import Design, build_design
 from pp_compare.model.formula import parse_formula
-from pp_compare.model.design import RankPolicy
 from pp_compare.model.variables import NaPolicy
 
 Y = [1.0, 2.0, 4.0, 7.0, 3.0, 5.0]

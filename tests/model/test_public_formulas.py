@@ -19,7 +19,7 @@ LISTS = ("lmer_formulas", "model_matrices")
 
 def recorded(name: str) -> dict[str, dict[str, Any]]:
     answers: dict[str, dict[str, Any]] = json.loads((HERE / f"{name}.json").read_text("utf-8"))
-    assert list(answers) == lines(f"{name}.txt"), "record again: python -m tests.model.formulas_in_r"
+    assert list(answers) == lines(f"{name}.txt"), "python -m tests.model.formulas_in_r"
     return answers
 
 
@@ -38,7 +38,6 @@ def test_of_400_public_formulas_392_make_the_matrices_of_lme4():
     assert wrong == {}
     assert len(refused) <= 8
     assert all("stands twice" in why or "no fixed effect" in why for why in refused.values())
-
 
 
 def test_every_word_makes_the_matrix_of_r():
