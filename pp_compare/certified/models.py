@@ -1,8 +1,8 @@
 """One face for both certified cores: the optimum of a Design and the likelihood about it.
 
-`certified_model(design)` picks the core: a single random intercept has a global proof, every other
-model a local one. All answers are the project's own records; balls are rounded to the nearest
-double at the end.
+`certified_model(design)` picks the core: a single random intercept without prior weights has a
+global proof, every other model a local one. All answers are the project's own records; balls are
+rounded to the nearest double at the end.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def certified_model(design: Design, starts: Sequence[np.ndarray] = ()) -> Certif
     Where only some quantities are identified the optimum has those alone, and ``existence`` of the
     model says why.
     """
-    if design.spec.is_random_intercept:
+    if design.spec.is_random_intercept and design.weights is None:
         return InterceptModel(design)
     return GeneralModel(design, starts)
 
@@ -277,7 +277,12 @@ class GeneralModel:
 
     def _search(self) -> GeneralOptimum:
         return general_optimum(
-            self.design.y, self.design.X, self.blocks, reml=self.reml, starts=self.starts
+            self.design.y,
+            self.design.X,
+            self.blocks,
+            reml=self.reml,
+            weights=self.design.weights,
+            starts=self.starts,
         )
 
     @cached_property
@@ -313,14 +318,19 @@ class GeneralModel:
         """``-2 loglik`` at given variances."""
         return float(
             deviance_at_variances(
-                *self._data, sigma**2, self._by_block(covariances), reml=self.reml
+                *self._data,
+                sigma**2,
+                self._by_block(covariances),
+                reml=self.reml,
+                weights=self.design.weights,
             )
         )
 
     def implied(self, sigma: float, covariances: Covariances) -> Quantities:
         """What given variances imply."""
         blocks = self._by_block(covariances)
-        return self._quantities(general_gls_at(*self._data, sigma**2, blocks))
+        weights = self.design.weights
+        return self._quantities(general_gls_at(*self._data, sigma**2, blocks, weights=weights))
 
     def near(self, delta: float) -> list[tuple[Quantities, Quantities]]:
         """Estimates at both ends of each axis of the ellipsoid ``d'Hd / 2 = delta`` in theta.
@@ -344,7 +354,10 @@ class GeneralModel:
 
     def at(self, theta: np.ndarray) -> Quantities:
         """Estimates at given theta, the residual variance profiled."""
-        return self._quantities(estimates_at_theta(*self._data, theta, reml=self.reml))
+        weights = self.design.weights
+        return self._quantities(
+            estimates_at_theta(*self._data, theta, reml=self.reml, weights=weights)
+        )
 
     def _quantities(self, estimates: Estimates) -> Quantities:
         design = self.design

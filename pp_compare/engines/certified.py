@@ -48,7 +48,7 @@ class CertifiedEngine:
 
     def unsupported(self, design: Design) -> str | None:
         """Only of decimals: the exact core for them is that of a single random intercept."""
-        if self.decimals and not design.spec.is_random_intercept:
+        if self.decimals and not (design.spec.is_random_intercept and design.weights is None):
             return "the truth of the decimals is there for a single random intercept only"
         return None
 
