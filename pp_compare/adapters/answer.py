@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -32,6 +33,12 @@ def require(engine: str, distribution: str) -> None:
         ) from None
 
 
+def every_model(design: Design) -> str | None:
+    """None: the package takes lme4's own grammar."""
+    del design
+    return None
+
+
 def correlated(design: Design) -> str | None:
     """Why an engine with independent random effects alone cannot fit; None where it can."""
     wide = next((block for block in design.blocks if len(block.columns) > 1), None)
@@ -40,41 +47,51 @@ def correlated(design: Design) -> str | None:
     return f"its random effects are independent; those of '{wide.group}' are correlated"
 
 
-def answered(
-    engine: str,
-    ask: Callable[[], Mapping[str, Any]],
-    packages: Mapping[str, str],
-    settings: Mapping[str, str] | None = None,
-) -> Fit:
-    """Run a fit; what the package warns of and what it raises become part of the Fit.
+@dataclass(frozen=True)
+class PackageEngine:
+    """An engine around a Python package.
 
     Parameters
     ----------
-    engine : str
+    name : str
         Engine id.
-    ask : callable
-        Gives the fields of the Fit that only this fit knows.
     packages : mapping of str to str
         Distribution by the name under which its version is reported; the first is the engine's own.
-    settings : mapping of str to str, optional
-        What is asked beyond the package's defaults.
+    ask : callable
+        Gives the fields of a design's Fit that only this fit knows.
+    unsupported : callable
+        Why the package cannot express a design; None where it can.
+    settings : mapping
+        What is asked beyond the package's defaults, as the Fit reports it.
     """
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            fields = {"status": "ok", **ask()}
-        except Exception as error:  # whatever the package raises is its answer
-            fields = {"status": "error", "messages": (f"{type(error).__name__}: {error}",)}
-    said = [f"{w.category.__name__}: {w.message}" for w in caught]
-    return Fit(
-        engine=engine,
-        **{
-            **fields,
-            "messages": tuple(dict.fromkeys([*fields.get("messages", ()), *said])),
-            "settings": settings or {},
-            "versions": {name: version(package) for name, package in packages.items()},
-        },
-    )
+
+    name: str
+    packages: Mapping[str, str]
+    ask: Callable[[Design], Mapping[str, Any]]
+    unsupported: Callable[[Design], str | None] = every_model
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def fit(self, design: Design) -> Fit:
+        """Ask the package; what it warns of and what it raises become part of the Fit."""
+        reason = self.unsupported(design)
+        if reason is not None:
+            return Fit.unsupported(self.name, reason)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                fields = {"status": "ok", **self.ask(design)}
+            except Exception as error:  # whatever the package raises is its answer
+                fields = {"status": "error", "messages": (f"{type(error).__name__}: {error}",)}
+        said = [f"{w.category.__name__}: {w.message}" for w in caught]
+        return Fit(
+            engine=self.name,
+            **{
+                **fields,
+                "messages": tuple(dict.fromkeys([*fields.get("messages", ()), *said])),
+                "settings": {key: str(value) for key, value in self.settings.items()},
+                "versions": {name: version(package) for name, package in self.packages.items()},
+            },
+        )
 
 
 def quantities(

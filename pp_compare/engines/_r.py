@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 
 from pp_compare.engines.alignment import align, design_error
-from pp_compare.errors import EngineError, InputError, UnavailableError
+from pp_compare.errors import EngineError, UnavailableError
 from pp_compare.model import Fit, Quantity, Term
 from pp_compare.model.design import Block, Design
 from pp_compare.model.matrices import Column
 from pp_compare.model.variables import Variable
-
-T = TypeVar("T")
 
 Request = dict[str, Any]
 """Plain values: bool, float, str, arrays of float64 and int32, lists and mappings of these."""
@@ -204,21 +202,6 @@ def prediction(
     ours_of = levels(group) if levels else {name: name for name in table["rows"]}
     rows = [ours_of[name] for name in table["rows"]]
     return Effects(group, rows, ours, table["values"].reshape(-1, len(ours), order="F"))
-
-
-def setting_of(package: str, settings: Mapping[str, T], setting: str) -> T:
-    """What a setting stands for.
-
-    Raises
-    ------
-    InputError
-        For a setting that there is not.
-    """
-    if setting not in settings:
-        raise InputError(
-            f"{package} has no setting '{setting}'; there are: {', '.join(sorted(settings))}"
-        )
-    return settings[setting]
 
 
 def refuse_ambiguous(design: Design) -> None:

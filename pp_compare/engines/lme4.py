@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pp_compare.engines import Engine
+from pp_compare.engines import Engine, engine_id, setting_of
 from pp_compare.engines._r import (
     Answer,
     Effects,
@@ -16,7 +16,6 @@ from pp_compare.engines._r import (
     covariance,
     group_column,
     prediction,
-    setting_of,
     terms_of,
 )
 from pp_compare.engines._rpy2 import session
@@ -53,12 +52,7 @@ SETTINGS: Mapping[str, Sequence[Step]] = {
 
 def make(setting: str | None) -> Engine:
     """Engine factory: the default, or one of `SETTINGS`."""
-    return REngine(engine_id(setting), dialect(setting), session("lme4"))
-
-
-def engine_id(setting: str | None) -> str:
-    """``lme4`` or ``lme4:setting``."""
-    return f"lme4:{setting}" if setting else "lme4"
+    return REngine(engine_id("lme4", setting), dialect(setting), session("lme4"))
 
 
 def dialect(setting: str | None) -> Lme4:
@@ -69,7 +63,7 @@ def dialect(setting: str | None) -> Lme4:
     InputError
         For a setting that there is not.
     """
-    return Lme4(({},) if setting is None else setting_of("lme4", SETTINGS, setting))
+    return Lme4(setting_of("lme4", SETTINGS, setting, ({},)))
 
 
 @dataclass(frozen=True)
