@@ -19,10 +19,11 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
 
-from pp_compare.adapters.answer import PackageEngine, correlated, quantities, require
+from pp_compare.adapters.answer import PackageEngine, correlated, require
 from pp_compare.engines import Engine
 from pp_compare.engines.alignment import design_error
 from pp_compare.engines.formulas import bar, fixed_formula, group_alias, grouped_frame
+from pp_compare.model.answer import quantities
 from pp_compare.model.design import Block, Design
 
 SETTINGS = {"priors": "flat", "center_predictors": "False", "search": "L-BFGS-B of scipy"}

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from pp_compare.adapters.answer import PackageEngine, correlated, quantities, require
+from pp_compare.adapters.answer import PackageEngine, correlated, require
 from pp_compare.engines import Engine, engine_id, setting_of
+from pp_compare.model.answer import quantities
 from pp_compare.model.design import Block, Design
 
 _EXACT = {"matrix_inversion_method": "cholesky"}

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from pp_compare.adapters.answer import PackageEngine, quantities, require
+from pp_compare.adapters.answer import PackageEngine, require
 from pp_compare.engines import Engine, engine_id, setting_of
 from pp_compare.engines.alignment import design_error
 from pp_compare.engines.formulas import bar, fixed_formula, grouped_frame
+from pp_compare.model.answer import quantities
 from pp_compare.model.design import Design
 from pp_compare.model.matrices import Column
 

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from pp_compare.adapters import answer
-from pp_compare.adapters.answer import PackageEngine, correlated, quantities, require
+from pp_compare.adapters.answer import PackageEngine, correlated, require
 from pp_compare.engines import make_engine
 from pp_compare.errors import InputError, UnavailableError
 from pp_compare.model import Fit
+from pp_compare.model.answer import quantities
 from tests.examples import clusters, corpus_design, design
 
 ADAPTERS = ["bambi", "gpboost", "interlace", "linearmodels", "mixedlm", "pymer4"]
