@@ -12,11 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from pp_compare.certified.models import (
-    CertifiedModel,
-    DegenerateModelError,
-    certified_model,
-)
+from pp_compare.certified.models import CertifiedModel, DegenerateModelError, certified_model
 from pp_compare.errors import PPCompareError
 from pp_compare.identities.rounding import rounding_at
 from pp_compare.model import Fit, Quantity

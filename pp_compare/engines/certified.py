@@ -7,11 +7,7 @@ from dataclasses import asdict, dataclass
 
 import flint
 
-from pp_compare.certified.models import (
-    DegenerateModelError,
-    certified_model,
-    decimal_model,
-)
+from pp_compare.certified.models import DegenerateModelError, certified_model, decimal_model
 from pp_compare.engines import Engine, engine_id, setting_of
 from pp_compare.errors import DataError, PPCompareError
 from pp_compare.model import Fit

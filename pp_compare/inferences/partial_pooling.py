@@ -144,35 +144,6 @@ def pooling_weights(sizes: np.ndarray, tau2: float, sigma2: float) -> np.ndarray
     return np.divide(sizes * tau2, sizes * tau2 + sigma2)
 
 
-def pooled_means(observed: np.ndarray, fixed_part: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Weighted mean of a cluster's own mean and the fixed part: equation (12.1).
-
-    Equal to the mixed model's predictions at its own estimates, for any X: the best linear
-    unbiased predictor of a random intercept is ``weights * (observed - fixed_part)``.
-    """
-    return np.asarray(weights * observed + (1 - weights) * fixed_part)
-
-
-def cluster_weights(W: np.ndarray, precision: np.ndarray) -> np.ndarray:
-    """How much each cluster's mean counts in each fixed effect, for a cluster-level design.
-
-    Parameters
-    ----------
-    W : ndarray, shape (m, p)
-        One row a cluster (`cluster_design`).
-    precision : ndarray, shape (m,)
-        Up to a factor: ``n_j`` for lm, ``1 / (tau2 + sigma2 / n_j)`` for the mixed model, 1 for
-        the mean of cluster means. That difference is the whole difference between the three.
-
-    Returns
-    -------
-    ndarray, shape (p, m)
-        ``(W' D W)^-1 W' D``; times the observed cluster means it gives the fixed effects.
-    """
-    root = np.sqrt(precision)
-    return np.asarray(np.linalg.pinv(W * root[:, None]) * root)
-
-
 def ols(X: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Least-squares coefficients of `y` (n,) on `X` (n, p), shape (p,): what lm gives."""
     return np.asarray(np.linalg.lstsq(X, y, rcond=None)[0])

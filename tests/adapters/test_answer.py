@@ -12,7 +12,6 @@ from pp_compare.adapters import answer
 from pp_compare.adapters.answer import PackageEngine, correlated, require
 from pp_compare.engines import make_engine
 from pp_compare.errors import InputError, UnavailableError
-from pp_compare.model import Fit
 from pp_compare.model.answer import quantities
 from tests.examples import clusters, corpus_design, design
 
@@ -48,9 +47,9 @@ def test_what_a_package_cannot_express_is_not_asked_of_it() -> None:
         raise ZeroDivisionError("asked")
 
     engine = PackageEngine("name", {}, ask, correlated)
-    wide = design(clusters(1, [4] * 5), "y ~ x + (x|g)")
-    assert engine.fit(wide) == Fit.unsupported("name", engine.unsupported(wide) or "")
-    assert "those of 'g' are correlated" in str(engine.unsupported(wide))
+    fit = engine.fit(design(clusters(1, [4] * 5), "y ~ x + (x|g)"))
+    assert fit.status == "unsupported"
+    assert fit.messages == ("its random effects are independent; those of 'g' are correlated",)
 
 
 def test_blocks_of_one_group_stand_together_and_what_is_none_is_left_out() -> None:
