@@ -205,7 +205,8 @@ def kill_tree(process: subprocess.Popen[bytes]) -> None:
             command = ["taskkill", "/F", "/T", "/PID", str(process.pid)]
             subprocess.run(command, capture_output=True, check=False)  # noqa: S603  # fixed
         else:
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # another thread has just waited for it
+                os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
