@@ -59,7 +59,7 @@ def write_bundle(
         "data.hex.csv": _csv(frame, float.hex),
         "levels.csv": levels.to_csv(index=False, lineterminator="\n"),
         "expected.json": json.dumps(_expected(case), indent=1, ensure_ascii=False) + "\n",
-        "reproduce.R": _r_script(design, case),
+        "reproduce.R": _r_script(design),
         "ISSUE.md": _issue(design, case, title),
     }
     if not isinstance(layout(design), str):
@@ -210,8 +210,7 @@ def _options(fits: Iterable[Fit]) -> list[dict[str, str]]:
     return plain or [{}]
 
 
-def _r_script(design: Design, case: CaseReport) -> str:
-    del case
+def _r_script(design: Design) -> str:
     bars = [f"({_sum(design, b)} | {_column(design, b)})" for b in design.blocks]
     fixed = f"{design.alias(design.spec.response)} ~ {_fixed(design)}"
     single = design.blocks[0] if len(design.blocks) == 1 else None

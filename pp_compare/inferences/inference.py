@@ -16,7 +16,12 @@ from scipy import special
 
 from pp_compare.certified.models import certified_model
 from pp_compare.errors import DataError, InputError
-from pp_compare.inferences.partial_pooling import cluster_design, cluster_means, ols
+from pp_compare.inferences.partial_pooling import (
+    cluster_design,
+    cluster_means,
+    ols,
+    random_intercept,
+)
 from pp_compare.model import Fit
 from pp_compare.model.design import Design, build_design
 from pp_compare.model.matrices import Column
@@ -96,11 +101,8 @@ class InterceptInference:
     """
 
     def __init__(self, design: Design) -> None:
-        if not design.spec.is_random_intercept:
-            raise InputError(f"'{design.spec.formula}' is not a model with one random intercept")
-        self.design = design
+        self.design, block = design, random_intercept(design)
         best = certified_model(design).optimum.quantities
-        block = design.blocks[0]
         self.codes, self.sizes = block.codes, np.bincount(block.codes).astype(float)
         self.beta, self.cov = best["beta"].values, best["beta_cov"].values
         self.sigma2 = float(best["sigma"].values) ** 2

@@ -103,7 +103,7 @@ def partial_pooling(
     InputError
         Where the model is not one random intercept.
     """
-    block = _random_intercept(design)
+    block = random_intercept(design)
     sizes = np.bincount(block.codes)
     fixed_part = cluster_means(block, design.X @ beta)
     return PartialPooling(
@@ -119,7 +119,7 @@ def partial_pooling(
 
 def partial_pooling_of(design: Design, fit: Fit) -> PartialPooling:
     """`partial_pooling` at the estimates of a Fit with status ``"ok"``, aligned by label."""
-    block = _random_intercept(design)
+    block = random_intercept(design)
     beta, blup = fit.quantities["beta"], fit.quantities[f"blup[{block.group}]"]
     by_label = dict(zip(beta.rows, beta.values.tolist(), strict=True))
     by_cluster = dict(zip(blup.rows, blup.values[:, 0].tolist(), strict=True))
@@ -163,7 +163,7 @@ def ols_on_shifted_rows(design: Design, partially_pooled: np.ndarray) -> np.ndar
 
     Stays near complete pooling, because a cluster still counts by its rows.
     """
-    block = _random_intercept(design)
+    block = random_intercept(design)
     shift = partially_pooled - cluster_means(block, design.y)
     return ols(design.X, design.y + shift[block.codes])
 
@@ -178,7 +178,7 @@ def group_means(design: Design, factor: str) -> GroupMeans:
     DataError
         Where the factor varies within a cluster.
     """
-    block = _random_intercept(design)
+    block = random_intercept(design)
     variable = design.variables.get(factor)
     if variable is None or variable.levels is None:
         raise InputError(f"'{factor}' is not a factor of '{design.spec.formula}'")
@@ -198,7 +198,7 @@ def group_means(design: Design, factor: str) -> GroupMeans:
 
 def cluster_design(design: Design) -> np.ndarray:
     """Mean row of X for each cluster, shape (m, p); the row itself where it is constant."""
-    block = _random_intercept(design)
+    block = random_intercept(design)
     return np.column_stack([cluster_means(block, column) for column in design.X.T])
 
 
@@ -213,7 +213,14 @@ def _means(codes: np.ndarray, values: np.ndarray) -> np.ndarray:
     return first + np.bincount(codes, values - first[codes]) / np.bincount(codes)
 
 
-def _random_intercept(design: Design) -> Block:
+def random_intercept(design: Design) -> Block:
+    """The block of a model with one random intercept.
+
+    Raises
+    ------
+    InputError
+        Where the model is another.
+    """
     if not design.spec.is_random_intercept:
         raise InputError(f"'{design.spec.formula}' is not a model with one random intercept")
     return design.blocks[0]
