@@ -28,6 +28,8 @@ def labels_of(design: Design, name: str) -> tuple[tuple[str, ...], tuple[str, ..
     ValueError
         Where the model has no such quantity.
     """
+    if name not in quantities_of(design):
+        raise ValueError(f"no quantity '{name}'")
     kind, _, rest = name.partition("[")
     group = rest.removesuffix("]")
     match kind:
@@ -39,13 +41,11 @@ def labels_of(design: Design, name: str) -> tuple[tuple[str, ...], tuple[str, ..
             return design.labels, design.labels
         case "fitted":
             return tuple(str(i + 1) for i in range(design.n_obs)), ()
-        case "random_cov" if group in design.group_levels:
+        case "random_cov":
             return design.random_labels(group), design.random_labels(group)
-        case "blup" if group in design.group_levels:
+        case "blup":
             return design.group_levels[group], design.random_labels(group)
-        case "cluster_mean" if group in design.group_levels:
-            return design.group_levels[group], ()
-    raise ValueError(f"no quantity '{name}'")
+    return design.group_levels[group], ()  # cluster_mean
 
 
 def labelled(design: Design, values: Mapping[str, np.ndarray]) -> dict[str, Quantity]:
