@@ -20,6 +20,7 @@ import pandas as pd
 from pp_compare.engines.statsmodels import arguments, layout
 from pp_compare.model import Fit
 from pp_compare.model.design import Block, Design
+from pp_compare.report.document import escaped
 from pp_compare.report.record import CaseReport
 from pp_compare.resources import resource, write_text
 from pp_compare.verdict.agreement import Comparison
@@ -252,7 +253,7 @@ def _issue(design: Design, case: CaseReport, title: str) -> str:
     engines = ", ".join(dict.fromkeys(line.candidate for line in found)) or "no engine"
     title = title or f"{engines}: {case.method} fit of a linear mixed model is off"
     lines = [f"# {title}", "", "## What happens", ""]
-    lines += [f"- {_plain(_sentence(line))}" for line in found] or ["- Nothing differs."]
+    lines += [f"- {escaped(_sentence(line))}" for line in found] or ["- Nothing differs."]
     lines += ["", "## What is expected", "", *_reference(case), ""]
     lines += ["## How to see it", "", *_how(design), ""]
     lines += ["## Versions", "", *_versions(case.fits)]
@@ -263,7 +264,7 @@ def _reference(case: CaseReport) -> list[str]:
     digits = case.fits["certified"].extra.get("digits") if "certified" in case.fits else None
     if not isinstance(digits, Mapping):
         return ["See expected.json."]
-    rows = [f"| {_plain(name)} | {value} |" for name, value in digits.items()]
+    rows = [f"| {escaped(name)} | {value} |" for name, value in digits.items()]
     head = "The optimum of the criterion, by interval arithmetic (every printed digit is proved):"
     return [head, "", "| number | value |", "|---|---|", *rows]
 
@@ -285,10 +286,4 @@ def _versions(fits: Mapping[str, Fit]) -> list[str]:
     rows = dict.fromkeys(
         ", ".join(f"{k} {v}" for k, v in sorted(f.versions.items())) for f in fits.values()
     )
-    return [f"- {_plain(row)}" for row in rows if row]
-
-
-def _plain(text: str) -> str:
-    """Text as text: what Markdown or HTML would take for markup is escaped."""
-    one_line = " ".join(text.split())
-    return "".join(f"\\{c}" if c in "\\`*_[]<>|#" else c for c in one_line)
+    return [f"- {escaped(row)}" for row in rows if row]
