@@ -19,12 +19,13 @@ from typing import Any, Literal
 
 import numpy as np
 
+from pp_compare.data.corpus import METHODS
 from pp_compare.errors import InputError
+from pp_compare.model import Method
 
 SCHEMA = "pp-compare/plan/1"
 MODELS = ("intercept", "slope", "slopes", "nested", "crossed")
 PREDICTORS = ("none", "cluster", "within", "both")
-METHODS = ("REML", "ML")
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,7 @@ class Point:
         ``(1|a) + (1|b)`` with half as many b as a.
     predictors : str
         ``cluster`` is a binary w, constant within clusters; ``within`` a normal x.
-    method : str
-        REML or ML.
+    method : {"REML", "ML"}
     clusters : int
         Levels of the (outer) grouping factor.
     rows : float
@@ -59,7 +59,7 @@ class Point:
 
     model: str = "intercept"
     predictors: str = "cluster"
-    method: str = "REML"
+    method: Method = "REML"
     clusters: int = 8
     rows: float = 8.0
     imbalance: float = 0.0

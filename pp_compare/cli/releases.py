@@ -15,18 +15,9 @@ import typer
 
 from pp_compare.audits.audit import RECORDED_STACK
 from pp_compare.audits.judging import PARITY_REFERENCES
+from pp_compare.cli import options
 from pp_compare.cli.app import app
 from pp_compare.cli.console import follow, stdout
-from pp_compare.cli.options import (
-    Data,
-    Formula,
-    Methods,
-    Na,
-    design_of,
-    na_policy,
-    parse_methods,
-    select,
-)
 from pp_compare.errors import InputError
 from pp_compare.releases.candidate import Candidate, Effort
 from pp_compare.releases.check import Broken, Plan, check
@@ -83,10 +74,10 @@ def releases_command(
         str | None, typer.Option(help="One more index; its pre-releases and nightlies count.")
     ] = None,
     case: Annotated[list[str] | None, typer.Option(help="Named case; repeatable.")] = None,
-    method: Methods = None,
-    data: Data = None,
-    formula: Formula = None,
-    na: Na = "raise",
+    method: options.Methods = None,
+    data: options.Data = None,
+    formula: options.Formula = None,
+    na: options.Na = "raise",
     large: Annotated[bool, typer.Option("--large", help="The large cases too.")] = False,
     generate: Annotated[
         int, typer.Option("--generated", help="Generated models beside the cases.")
@@ -161,9 +152,9 @@ def _subjects(
     count: int,
     seed: int,
 ) -> list[Subject]:
-    policy = na_policy(na)
-    chosen = select(cases, parse_methods(methods), data, formula, None, large)
-    named = [Subject(selection, design_of(selection, policy)) for selection in chosen]
+    policy = options.na_policy(na)
+    chosen = options.select(cases, options.parse_methods(methods), data, formula, None, large)
+    named = [Subject(selection, options.design_of(selection, policy)) for selection in chosen]
     return [*named, *generated(count, seed)]
 
 

@@ -12,18 +12,19 @@ settings may be a class, or a function, that takes no argument.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from pp_compare.errors import InputError, UnavailableError
 from pp_compare.model import Fit
 from pp_compare.model.design import Design
 
 GROUP = "pp_compare.engines"
+T = TypeVar("T")
 
 
 class Engine(Protocol):
@@ -102,3 +103,24 @@ def _made(factory: Callable[..., Engine], engine_id: str, setting: str) -> Engin
             raise InputError(f"'{name}' has no settings, so no setting '{setting}'") from None
         return factory()
     return factory(setting or None)
+
+
+def engine_id(name: str, setting: str | None) -> str:
+    """``lme4`` or ``lme4:setting``."""
+    return f"{name}:{setting}" if setting else name
+
+
+def setting_of(engine: str, settings: Mapping[str, T], setting: str | None, default: T) -> T:
+    """What a setting stands for.
+
+    Raises
+    ------
+    InputError
+        For a setting that there is not.
+    """
+    if setting is None:
+        return default
+    if setting not in settings:
+        known = ", ".join(sorted(settings))
+        raise InputError(f"{engine} has no setting '{setting}'; there are: {known}")
+    return settings[setting]

@@ -19,8 +19,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NoAnswerError
 from contextlib import suppress
 from functools import partial
-from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any
 
 from pp_compare.errors import EngineError
 from pp_compare.model.fit import OUT_OF_TIME
@@ -98,17 +97,6 @@ class ChildProcess:
         self._thread: threading.Thread | None = None
         self._closed = False
         self._lock = threading.Lock()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def start(self) -> None:
         """Start the program, where it does not run.
@@ -218,7 +206,8 @@ def kill_tree(process: subprocess.Popen[bytes]) -> None:
             command = ["taskkill", "/F", "/T", "/PID", str(process.pid)]
             subprocess.run(command, capture_output=True, check=False)  # noqa: S603  # fixed
         else:
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # another thread has just waited for it
+                os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from pp_compare.engines import make_engine
-from pp_compare.errors import EngineError, InputError, UnavailableError
+from pp_compare.errors import EngineError, UnavailableError
 from pp_compare.inferences.inference import Estimate, InferenceTable, joint_wald, own_inference
+from pp_compare.inferences.partial_pooling import random_intercept
 from pp_compare.model import Dataset
 from pp_compare.model.design import Design
 from pp_compare.resources import resource
@@ -189,15 +190,13 @@ def answer_of(design: Design, answer: Mapping[str, Any]) -> RInference:
 
 
 def _request(design: Design, means: str | None) -> dict[str, Any]:
-    spec = design.spec
-    if not spec.is_random_intercept:
-        raise InputError(f"'{spec.formula}' is not a model with one random intercept")
+    spec, term = design.spec, random_intercept(design).term
     variables = [*design.variables.values(), *design.groups.values()]
     return {
         "response": design.alias(spec.response),
         "intercept": design.intercept,
         "fixed": [[design.alias(name) for name in term] for term in design.fixed],
-        "group": [design.groups[name].alias for name in spec.random[0].group],
+        "group": [design.groups[name].alias for name in term.group],
         "levels": {v.alias: v.levels for v in variables if v.levels is not None},
         "means": design.alias(means) if means else None,
         "method": spec.method,

@@ -114,7 +114,7 @@ def test_lme4_is_mended_by_a_predictor_in_other_units(workers: Workers) -> None:
     remedy = found("lme4", known(read(*UNSCALED)), workers)
     assert remedy.engine == "lme4, C / 100"
     assert "data$C_scaled <- data$C / 100" in remedy.code
-        assert "prints 0.13901 for C / 100, 0.0013901 for C" in remedy.gives
+    assert "prints 0.13901 for C / 100, 0.0013901 for C" in remedy.gives
     slope, deviance = in_r(remedy.code, UNSCALED[0], "fixef(fit)[1] / 100, -2 * logLik(fit)")
     assert slope == pytest.approx(0.00138995, rel=2e-4)
     # REML's criterion of other units: less 2 log 100.
