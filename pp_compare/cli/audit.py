@@ -62,6 +62,14 @@ def audit_command(
             "either or an early stop (any), or never (none).",
         ),
     ] = None,
+    remedies: Annotated[
+        bool | None,
+        typer.Option(
+            "--remedies/--no-remedies",
+            help="Run an engine's other settings where its numbers cannot be used, until one "
+            "arrives; on your own data by default.",
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the reports and the data.")] = None,
     json: Annotated[str | None, typer.Option(help="File for report.json; - for stdout.")] = None,
     bundle: Annotated[
@@ -79,6 +87,7 @@ def audit_command(
             limit=limit,
             processes=os.cpu_count() or 1,
             fail_on=_fail_on(fail_on, own_data=data is not None),
+            remedies=(data is not None) if remedies is None else remedies,
             command=shlex.join(["pp-compare", *sys.argv[1:]]),
             progress=progress,
         )

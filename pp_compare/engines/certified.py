@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 import flint
 
 from pp_compare.certified.models import (
+    CertifiedModel,
     DegenerateModelError,
     certified_model,
     decimal_model,
@@ -58,24 +59,43 @@ class CertifiedEngine:
         start = time.perf_counter()
         try:
             model = decimal_model(design) if self.decimals else certified_model(design)
-            optimum = model.optimum
+            return certified_fit(model, self.name, time.perf_counter() - start)
         except (DegenerateModelError, DataError) as why:
             return Fit.unsupported(self.name, str(why))
         except PPCompareError as error:
             return Fit.failed(self.name, str(error))
-        return Fit(
-            engine=self.name,
-            status="ok",
-            quantities=optimum.quantities,
-            converged=optimum.claim != "none",
-            singular=optimum.singular,
-            messages=(optimum.reason,) if optimum.reason else (),
-            versions={"pp-compare": __version__, "python-flint": flint.__version__},
-            seconds=time.perf_counter() - start,
-            extra={
-                "claim": optimum.claim,
-                "reason": optimum.reason,
-                "digits": dict(optimum.digits),
-                "optima": [asdict(point) for point in optimum.optima],
-            },
-        )
+
+
+def certified_fit(model: CertifiedModel, name: str = "certified", seconds: float = 0.0) -> Fit:
+    """The optimum of a certified model as a Fit, with what the criterion does not fix left out.
+
+    A report that judges by a model takes its certified column from the same one, so that the two
+    cannot differ.
+
+    Parameters
+    ----------
+    model : CertifiedModel
+    name : str
+        Engine id.
+    seconds : float
+        That the model took.
+    """
+    optimum, existence = model.optimum, model.existence
+    return Fit(
+        engine=name,
+        status="ok",
+        quantities=optimum.quantities,
+        not_given=existence.not_given(optimum.representative),
+        converged=optimum.claim != "none",
+        singular=optimum.singular,
+        messages=(optimum.reason,) if optimum.reason else (),
+        versions={"pp-compare": __version__, "python-flint": flint.__version__},
+        seconds=seconds,
+        extra={
+            "claim": optimum.claim,
+            "reason": optimum.reason,
+            "existence": asdict(existence),
+            "digits": dict(optimum.digits),
+            "optima": [asdict(point) for point in optimum.optima],
+        },
+    )

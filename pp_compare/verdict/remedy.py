@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Remedy:
-    """A call that reached the optimum.
+    """A call that reached the optimum; without code, why there is none.
 
     Parameters
     ----------
     engine : str
-        Engine id, with the setting that was run.
+        Engine id, with the setting that was run; empty where nothing that was tried helps.
     code : str
-        To paste, in the engine's own language.
+        To paste, in the engine's own language; empty alike.
     gives : str
-        What it then gives, with the numbers.
+        What it then gives, with the numbers; or what was tried, and what can be used instead.
     """
 
     engine: str

@@ -36,10 +36,11 @@ class Degeneracy(Enum):
 
 
 class DegenerateModelError(PPCompareError):
-    """The model has no optimum on these data; ``reason`` says why."""
+    """The model has no optimum on these data; ``reason`` says why, where it is one of ours."""
 
-    def __init__(self, reason: Degeneracy) -> None:
-        super().__init__(f"No optimum: {reason.value}. Change the model or the data.")
+    def __init__(self, reason: Degeneracy | str) -> None:
+        words = reason.value if isinstance(reason, Degeneracy) else reason
+        super().__init__(f"No optimum: {words}. Change the model or the data.")
         self.reason = reason
 
 
