@@ -23,6 +23,7 @@ from pp_compare.report.table import Table
 from pp_compare.verdict.agreement import Comparison
 from pp_compare.verdict.deviations import Deviation
 from pp_compare.verdict.digits import digits_text, least
+from pp_compare.verdict.judgement import Judgement
 
 STATISTICS = {
     "beta": "Fixed effects",
@@ -263,12 +264,20 @@ def _match(case: CaseReport, lines: Sequence[Comparison]) -> tuple[str, list[Com
     differing = [line for line in lines if line.verdict != "pass"]
     if not differing:
         return "Yes", []
+    wrong = {j.engine: _harmed(j) for j in case.judgements if j.bad}
+    if any(
+        line.blamed is None or line.quantity in wrong.get(line.blamed, ()) for line in differing
+    ):
+        return "No", differing
     if all(line.cause == "definition" for line in differing):
         return "Other definition", differing
-    bad = {judgement.engine for judgement in case.judgements if judgement.bad}
-    if any(line.blamed in bad or line.blamed is None for line in differing):
-        return "No", differing
     return "Harmless difference", differing
+
+
+def _harmed(judgement: Judgement) -> set[str]:
+    """Quantities with a number that is off by more than is harmless."""
+    found = {quantity for quantity, _ in judgement.harm.beyond}
+    return found | {"beta_cov"} if "beta_se" in found else found
 
 
 def _note(case: CaseReport, line: Comparison, registry: Mapping[str, Deviation]) -> str:

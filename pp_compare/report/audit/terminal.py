@@ -147,23 +147,23 @@ def _print_survey(console: Console, report: Report) -> None:
         console.print()
         console.print(Text("What is off, worst first", "bold"))
     for finding in found:
-        for line in _finding_lines(finding, len(report.cases)):
-            console.print(Padding(line, (0, 0, 0, 2)))
+        first, worst = _finding_lines(finding, len(report.cases))
+        console.print(Padding(first, (0, 0, 0, 2)))
+        console.print(Padding(worst, (0, 0, 0, 6)))
     _print_tables(console, models_tables(report, console.width))
     console.print(Text(SHORT_LEGEND, "dim"))
 
 
-def _finding_lines(finding: Finding, models: int) -> Iterator[Text]:
+def _finding_lines(finding: Finding, models: int) -> tuple[Text, Text]:
     known = f", known as {', '.join(finding.deviations)}" if finding.deviations else ""
-    new = ", partly in no registry" if finding.news and known else ""
-    new = new or (", in no registry" if finding.news else "")
-    cause = f" ({finding.cause})" if finding.cause else ""
-    yield verbatim(
+    new = f", {'partly ' if known else ''}in no registry" if finding.news else ""
+    cause = f" ({finding.why})" if finding.why else ""
+    first = verbatim(
         f"{finding.engine}: {finding.standing}{cause} on {finding.models} of {models} models"
         f"{known}{new}",
         STYLES[STYLE[finding.standing]],
     )
-    yield verbatim(f"  worst on {finding.title}: {finding.worst.sentence}")
+    return first, verbatim(f"worst on {finding.title}: {finding.worst.sentence}")
 
 
 def _print_tables(console: Console, tables: list[Table]) -> None:
