@@ -63,7 +63,8 @@ def _column_of(name: str) -> str:
     return parse_factor(name)[1] if name.endswith(")") and "(" in name else name
 
 
-def _used_columns(spec: ModelSpec, frame: pd.DataFrame) -> list[str]:
+def used_columns(spec: ModelSpec, frame: pd.DataFrame) -> list[str]:
+    """Columns that a model is made of, each once; one that is not in the table by its name too."""
     names = [n if n in frame.columns else _column_of(n) for n in variable_names(spec)]
     names += [column for term in spec.random for column in term.group]
     return list(dict.fromkeys(names))
@@ -78,7 +79,7 @@ def complete_rows(dataset: Dataset, spec: ModelSpec, na: NaPolicy) -> tuple[pd.D
         For a missing or repeated column, or values that are not finite, unless they are dropped.
     """
     frame = dataset.frame
-    used = _used_columns(spec, frame)
+    used = used_columns(spec, frame)
     for column in used:
         if column not in frame.columns:
             known = ", ".join(map(str, frame.columns))
