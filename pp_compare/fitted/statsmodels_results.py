@@ -25,6 +25,7 @@ from pp_compare.fitted.statsmodels_design import (
     given_design,
     recovered_design,
 )
+from pp_compare.model import Method
 from pp_compare.model.design import Design
 
 ENGINE = "statsmodels"
@@ -57,7 +58,7 @@ def read_results(
     result = getattr(result, "_results", result)
     model = result.model
     _refuse(result)
-    method = "REML" if result.reml else "ML"
+    method: Method = "REML" if result.reml else "ML"
     if data is not None and formula is not None:
         design, plan, notes = given_design(model, data, formula, method)
     else:

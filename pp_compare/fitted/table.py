@@ -52,7 +52,7 @@ class Table:
                 return str(known)
         return None
 
-    def add_factor(self, name: str, levels: Sequence[object]) -> str:
+    def add_factor(self, name: str, levels: Sequence[object] | np.ndarray) -> str:
         """Add a column of labels."""
         return self._add(name, np.asarray(levels, dtype=object))
 
