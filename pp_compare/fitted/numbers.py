@@ -71,6 +71,8 @@ def rounded_number(value: float, digits: int | None = None) -> Number:
 def typed_number(value: float) -> Number:
     """A float as rounded to the digits that it shows; exact where it shows too many to be typed."""
     text = repr(float(value))
+    if value == 0:
+        return Number(0.0, 0.0, text)
     digits = Decimal(text).as_tuple().digits if math.isfinite(value) else ()
     if not 0 < len(digits) <= EXACT_DIGITS:
         return Number(float(value), 0.0, text)

@@ -39,6 +39,7 @@ Kind = Literal[
     "n_obs",
     "n_groups",
     "group_size",
+    "quantity",
 ]
 MOST_CHARACTERS = 200_000
 """A summary is a page; what is longer is something else."""
@@ -144,7 +145,9 @@ def from_printout(text: str) -> Printout:
 
 def _lines(text: str) -> list[str]:
     if len(text) > MOST_CHARACTERS or text.count("\n") > MOST_LINES:
-        raise InputError(f"a printout has at most {MOST_CHARACTERS} characters; here are {len(text)}")
+        raise InputError(
+            f"a printout has at most {MOST_CHARACTERS} characters; here are {len(text)}"
+        )
     plain = text.replace("\r\n", "\n").replace("\u00a0", " ").replace("−", "-").expandtabs(8)
     lines = [line.rstrip() for line in plain.splitlines()]
     written = [line for line in lines if line]
@@ -241,7 +244,9 @@ def _correlations(lines: Sequence[str], begins: str, labels: Sequence[str]) -> I
         row += 1
         for k, text in enumerate(numbers[-min(row - first, width) :]):
             pair = (labels[row], labels[first + k])
-            yield Printed("beta_corr", pair, shown_number(text), f"correlation of {' and '.join(pair)}")
+            yield Printed(
+                "beta_corr", pair, shown_number(text), f"correlation of {' and '.join(pair)}"
+            )
 
 
 def _residuals(lines: Sequence[str], begins: str) -> Iterator[Printed]:
@@ -289,7 +294,14 @@ def _lmer(lines: Sequence[str]) -> Printout:
     _complete(found, "lmer")
     unchecked = ("df (Satterthwaite)",) if _value(lines, r"Std\. Error\s+df") else ()
     failed = _value(lines, r"failed to converge|convergence code: [1-9-]")
-    return Printout("lme4", method, _unwrapped(formula), tuple(_checked(found, unchecked)), unchecked, not failed)
+    return Printout(
+        "lme4",
+        method,
+        _unwrapped(formula),
+        tuple(_checked(found, unchecked)),
+        unchecked,
+        not failed,
+    )
 
 
 _SUM_OF_BARS = re.compile(r"\((\([^()]*\|[^()]*\)(?:\s*\+\s*\([^()]*\|[^()]*\))+)\)")
@@ -331,7 +343,9 @@ def _lmer_random(lines: Sequence[str]) -> Iterator[Printed]:
     head = section[0]
     at_name, at_variance = head.find("Name"), head.find("Variance")
     if at_name < 0 or at_variance < 0:
-        raise InputError(f"the table of random effects has no heading 'Name' and 'Variance': '{head}'")
+        raise InputError(
+            f"the table of random effects has no heading 'Name' and 'Variance': '{head}'"
+        )
     group, names = "", list[str]()
     for line in section[1:]:
         if line.startswith("Number of obs"):
@@ -367,7 +381,9 @@ def _lmer_counts(lines: Sequence[str]) -> Iterator[Printed]:
     yield Printed("n_obs", (), _count(rows), "number of obs")
     for part in groups.split(";"):
         name, _, number = part.rpartition(",")
-        yield Printed("n_groups", (name.strip(),), _count(number), f"number of groups {name.strip()}")
+        yield Printed(
+            "n_groups", (name.strip(),), _count(number), f"number of groups {name.strip()}"
+        )
 
 
 def _count(text: str) -> Number:
@@ -378,7 +394,7 @@ def _count(text: str) -> Number:
 
 def _complete(found: Sequence[Printed], program: str) -> None:
     kinds = {each.kind for each in found}
-    if not kinds & {"beta"} or not kinds & {"sigma"}:
+    if "beta" not in kinds or not kinds & {"sigma", "sigma2"}:
         missing = "fixed effects" if "beta" not in kinds else "random effects"
         raise InputError(f"the printout of {program} has no table of {missing} that can be read")
 
@@ -400,7 +416,7 @@ def _lme(lines: Sequence[str]) -> Printout:
         *_lme_counts(lines),
     ]
     _complete(found, "lme")
-    text = _following(lines, "Fixed effects:", tuple(["Value"]))
+    text = _following(lines, "Fixed effects:", ("Value",))
     fixed_formula = (text or "").strip()
     formula = " + ".join([fixed_formula, *bars]) if "~" in fixed_formula and bars else None
     return Printout("nlme", method, formula, tuple(found))
@@ -455,7 +471,10 @@ def _lme_column(body: Sequence[str], group: str) -> Iterator[Printed]:
         match = re.match(rf"(.*?)\s+((?:{_NUMBER}).*)$", line)
         if match is None:
             raise InputError(f"a row of lme's random effects cannot be read: '{line}'")
-        name, numbers = match.group(1).strip(), re.findall(rf"(?<!\S)(?:{_NUMBER})(?!\S)", match.group(2))
+        name, numbers = (
+            match.group(1).strip(),
+            re.findall(rf"(?<!\S)(?:{_NUMBER})(?!\S)", match.group(2)),
+        )
         yield from _lme_sd(group, name, numbers[0])
         for other, text in zip(names, numbers[1:], strict=False):
             place = f"correlation of {group} {name} and {other}"
@@ -539,7 +558,11 @@ def _mixedlm_table(lines: Sequence[str]) -> Iterator[Printed]:
         whole = _row(line, 6)
         if whole is not None:
             for (name, kind), text in zip(_MIXEDLM_COLUMNS, whole[1], strict=True):
-                labels = (whole[0], level.group(1)) if level and name in {"lower", "upper"} else (whole[0],)
+                labels = (
+                    (whole[0], level.group(1))
+                    if level and name in {"lower", "upper"}
+                    else (whole[0],)
+                )
                 yield Printed(kind, labels, shown_number(text), f"{name} of {whole[0]}")
             continue
         yield from _mixedlm_variance(line)

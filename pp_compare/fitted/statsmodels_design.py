@@ -176,7 +176,7 @@ def _component_bar(part: Component, table: Table, group: Sequence[str]) -> str:
 
 
 def _level_names(part: Component, table: Table, group: Sequence[str]) -> list[str]:
-    """The levels as MixedLM labels them, or their numbers where its labels do not tell them apart."""
+    """The levels as MixedLM labels them, or numbers where its labels do not tell them apart."""
     names = [_level(label) for label in part.labels]
     columns = [pd.factorize(table.frame[name])[0] for name in group]
     told = joint_codes([*columns, pd.factorize(np.array(names, dtype=object))[0]])
@@ -253,7 +253,10 @@ def column_order(ours: np.ndarray, theirs: np.ndarray, part: str) -> list[int]:
 
 
 def _correlated(model: Any, blocks: Sequence[Block]) -> Block:
-    codes, exog_re = pd.factorize(np.asarray(model.groups))[0], np.asarray(model.exog_re, dtype=float)
+    codes, exog_re = (
+        pd.factorize(np.asarray(model.groups))[0],
+        np.asarray(model.exog_re, dtype=float),
+    )
     for block in blocks:
         if block.Z.shape == exog_re.shape and same_partition(block.codes, codes):
             try:
