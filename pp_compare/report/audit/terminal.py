@@ -31,7 +31,7 @@ def print_report(console: Console, report: Report, registry: Iterable[Deviation]
     if len(report.cases) <= DETAILED:
         for case in report.cases:
             tables = estimates_tables(case, console.width)
-            said = [Text(judgement.sentence) for judgement in case.judgements]
+            said = [verbatim(judgement.sentence) for judgement in case.judgements]
             console.print(Group("", _heading(case), *said, *tables, *_optima(case)))
     console.print("", agreement_table(report))
     table = digits_table(report)
