@@ -34,7 +34,7 @@ def estimates_tables(case: CaseReport, width: int) -> list[Table]:
     Engines that do not fit beside each other go into a table below.
     """
     engines = [engine for engine, fit in case.fits.items() if fit.status == "ok"]
-    rows = _rows(case)
+    rows = estimate_rows(case)
     label = max((len(_row_title(row)) for row in rows), default=0)
     fit_in = max(1, (width - label) // ESTIMATE_WIDTH)
     parts = [engines[k : k + fit_in] for k in range(0, len(engines), fit_in)]
@@ -68,7 +68,7 @@ def _row_title(row: tuple[str, str]) -> str:
     return " ".join(row).strip()
 
 
-def _rows(case: CaseReport) -> list[tuple[str, str]]:
+def estimate_rows(case: CaseReport) -> list[tuple[str, str]]:
     """Numbers worth a line: not the predictions, nor a covariance beside its standard errors."""
     found: dict[tuple[str, str], None] = {}
     for fit in case.fits.values():
