@@ -17,6 +17,8 @@ COMMANDS = {
     "campaign": "Fit a plan's data sets, as many as it takes, and say how often each engine is "
     "wrong, where.",
     "cases": "List the named cases, each with its model and the reason it exists.",
+    "check": "Judge a fit that was made, from R's file or its printout, and fit nothing again.",
+    "compare": "Hold numbers from paper against a reference, each to the digits that it shows.",
     "doctor": "Say which engines run here, in which versions, and what to do about the others.",
     "explain": "Show the steps of partial pooling with a model's own numbers, and why its line "
     "lies there.",

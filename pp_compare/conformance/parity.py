@@ -24,7 +24,7 @@ from pp_compare.verdict.agreement import Comparison, compare
 from pp_compare.verdict.attribution import attribute, stop_of
 from pp_compare.verdict.deviations import load_deviations
 from pp_compare.verdict.digits import digits_text
-from pp_compare.verdict.shown import compare_shown
+from pp_compare.verdict.shown import ShownResult, compare_shown
 from pp_compare.verdict.tolerance import Tolerances, derive_tolerances
 
 Numbers = Fit | Printout | Mapping[str, Any] | str
@@ -75,9 +75,8 @@ def assert_parity(
     >>> assert_parity({"sigma": 49.51}, "certified", design, digits=4)
     """
     __tracebackhide__ = True  # pytest then shows the caller's line and the message
-    truth = _answer(reference, design)
-    model = certified_model(design)
-    held = _Held(design, model, derive_tolerances(design, model), truth, name)
+    held = _held(reference, design, name)
+    truth = held.reference
     numbers = as_numbers(fit, design, truth, digits)
     whole = fit if isinstance(fit, Fit) else _as_fit(fit, numbers, truth, name)
     failed = failed_fit(held, whole) if whole is not None else failed_numbers(held, numbers)
@@ -98,6 +97,34 @@ class _Held:
     tolerances: Tolerances
     reference: Fit
     name: str
+
+
+def _held(reference: Fit | Engine | str, design: Design, name: str) -> _Held:
+    truth = _answer(reference, design)
+    model = certified_model(design)
+    return _Held(design, model, derive_tolerances(design, model), truth, name)
+
+
+def held_numbers(
+    numbers: Printout | Mapping[str, Any] | str,
+    reference: Fit | Engine | str,
+    design: Design,
+    name: str = "candidate",
+    *,
+    digits: int | None = None,
+) -> ShownResult:
+    """Every number of a printout or a mapping with its verdict; parameters of `assert_parity`.
+
+    Raises
+    ------
+    InputError
+        As `assert_parity`, and where there is no number.
+    """
+    held = _held(reference, design, name)
+    printed = as_numbers(numbers, design, held.reference, digits)
+    if not printed:
+        raise InputError("there are no numbers to compare")
+    return _shown(held, printed)
 
 
 def as_numbers(
@@ -126,10 +153,13 @@ def failed_numbers(held: _Held, numbers: Sequence[Printed]) -> list[Comparison]:
 
     Half a unit of a last place says nothing of where an engine stopped.
     """
-    found = compare_shown(
+    return [line for line in _shown(held, numbers).lines if line.verdict == "fail"]
+
+
+def _shown(held: _Held, numbers: Sequence[Printed]) -> ShownResult:
+    return compare_shown(
         held.design, held.model, held.tolerances, numbers, held.reference, held.name
     )
-    return [line for line in found.lines if line.verdict == "fail"]
 
 
 def _answer(reference: Fit | Engine | str, design: Design) -> Fit:

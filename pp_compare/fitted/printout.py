@@ -297,7 +297,7 @@ def _lmer(lines: Sequence[str]) -> Printout:
     return Printout(
         "lme4",
         method,
-        _unwrapped(formula),
+        unwrapped(formula) if formula else None,
         tuple(_checked(found, unchecked)),
         unchecked,
         not failed,
@@ -307,9 +307,9 @@ def _lmer(lines: Sequence[str]) -> Printout:
 _SUM_OF_BARS = re.compile(r"\((\([^()]*\|[^()]*\)(?:\s*\+\s*\([^()]*\|[^()]*\))+)\)")
 
 
-def _unwrapped(formula: str | None) -> str | None:
+def unwrapped(formula: str) -> str:
     """lme4 prints ``(x || g)`` as ``((1 | g) + (0 + x | g))``."""
-    return None if formula is None else _SUM_OF_BARS.sub(r"\1", formula)
+    return _SUM_OF_BARS.sub(r"\1", formula)
 
 
 def _checked(found: Sequence[Printed], unchecked: Sequence[str]) -> Iterator[Printed]:

@@ -40,7 +40,5 @@ def recover(
 
         return read_object(fitted, data, formula)
     if kind == "MixedLM":
-        raise InputError(
-            "a MixedLM is not fitted yet: pass what its .fit() returns"
-        )
+        raise InputError("a MixedLM is not fitted yet: pass what its .fit() returns")
     raise InputError(f"a {type(fitted).__name__} is no fit that can be read; there are: {TAKEN}")

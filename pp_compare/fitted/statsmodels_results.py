@@ -6,6 +6,7 @@ fitted again. What MixedLM was asked for, an optimiser or a start, is in no resu
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -63,10 +64,12 @@ def read_results(
         design, plan, notes = given_design(model, data, formula, method)
     else:
         design, plan, notes = recovered_design(model, method)
-    with _as_fitted(model, result) as again:
+    with _as_fitted(model, result) as again, warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
         answer = mixedlm.read(model, result)
     answer |= _labels(model, design, plan)
-    answer |= {"status": "ok", "warnings": [], "seconds": 0.0}
+    texts = dict.fromkeys(f"{each.category.__name__}: {each.message}" for each in said)
+    answer |= {"status": "ok", "warnings": list(texts), "seconds": 0.0}
     versions = mixedlm.about()
     fit = replace(read_fit(ENGINE, ({},), design, plan, answer, versions), singular=None)
     source = f"MixedLMResults of statsmodels {versions['statsmodels']}"

@@ -48,6 +48,21 @@ def short_text(report: Report) -> str:
     return "\n".join([*kept, *tail])
 
 
+def full_text(report: Report, width: int = WIDTH) -> list[str]:
+    """Every judgement, what to do about it, the model, and what it was held against."""
+    lines = []
+    for case, judgement in worst_first(report):
+        prefix = f"{case.title}: " if len(report.cases) > 1 else ""
+        remedy = judgement.remedy
+        said = [prefix + judgement.sentence, *judgement.engine_says]
+        said += [f"{remedy.code}: {remedy.gives}"] if remedy else []
+        lines += [part for text in said for part in _wrapped(visible(text), width)]
+    lines += [part for line in _model_lines(report) for part in _wrapped(line, width)]
+    for case in report.cases:
+        lines += _wrapped(visible(case.why), width) if case.why else []
+    return lines
+
+
 def _told(report: Report) -> list[str]:
     found = worst_first(report)
     several = len(report.cases) > 1
@@ -65,8 +80,8 @@ def _counted(judgements: Sequence[Judgement]) -> str:
     return ", ".join(f"{counts[s]} {s}" for s in STANDINGS if counts[s])
 
 
-def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(text, WIDTH, subsequent_indent="  ") or [""]
+def _wrapped(text: str, width: int = WIDTH) -> list[str]:
+    return textwrap.wrap(text, width, subsequent_indent="  ") or [""]
 
 
 def _model_lines(report: Report) -> list[str]:
