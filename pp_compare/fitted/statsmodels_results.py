@@ -80,7 +80,7 @@ def _refuse(result: Any) -> None:
     """Refuse what is a result of MixedLM and not the estimate of this model by its likelihood."""
     if getattr(result.model, "exog", None) is None or getattr(result.model, "endog", None) is None:
         raise InputError(f"the result was stored without its data (remove_data); {HAND_OVER}")
-    if not hasattr(result, "converged"):
+    if not hasattr(result, "reml"):
         raise InputError(
             "the result is one of fit_regularized, which maximises a penalised likelihood; "
             "there is no certified optimum of that: check the result of fit()"
