@@ -65,7 +65,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini(
         "pp_fail_on",
         default="wrong",
-        help="what fails a test that judges a fit by the fixture pp_check: wrong, news, any or none",
+        help="what fails a test that judges a fit by pp_check: wrong, news, any or none",
     )
     group.addoption(
         "--pp-bundle", metavar="DIR", help="folder for one bundle a failing model, in any test"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -54,8 +54,21 @@ app = typer.Typer(
 )
 
 
+def _cite(asked: bool) -> None:
+    if asked:
+        from pp_compare.report.citation import citation  # noqa: PLC0415  # where it is asked for
+
+        typer.echo(citation(), nl=False)
+        raise typer.Exit
+
+
 @app.callback()
-def _root() -> None:
+def _root(
+    cite: Annotated[
+        bool,
+        typer.Option("--cite", help="How to cite this package.", callback=_cite, is_eager=True),
+    ] = False,
+) -> None:
     """Keep the commands as commands."""
 
 

@@ -10,8 +10,8 @@ import typer
 
 from pp_compare.audits.handed import check
 from pp_compare.cli.app import app
-from pp_compare.cli.console import stdout
-from pp_compare.cli.options import Data, Engines, Formula, Methods, parse_methods
+from pp_compare.cli.console import print_paragraphs, stdout
+from pp_compare.cli.options import Data, Engines, Formula, Methods, Text, parse_methods
 from pp_compare.data.files import read_dataset
 from pp_compare.errors import InputError
 from pp_compare.report.audit.json import to_json
@@ -37,6 +37,7 @@ def check_command(
     method: Methods = None,
     engine: Engines = None,
     limit: Annotated[float, typer.Option(help="Seconds that one fit beside it may take.")] = 60.0,
+    text: Text = False,
     out: Annotated[Path | None, typer.Option(help="Folder for the reports and the data.")] = None,
     json: Annotated[str | None, typer.Option(help="File for report.json; - for stdout.")] = None,
 ) -> None:
@@ -51,7 +52,7 @@ def check_command(
         method=methods[0],
         limit=limit,
     )
-    _deliver(report, out, json)
+    _deliver(report, out, json, text)
     raise typer.Exit(report.exit_status)
 
 
@@ -68,13 +69,15 @@ def _handed(name: str) -> str | Path:
     return f"{text}\n\n"  # so that it is read as a printout, however short
 
 
-def _deliver(report: Report, out: Path | None, json: str | None) -> None:
+def _deliver(report: Report, out: Path | None, json: str | None, text: bool) -> None:
     if json == "-":
         sys.stdout.write(to_json(report))
     else:
         console = stdout()
         for line in full_text(report, console.width):
             console.print(verbatim(line), soft_wrap=True)
+        if text:
+            print_paragraphs(console, report)
     if json and json != "-":
         write_text(Path(json), to_json(report))
     if out is not None:

@@ -353,7 +353,7 @@ def _numbers(record: Mapping[str, Any], key: str, size: int | None = None) -> np
         raise InputError(f"'{key}' is missing, or no list of numbers")
     try:
         found = np.array([_double(each) for each in value], dtype=float)
-    except (TypeError, ValueError):
+    except (KeyError, TypeError, ValueError):
         raise InputError(f"'{key}' is no list of numbers") from None
     if size is not None and found.shape != (size,):
         raise InputError(f"'{key}' has {len(found)} numbers, not {size}")

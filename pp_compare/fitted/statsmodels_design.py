@@ -7,6 +7,7 @@ every column equal to the last bit, every grouping the same.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,9 @@ HAND_OVER = (
     "pass data= (a DataFrame of the rows that were fitted) and formula= (in lme4's grammar, as in "
     "'y ~ x + (1|g)')"
 )
+
+_Q = re.compile(r"\bQ\(\s*(['\"])([^'\"`]+)\1\s*\)")
+"""patsy's way to quote a name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +107,7 @@ def _by_formula(
         return None
     table = Table(frame.reset_index(drop=True), str(model.endog_names))
     bars = _bars(model, table, components)
-    formula = " + ".join([str(model.formula).strip(), *bars])
+    formula = " + ".join([_Q.sub(r"`\2`", str(model.formula)).strip(), *bars])
     try:
         dataset = Dataset(NAME, _used(table, formula, method))
         design = build_design(dataset, parse_formula(formula, method))

@@ -165,6 +165,12 @@ class Report:
 
         return estimates_frame(self)
 
+    def paragraph(self) -> str:
+        """What to write in a paper, made from these numbers; one paragraph a model."""
+        from pp_compare.report.audit.paragraph import paragraphs  # noqa: PLC0415  # as above
+
+        return "\n\n".join(paragraphs(self))
+
     def save(self, folder: str | Path) -> Path:
         """Write report.html, report.json, the evidence and the data into a folder.
 

@@ -10,6 +10,7 @@ from pp_compare.identities import IDENTITIES
 from pp_compare.report.audit.columns import COLUMNS, packed
 from pp_compare.report.audit.figures import agreement_figure, heatmap
 from pp_compare.report.audit.gallery import Picture
+from pp_compare.report.audit.paragraph import paragraphs
 from pp_compare.report.audit.terminal import sources_line
 from pp_compare.report.digest import (
     Finding,
@@ -27,6 +28,9 @@ from pp_compare.report.record import CaseReport, Report
 from pp_compare.report.table import Table
 from pp_compare.verdict.deviations import Deviation
 from pp_compare.verdict.digits import digits_text, least
+
+MOST_PARAGRAPHS = 6
+"""Models whose paragraph the page shows; ``paragraph.md`` has all."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,7 @@ def report_html(
         league=_league(report),
         pictures=[(p, trusted(p.svg)) for p in pictures],
         models=[_model(case, engines_of(report)) for case in report.cases],
+        paragraphs=paragraphs(report)[:MOST_PARAGRAPHS],
         columns=COLUMNS,
         packed=packed(report),
     )

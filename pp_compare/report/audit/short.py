@@ -67,12 +67,17 @@ def _told(report: Report) -> list[str]:
     found = worst_first(report)
     several = len(report.cases) > 1
     said = [
-        visible(f"{case.title}: {judgement.sentence}" if several else judgement.sentence)
+        visible(f"{f'{case.title}: ' if several else ''}{_with_remedy(judgement)}")
         for case, judgement in found[:TOLD]
     ]
     if len(found) > TOLD:
         said.append(f"and {len(found) - TOLD} more: {_counted([j for _, j in found[TOLD:]])}")
     return said or ["Nothing was judged."]
+
+
+def _with_remedy(judgement: Judgement) -> str:
+    remedy = judgement.remedy
+    return judgement.sentence + (f"; {remedy.engine} gives {remedy.gives}" if remedy else "")
 
 
 def _counted(judgements: Sequence[Judgement]) -> str:
