@@ -15,8 +15,8 @@ from pp_compare.cli.options import Data, Engines, Formula, Methods, Text, parse_
 from pp_compare.data.files import read_dataset
 from pp_compare.errors import InputError
 from pp_compare.report.audit.json import to_json
-from pp_compare.report.audit.short import full_text
 from pp_compare.report.record import Report
+from pp_compare.report.short import full_text
 from pp_compare.report.verbatim import verbatim
 from pp_compare.resources import write_text
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from pp_compare.report.audit.paragraph import paragraphs
+from pp_compare.report.paragraph import paragraphs
 from pp_compare.report.record import Report
 from pp_compare.report.verbatim import verbatim
 

@@ -10,8 +10,8 @@ from pp_compare.report.audit.evidence import camis_table, qualification
 from pp_compare.report.audit.gallery import Designs, gallery
 from pp_compare.report.audit.html import report_html
 from pp_compare.report.audit.json import to_json
-from pp_compare.report.audit.paragraph import paragraphs
 from pp_compare.report.document import to_markdown, to_page
+from pp_compare.report.paragraph import paragraphs
 from pp_compare.report.record import Report
 from pp_compare.resources import write_text
 from pp_compare.verdict.deviations import Deviation

@@ -10,7 +10,6 @@ from pp_compare.identities import IDENTITIES
 from pp_compare.report.audit.columns import COLUMNS, packed
 from pp_compare.report.audit.figures import agreement_figure, heatmap
 from pp_compare.report.audit.gallery import Picture
-from pp_compare.report.audit.paragraph import paragraphs
 from pp_compare.report.audit.terminal import sources_line
 from pp_compare.report.digest import (
     Finding,
@@ -24,6 +23,7 @@ from pp_compare.report.digest import (
 )
 from pp_compare.report.league.tables import ability_table, league_of, standing_table
 from pp_compare.report.page import render, trusted
+from pp_compare.report.paragraph import paragraphs
 from pp_compare.report.record import CaseReport, Report
 from pp_compare.report.table import Table
 from pp_compare.verdict.deviations import Deviation

@@ -9,14 +9,13 @@ from rich.table import Table
 from rich.text import Text
 
 from pp_compare.report.digest import (
-    KINDS,
     digits_of,
     engines_of,
-    kind_of,
     least_digits,
     variance_digits,
     worst,
 )
+from pp_compare.report.frames import estimate_rows
 from pp_compare.report.record import CaseReport, Report
 from pp_compare.report.verbatim import verbatim
 from pp_compare.verdict.agreement import Comparison
@@ -66,17 +65,6 @@ def _estimates_table(
 
 def _row_title(row: tuple[str, str]) -> str:
     return " ".join(row).strip()
-
-
-def estimate_rows(case: CaseReport) -> list[tuple[str, str]]:
-    """Numbers worth a line: not the predictions, nor a covariance beside its standard errors."""
-    found: dict[tuple[str, str], None] = {}
-    for fit in case.fits.values():
-        for name, quantity in fit.quantities.items():
-            if kind_of(name) in {"beta", "beta_se", "sigma", "random_cov", "loglik"}:
-                found |= dict.fromkeys((name, label) for label, _ in quantity.entries())
-    order = {kind: i for i, kind in enumerate(KINDS)}
-    return sorted(found, key=lambda row: order[kind_of(row[0])])
 
 
 def _worst_by_number(comparisons: Iterable[Comparison]) -> dict[tuple[str, str, str], str]:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import pandas as pd
 
-from pp_compare.report.audit.terminal_tables import estimate_rows
+from pp_compare.report.digest import KINDS, kind_of
 from pp_compare.report.record import CaseReport, Report
 
 
@@ -63,3 +63,14 @@ def _estimates(case: CaseReport) -> pd.DataFrame:
         values = {name: dict(q.entries()) for name, q in fit.quantities.items()}
         columns[engine] = [values.get(name, {}).get(label, math.nan) for name, label in rows]
     return pd.DataFrame(columns, index=index)
+
+
+def estimate_rows(case: CaseReport) -> list[tuple[str, str]]:
+    """Numbers worth a line: not the predictions, nor a covariance beside its standard errors."""
+    found: dict[tuple[str, str], None] = {}
+    for fit in case.fits.values():
+        for name, quantity in fit.quantities.items():
+            if kind_of(name) in {"beta", "beta_se", "sigma", "random_cov", "loglik"}:
+                found |= dict.fromkeys((name, label) for label, _ in quantity.entries())
+    order = {kind: i for i, kind in enumerate(KINDS)}
+    return sorted(found, key=lambda row: order[kind_of(row[0])])

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pp_compare.report.audit.frames import estimates_frame
+from pp_compare.report.frames import estimates_frame
 from pp_compare.report.page import render
 from pp_compare.report.record import CaseReport, Report
 from pp_compare.report.verbatim import visible
