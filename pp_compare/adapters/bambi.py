@@ -105,7 +105,7 @@ def build(design: Design) -> Any:
     model.set_priors(
         common=flat,
         group_specific=bambi.Prior("Normal", mu=0, sigma=half_flat),
-        priors={"sigma": half_flat, **({"Intercept": flat} if design.spec.intercept else {})},
+        priors={"sigma": half_flat, **({"Intercept": flat} if design.intercept else {})},
     )
     model.build()
     return model.backend.model

@@ -38,6 +38,7 @@ def audit(
     limit: float = 60.0,
     processes: int | None = None,
     fail_on: FailOn = "wrong",
+    remedies: bool = True,
 ) -> Report:
     """Fit a model with every engine, in worker processes, and say who is right and why.
 
@@ -59,6 +60,8 @@ def audit(
         Fits that run at once; as many as there are processors by default.
     fail_on : {"wrong", "news", "any", "none"}
         What `Report.raise_for_status` asks about.
+    remedies : bool
+        Whether to look for what mends each engine whose numbers cannot be used.
 
     Returns
     -------
@@ -87,6 +90,7 @@ def audit(
         limit=limit,
         processes=processes or os.cpu_count() or 1,
         fail_on=fail_on,
+        remedies=remedies,
         command="pp_compare.audit",
     )
 

@@ -9,12 +9,11 @@ from dataclasses import replace
 import pandas as pd
 
 from pp_compare.audits.audit import available_engines
-from pp_compare.audits.judging import judge
+from pp_compare.audits.judging import judged
+from pp_compare.audits.mending import mended
 from pp_compare.audits.paper import judged_printout
 from pp_compare.audits.provenance import collect_provenance
-from pp_compare.audits.remedies import find_remedy
 from pp_compare.audits.selection import Selection
-from pp_compare.certified.models import certified_model
 from pp_compare.engines import make_engine
 from pp_compare.engines.worker import Workers
 from pp_compare.errors import InputError
@@ -22,12 +21,8 @@ from pp_compare.fitted import FittedModel
 from pp_compare.fitted.printout import Printout, from_printout
 from pp_compare.fitted.recover import recover
 from pp_compare.model import Fit, Method
-from pp_compare.model.design import Design
 from pp_compare.report.record import FailOn, Report
 from pp_compare.verdict.deviations import load_deviations
-from pp_compare.verdict.judgement import Judgement, with_remedy
-from pp_compare.verdict.remedy import Remedy
-from pp_compare.verdict.tolerance import derive_tolerances
 
 
 def check(
@@ -97,10 +92,13 @@ def check(
     beside, sources = _beside(found, engines, limit)
     fits = {found.fit.engine: found.fit, **beside}
     registry = load_deviations()
-    report = judge(selection, found.design, fits, registry)
-    judgements = tuple(_mended(each, found.design, limit) for each in report.judgements)
+    held = judged(selection, found.design, fits, registry)
+    case = held.report
+    if any(judgement.bad for judgement in case.judgements):
+        with Workers(limit, 1) as workers:
+            (case,) = mended([held], [found.design], workers, limit, lambda _: None)
     # Nothing is pinned to a user's own model, so nothing can be stale.
-    case = replace(report, stale=(), judgements=judgements)
+    case = replace(case, stale=())
     sources = {found.fit.engine: found.fit.engine, **sources}
     provenance = collect_provenance(fits.values(), sources, "pp_compare.check")
     seconds = time.perf_counter() - started
@@ -111,17 +109,6 @@ def _selection(found: FittedModel) -> Selection:
     design = found.design
     why = " ".join([f"{found.source}, as it was handed over.", *found.notes])
     return Selection("fitted", design.dataset, design.spec.formula, design.spec.method, why)
-
-
-def _mended(judgement: Judgement, design: Design, limit: float) -> Judgement:
-    """A judgement of wrong numbers with a call that reaches the optimum on these data."""
-    if judgement.standing not in ("wrong", "wrong optimum"):
-        return judgement
-    model = certified_model(design)
-    with Workers(limit, 1) as workers:
-        tolerances = derive_tolerances(design, model)
-        remedy = find_remedy(judgement, design, model, tolerances, workers, limit)
-    return with_remedy(judgement, remedy if isinstance(remedy, Remedy) else None)
 
 
 def _beside(

@@ -227,7 +227,7 @@ def _r_script(design: Design, case: CaseReport) -> str:
 
 
 def _fixed(design: Design) -> str:
-    return _terms(design, design.spec.intercept, design.spec.fixed)
+    return _terms(design, design.intercept, design.fixed)
 
 
 def _sum(design: Design, block: Block) -> str:

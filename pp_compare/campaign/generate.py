@@ -174,6 +174,8 @@ def _assemble(
         ),
         variables={name: Variable(name, name, values) for name, values in columns.items()},
         groups={"g": Variable("g", "g", codes, levels)},
+        intercept=spec.intercept,
+        fixed=spec.fixed,
     )
 
 

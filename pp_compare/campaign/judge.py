@@ -92,7 +92,7 @@ def truth_of(design: Design) -> Truth | str:
     start = time.perf_counter()
     try:
         model = certified_model(design)
-        best = model.optimum.quantities
+        best = model.optimum.representative
     except (DegenerateModelError, PPCompareError) as reason:
         return str(reason)
     covariances = {g: best[f"random_cov[{g}]"].values for g in design.group_levels}
@@ -121,7 +121,7 @@ def judge_fit(design: Design, fit: Fit, truth: Truth | str) -> Judgement:
         loglik_error=float(fit["loglik"]) + stop.deviance / 2,
         beta_error=float(np.max(np.abs(fit["beta"] - implied["beta"].values) / errors)),
         se_error=float(np.max(np.abs(fit["beta_se"] / errors - 1.0))),
-        digits_beta=_digits(fit.quantities["beta"], best["beta"]),
+        digits_beta=_digits(fit.quantities["beta"], best["beta"]) if "beta" in best else NAN,
         digits_variances=least(
             _digits(fit.quantities[name], best[name])
             for name in best

@@ -14,7 +14,7 @@ import typer
 from pp_compare.audits.audit import DEFAULT_ENGINES, audit
 from pp_compare.audits.reproduce import write_bundle
 from pp_compare.cli.app import app
-from pp_compare.cli.console import print_paragraphs, progress_bar, stdout
+from pp_compare.cli.console import fits_bar, print_paragraphs, stdout
 from pp_compare.cli.options import (
     Data,
     Engines,
@@ -63,6 +63,14 @@ def audit_command(
             "either or an early stop (any), or never (none).",
         ),
     ] = None,
+    remedies: Annotated[
+        bool | None,
+        typer.Option(
+            "--remedies/--no-remedies",
+            help="Run an engine's other settings where its numbers cannot be used, until one "
+            "arrives; on your own data by default.",
+        ),
+    ] = None,
     text: Text = False,
     out: Annotated[Path | None, typer.Option(help="Folder for the reports and the data.")] = None,
     json: Annotated[str | None, typer.Option(help="File for report.json; - for stdout.")] = None,
@@ -73,8 +81,7 @@ def audit_command(
     """Fit every model with every engine, and say how well they agree, who is right, and why not."""
     policy = na_policy(na)
     selections = select(cases, parse_methods(method), data, formula, tag, large)
-    with progress_bar() as progress:
-        task = progress.add_task("audit", total=len(selections), title="")
+    with fits_bar("audit") as progress:
         report = audit(
             selections,
             _engines(engine, tight),
@@ -82,8 +89,9 @@ def audit_command(
             limit=limit,
             processes=os.cpu_count() or 1,
             fail_on=_fail_on(fail_on, own_data=data is not None),
+            remedies=(data is not None) if remedies is None else remedies,
             command=shlex.join(["pp-compare", *sys.argv[1:]]),
-            progress=lambda title: progress.update(task, advance=1, title=title),
+            progress=progress,
         )
     designs = designs_of(selections, policy)
     _deliver(report, out, json, designs, paper=text)

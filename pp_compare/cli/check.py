@@ -15,10 +15,10 @@ from pp_compare.cli.options import Data, Engines, Formula, Methods, Text, parse_
 from pp_compare.data.files import read_dataset
 from pp_compare.errors import InputError
 from pp_compare.report.audit.json import to_json
+from pp_compare.report.audit.terminal import print_report
 from pp_compare.report.record import Report
-from pp_compare.report.short import full_text
-from pp_compare.report.verbatim import verbatim
 from pp_compare.resources import write_text
+from pp_compare.verdict.deviations import load_deviations
 
 MOST = 1_000_000
 """Characters of a printout that are read."""
@@ -74,8 +74,7 @@ def _deliver(report: Report, out: Path | None, json: str | None, text: bool) -> 
         sys.stdout.write(to_json(report))
     else:
         console = stdout()
-        for line in full_text(report, console.width):
-            console.print(verbatim(line), soft_wrap=True)
+        print_report(console, report, load_deviations())
         if text:
             print_paragraphs(console, report)
     if json and json != "-":

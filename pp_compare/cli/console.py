@@ -48,6 +48,14 @@ def progress_bar() -> Progress:
 
 
 @contextmanager
+def fits_bar(description: str) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar that counts fits, for ``progress`` of `pp_compare.audits.audit.audit`."""
+    with progress_bar() as bar:
+        task = bar.add_task(f"{description}: fits", total=None, title="")
+        yield lambda title, done, of: bar.update(task, completed=done, total=of, title=title)
+
+
+@contextmanager
 def follow(first: str, *, keep: bool = False) -> Iterator[Show]:
     """Show a line on stderr that changes: under a bar on a terminal, now and then in a log.
 

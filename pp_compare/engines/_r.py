@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 Request = dict[str, Any]
 """Plain values: bool, float, str, arrays of float64 and int32, lists and mappings of these."""
+WEIGHTS, OFFSET = "pp.weights", "pp.offset"
+"""Columns of ``r/fit.R``; names with a dot are no alias, so no column of the data has them."""
 Answer = dict[str, Any]
 """What R returned: arrays of float64, lists of str or of bool and None, mappings of these."""
 
@@ -129,12 +131,15 @@ def base_request(design: Design) -> Request:
     refuse_ambiguous(design)
     columns = {variable.alias: variable for variable in design.variables.values()}
     columns |= {group_column(design, block): _group_variable(block) for block in design.blocks}
+    data = {name: _vector(variable) for name, variable in columns.items()}
+    if design.weights is not None:
+        data[WEIGHTS] = np.ascontiguousarray(design.weights)
     return {
-        "data": {name: _vector(variable) for name, variable in columns.items()},
+        "data": data,
         "levels": {n: list(v.levels) for n, v in columns.items() if v.levels is not None},
         "response": design.alias(spec.response),
-        "intercept": spec.intercept,
-        "fixed": terms_of(design, spec.fixed),
+        "intercept": design.intercept,
+        "fixed": terms_of(design, design.fixed),
         "REML": spec.method == "REML",
     }
 
@@ -171,7 +176,7 @@ def r_name(design: Design, column: Column, terms: Sequence[Term]) -> str:
 
 def fixed_names(design: Design) -> list[str]:
     """R's name of each column of the fixed part."""
-    return [r_name(design, column, design.spec.fixed) for column in design.columns]
+    return [r_name(design, column, design.fixed) for column in design.columns]
 
 
 def effect_names(design: Design, block: Block) -> list[str]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from pp_compare.engines import Engine
 from pp_compare.engines._r import (
+    OFFSET,
     Answer,
     Effects,
     REngine,
@@ -90,7 +91,14 @@ class Lme4:
         return found | ({"start": str(list(self.start))} if self.start else {})
 
     def unsupported(self, design: Design) -> str | None:
-        """None: the grammar of the models is lme4's own."""
+        """None: the grammar of the models is lme4's own.
+
+        Of what goes through the same requests, glmmTMB means another thing by weights.
+        """
+        if self.function != "pp_fit_lme4" and (
+            design.weights is not None or design.offset is not None
+        ):
+            return "weights and offsets are handed to lme4, nlme and certified alone"
         return None
 
     def request(self, design: Design) -> Request:
@@ -103,8 +111,12 @@ class Lme4:
             }
             for block in design.blocks
         ]
-        begin = {"start": np.array(self.start)} if self.start else {}
-        return base_request(design) | {"random": random, "control": list(self.steps)} | begin
+        request = base_request(design) | {"random": random, "control": list(self.steps)}
+        if self.start:
+            request["start"] = np.array(self.start)
+        if design.offset is not None:
+            request["data"][OFFSET] = np.ascontiguousarray(design.offset)
+        return request
 
     def covariances(self, design: Design, answer: Answer) -> list[Effects]:
         """One matrix a random term."""

@@ -93,6 +93,8 @@ class Nlme:
     def request(self, design: Design) -> Request:
         """The random part is a list of grouping factors, outermost first, each with its blocks."""
         request = base_request(design)
+        # lme() leaves an offset() of its formula out without a word: it is taken off here.
+        request["data"][request["response"]] = np.ascontiguousarray(design.y)
         groups = chain(design)
         if groups is not None:
             _refuse_joined(design, groups)

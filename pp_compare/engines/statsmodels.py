@@ -188,6 +188,10 @@ def _settings(steps: tuple[Step, ...]) -> dict[str, str]:
 
 def layout(design: Design) -> Layout | str:
     """Choose ``groups``, ``re_formula`` and ``vc_formula``, or say why there is no such choice."""
+    if design.weights is not None:
+        return "MixedLM has no prior weights"
+    if design.offset is not None:
+        return "MixedLM has no offset; take it from the response in the data, which is the same"
     names = list(design.group_levels)
     outer = [name for name in names if all(_nested(design, other, name) for other in names)]
     wide = [block for block in design.blocks if len(block.columns) > 1]

@@ -118,7 +118,7 @@ def _by_formula(
 
 def _used(table: Table, formula: str, method: Method) -> pd.DataFrame:
     """The columns that the formula names: the rest of a user's table is nobody's business."""
-    names = used_columns(parse_formula(formula, method), table.frame)
+    names = used_columns(parse_formula(formula, method))
     return table.frame[[name for name in names if name in table.frame.columns]]
 
 

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from scipy import special
 
-from pp_compare.certified.models import certified_model
+from pp_compare.certified.models import DegenerateModelError, certified_model
 from pp_compare.errors import DataError, InputError
 from pp_compare.inferences.partial_pooling import cluster_design, cluster_means, ols
 from pp_compare.model import Fit
@@ -92,14 +92,17 @@ class InterceptInference:
     InputError
         Where the model is not one random intercept.
     DegenerateModelError
-        Where the criterion has no optimum.
+        Where the criterion has no optimum, or does not identify the variances.
     """
 
     def __init__(self, design: Design) -> None:
         if not design.spec.is_random_intercept:
             raise InputError(f"'{design.spec.formula}' is not a model with one random intercept")
         self.design = design
-        best = certified_model(design).optimum.quantities
+        model = certified_model(design)
+        if model.existence.kind != "unique":
+            raise DegenerateModelError(model.existence.sentence)
+        best = model.optimum.quantities
         block = design.blocks[0]
         self.codes, self.sizes = block.codes, np.bincount(block.codes).astype(float)
         self.beta, self.cov = best["beta"].values, best["beta_cov"].values

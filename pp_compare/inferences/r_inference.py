@@ -118,7 +118,7 @@ def all_inference(
 
 def first_factor(design: Design) -> str | None:
     """The first factor of the fixed part that stands there alone: whose means one asks for."""
-    for term in design.spec.fixed:
+    for term in design.fixed:
         if len(term) == 1 and design.variables[term[0]].levels is not None:
             return term[0]
     return None
@@ -195,8 +195,8 @@ def _request(design: Design, means: str | None) -> dict[str, Any]:
     variables = [*design.variables.values(), *design.groups.values()]
     return {
         "response": design.alias(spec.response),
-        "intercept": spec.intercept,
-        "fixed": [[design.alias(name) for name in term] for term in spec.fixed],
+        "intercept": design.intercept,
+        "fixed": [[design.alias(name) for name in term] for term in design.fixed],
         "group": [design.groups[name].alias for name in spec.random[0].group],
         "levels": {v.alias: v.levels for v in variables if v.levels is not None},
         "means": design.alias(means) if means else None,
@@ -210,7 +210,7 @@ def _term_names(design: Design) -> dict[str, str]:
     for column in design.columns:
         parts = [design.alias(part.variable) + (part.level or "") for part in column.factors]
         names[":".join(parts) or "(Intercept)"] = column.label
-    for term in design.spec.fixed:
+    for term in design.fixed:
         names[":".join(design.alias(name) for name in term)] = ":".join(term)
     return names
 

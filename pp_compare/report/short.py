@@ -48,21 +48,6 @@ def short_text(report: Report) -> str:
     return "\n".join([*kept, *tail])
 
 
-def full_text(report: Report, width: int = WIDTH) -> list[str]:
-    """Every judgement, what to do about it, the model, and what it was held against."""
-    lines = []
-    for case, judgement in worst_first(report):
-        prefix = f"{case.title}: " if len(report.cases) > 1 else ""
-        remedy = judgement.remedy
-        said = [prefix + judgement.sentence, *judgement.engine_says]
-        said += [f"{remedy.code}: {remedy.gives}"] if remedy else []
-        lines += [part for text in said for part in _wrapped(visible(text), width)]
-    lines += [part for line in _model_lines(report) for part in _wrapped(line, width)]
-    for case in report.cases:
-        lines += _wrapped(visible(case.why), width) if case.why else []
-    return lines
-
-
 def _told(report: Report) -> list[str]:
     found = worst_first(report)
     several = len(report.cases) > 1
@@ -77,7 +62,7 @@ def _told(report: Report) -> list[str]:
 
 def _with_remedy(judgement: Judgement) -> str:
     remedy = judgement.remedy
-    return judgement.sentence + (f"; {remedy.engine} gives {remedy.gives}" if remedy else "")
+    return judgement.sentence + (f"; {remedy.sentence}" if remedy else "")
 
 
 def _counted(judgements: Sequence[Judgement]) -> str:
@@ -85,8 +70,8 @@ def _counted(judgements: Sequence[Judgement]) -> str:
     return ", ".join(f"{counts[s]} {s}" for s in STANDINGS if counts[s])
 
 
-def _wrapped(text: str, width: int = WIDTH) -> list[str]:
-    return textwrap.wrap(text, width, subsequent_indent="  ") or [""]
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, WIDTH, subsequent_indent="  ") or [""]
 
 
 def _model_lines(report: Report) -> list[str]:
@@ -135,7 +120,7 @@ class Told:
     ground: str
     sentence: str
     code: str
-    gives: str
+    remedy: str
 
 
 @dataclass(frozen=True)
@@ -180,7 +165,7 @@ def _told_in_page(case: str, judgement: Judgement) -> Told:
         GROUND.get(judgement.standing, BAD_GROUND),
         visible(judgement.sentence),
         judgement.remedy.code if judgement.remedy else "",
-        judgement.remedy.gives if judgement.remedy else "",
+        visible(judgement.remedy.sentence) if judgement.remedy else "",
     )
 
 

@@ -78,9 +78,9 @@ def derive_tolerances(design: Design, model: CertifiedModel) -> Tolerances:
     A quantity may be off by what it changes over {deviance <= minimum + criterion}, axis by axis
     and combined as an ellipsoid's half width, plus what rounding does at the optimum itself.
     """
-    best = model.optimum.quantities
-    covariances = {g: best[f"random_cov[{g}]"].values for g in design.group_levels}
-    rounding = rounding_at(design, float(best["sigma"].values), covariances)
+    best, at = model.optimum.quantities, model.optimum.representative
+    covariances = {g: at[f"random_cov[{g}]"].values for g in design.group_levels}
+    rounding = rounding_at(design, float(at["sigma"].values), covariances)
     criterion = NEGLIGIBLE + rounding.criterion
     if criterion > MEANINGFUL:
         return _out_of_reach(best)

@@ -50,7 +50,7 @@ def test_a_printout_is_checked_against_its_data(run, sleep: str, tmp_path: Path)
 
 
 def test_a_file_of_r_is_checked(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pp_compare.audits.handed.find_remedy", lambda *_: "not tried here")
+    monkeypatch.setattr("pp_compare.audits.mending.find_remedy", lambda *_: "not tried here")
     status, out, _ = run("check", str(written(tmp_path)))
     assert status == 1
     assert out.startswith("lme4 is wrong")

@@ -79,7 +79,7 @@ def test_a_fit_of_r_is_read_as_that_fit(name: str, folder: Path) -> None:
 def test_a_fit_of_r_is_judged_by_its_own_numbers(
     name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pp_compare.audits.handed.find_remedy", lambda *_: "not tried here")
+    monkeypatch.setattr("pp_compare.audits.mending.find_remedy", lambda *_: "not tried here")
     file = folder / f"{name}.json"
     file.write_text((folder / name).read_text())
     assert pp_compare.check(str(file)).judgements[0].standing == FITS[name][1]
