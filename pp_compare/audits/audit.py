@@ -106,7 +106,7 @@ def audit(
             )
     answers = [fit for case in cases for fit in case.fits.values()]
     provenance = collect_provenance(answers, sources, command)
-    return Report(provenance, tuple(cases), time.perf_counter() - started, fail_on)
+    return Report(provenance, tuple(cases), time.perf_counter() - started, fail_on, tuple(designs))
 
 
 def available_engines(engines: Sequence[str], workers: Workers) -> dict[str, str]:

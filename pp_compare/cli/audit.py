@@ -14,13 +14,14 @@ import typer
 from pp_compare.audits.audit import DEFAULT_ENGINES, audit
 from pp_compare.audits.reproduce import write_bundle
 from pp_compare.cli.app import app
-from pp_compare.cli.console import fits_bar, stdout
+from pp_compare.cli.console import fits_bar, print_paragraphs, stdout
 from pp_compare.cli.options import (
     Data,
     Engines,
     Formula,
     Methods,
     Na,
+    Text,
     designs_of,
     na_policy,
     parse_methods,
@@ -70,6 +71,7 @@ def audit_command(
             "arrives; on your own data by default.",
         ),
     ] = None,
+    text: Text = False,
     out: Annotated[Path | None, typer.Option(help="Folder for the reports and the data.")] = None,
     json: Annotated[str | None, typer.Option(help="File for report.json; - for stdout.")] = None,
     bundle: Annotated[
@@ -92,7 +94,7 @@ def audit_command(
             progress=progress,
         )
     designs = designs_of(selections, policy)
-    _deliver(report, out, json, designs)
+    _deliver(report, out, json, designs, paper=text)
     if bundle is not None:
         for failing in (c for c in report.cases if c.failing):
             write_bundle(bundle / failing.file_name, designs(failing), failing)
@@ -122,13 +124,20 @@ def _engines(names: list[str] | None, tight: bool) -> tuple[str, ...]:
 
 
 def _deliver(
-    report: Report, out: Path | None, json: str | None, designs: Callable[[CaseReport], Design]
+    report: Report,
+    out: Path | None,
+    json: str | None,
+    designs: Callable[[CaseReport], Design],
+    *,
+    paper: bool,
 ) -> None:
     text = to_json(report)
     if json == "-":
         sys.stdout.write(text)
     else:
         print_report(stdout(), report, load_deviations())
+        if paper:
+            print_paragraphs(stdout(), report)
     if json and json != "-":
         write_text(Path(json), text)
     if out is not None:

@@ -10,6 +10,10 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from pp_compare.report.paragraph import paragraphs
+from pp_compare.report.record import Report
+from pp_compare.report.verbatim import verbatim
+
 LOG_SECONDS = 10.0
 """Between two lines of a log."""
 
@@ -20,6 +24,13 @@ Show = Callable[[str, int, int | None], None]
 def stdout() -> Console:
     """A terminal has its own width; a file or a pipe gets lines of 120."""
     return _console(width=None if sys.stdout.isatty() else 120)
+
+
+def print_paragraphs(console: Console, report: Report) -> None:
+    """A paragraph for the paper for each model, without line breaks of its own."""
+    for text in paragraphs(report):
+        console.print()
+        console.print(verbatim(text))
 
 
 def progress_bar() -> Progress:

@@ -29,6 +29,10 @@ Data = Annotated[Path | None, typer.Option(help="CSV file with a header line.")]
 Formula = Annotated[str | None, typer.Option(help="As in lme4: 'y ~ x + (1|g)'.")]
 Na = Annotated[str, typer.Option(help="Rows with missing values: raise or drop.")]
 
+Text = Annotated[
+    bool, typer.Option("--text", help="A paragraph for the paper too, made from the numbers.")
+]
+
 
 def parse_methods(names: list[str] | None) -> tuple[Method, ...] | None:
     """REML, ML or both, from what was typed; None where nothing was.

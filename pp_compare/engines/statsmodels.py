@@ -49,7 +49,7 @@ does not stop it; docs/settings.md has the digits."""
 MIXEDLM = "pp_compare.engines.mixedlm"
 """The module that fits."""
 
-_WHOLE = "all_rows"
+ALL_ROWS = "all_rows"
 
 
 def make(setting: str | None) -> StatsmodelsEngine:
@@ -78,7 +78,7 @@ class Layout:
     Parameters
     ----------
     group : str
-        Alias of the grouping column, or `_WHOLE` for one group that holds all rows.
+        Alias of the grouping column, or `ALL_ROWS` for one group that holds all rows.
     correlated : Block or None
         The block that ``re_formula`` describes.
     independent : tuple of Block
@@ -193,7 +193,7 @@ def layout(design: Design) -> Layout | str:
     if not outer:
         if wide:
             return f"correlated random effects of '{wide[0].group}' beside a crossed factor"
-        return Layout(_WHOLE, None, design.blocks)
+        return Layout(ALL_ROWS, None, design.blocks)
     inner = [block for block in wide if block.group != outer[0]]
     if inner:
         return f"correlated random effects of '{inner[0].group}' within '{outer[0]}'"
@@ -218,7 +218,7 @@ def _frame(design: Design, plan: Layout) -> pd.DataFrame:
 
     Levels go in as strings, not as categories: within a group only those that occur there count.
     """
-    whole = {_WHOLE: np.ones(design.n_obs)} if plan.group == _WHOLE else {}
+    whole = {ALL_ROWS: np.ones(design.n_obs)} if plan.group == ALL_ROWS else {}
     return grouped_frame(design).assign(**whole)
 
 

@@ -172,7 +172,7 @@ def complete_rows(dataset: Dataset, spec: ModelSpec, na: NaPolicy) -> Rows:
         For a missing or repeated column, or values that are not finite, unless they are dropped.
     """
     frame = dataset.frame
-    used = _used_columns(spec)
+    used = used_columns(spec)
     for column in used:
         if column not in frame.columns:
             known = ", ".join(map(str, frame.columns))
@@ -191,7 +191,8 @@ def complete_rows(dataset: Dataset, spec: ModelSpec, na: NaPolicy) -> Rows:
     )
 
 
-def _used_columns(spec: ModelSpec) -> list[str]:
+def used_columns(spec: ModelSpec) -> list[str]:
+    """Columns of the data that a model is made of, each once."""
     names = [*variable_names(spec), *spec.offset]
     used = [column for name in names for column in data_columns(node_of(name))]
     used += [column for term in spec.random for column in term.group]

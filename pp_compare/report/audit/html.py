@@ -32,6 +32,7 @@ from pp_compare.report.digest import (
 )
 from pp_compare.report.league.tables import ability_table, league_of
 from pp_compare.report.page import render, trusted
+from pp_compare.report.paragraph import paragraphs
 from pp_compare.report.record import CaseReport, Report
 from pp_compare.report.table import Table
 from pp_compare.verdict.deviations import Deviation
@@ -139,6 +140,7 @@ def report_html(
         digits=_digits(report),
         several=len(report.cases) > 1,
         pictures=[] if few else [(p, trusted(p.svg)) for p in pictures],
+        paragraphs=paragraphs(report) if few else [],
         columns=COLUMNS,
         packed=packed(report),
     )
