@@ -2,7 +2,8 @@
 
 The public names, each loaded when it is first used, so that importing the package costs nothing:
 
-- data and models: `Dataset`, `read_dataset`, `all_cases`, `case`, `parse_formula`, `build_design`
+- data and models: `Dataset`, `read_dataset`, `dataset_of`, `all_cases`, `case`, `parse_formula`,
+  `build_design`
 - engines: `make_engine`, `engine_names`, `Fit`, `Quantity`
 - verdicts: `audit_engine`, `parametrize_with_cases`, `assert_parity`
 - errors: `PPCompareError`
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from pp_compare.conformance import audit as audit_engine
     from pp_compare.data.corpus import all_cases, case
     from pp_compare.data.files import read_dataset
+    from pp_compare.data.frames import dataset_of
     from pp_compare.engines import engine_names, make_engine
     from pp_compare.errors import PPCompareError
     from pp_compare.model import Dataset, Fit, Quantity
@@ -35,6 +37,7 @@ _HOME = {
     "assert_parity": "conformance",
     "build_design": "model.design",
     "case": "data.corpus",
+    "dataset_of": "data.frames",
     "engine_names": "engines",
     "make_engine": "engines",
     "parametrize_with_cases": "conformance",
@@ -54,6 +57,7 @@ __all__ = [
     "audit_engine",
     "build_design",
     "case",
+    "dataset_of",
     "engine_names",
     "make_engine",
     "parametrize_with_cases",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 LOG_SECONDS = 10.0
 """Between two lines of a log."""
@@ -20,6 +21,13 @@ Show = Callable[[str, int, int | None], None]
 def stdout() -> Console:
     """A terminal has its own width; a file or a pipe gets lines of 120."""
     return Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+
+
+def print_lines(lines: Sequence[str], *, to_stderr: bool = False) -> None:
+    """Lines of plain text, whole ones even where the terminal is narrow; none of it is markup."""
+    console = Console(stderr=True, highlight=False) if to_stderr else stdout()
+    for line in lines:
+        console.print(Text(line), soft_wrap=True)
 
 
 def progress_bar() -> Progress:

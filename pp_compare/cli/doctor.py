@@ -5,8 +5,9 @@ from __future__ import annotations
 import typer
 
 from pp_compare.audits.doctor import Finding, diagnose
-from pp_compare.cli.app import UNAVAILABLE, app
+from pp_compare.cli.app import app
 from pp_compare.cli.console import escape, stdout
+from pp_compare.cli.failures import UNAVAILABLE
 
 
 @app.command("doctor")

@@ -8,14 +8,18 @@ from typing import Annotated
 import typer
 
 from pp_compare.cli.app import app
-from pp_compare.cli.console import stdout
+from pp_compare.cli.console import print_lines, stdout
 from pp_compare.cli.options import (
     Data,
     Methods,
     Na,
+    NaValues,
+    Types,
     design_of,
     na_policy,
     parse_methods,
+    read_as,
+    reading_of,
     select,
 )
 from pp_compare.errors import InputError
@@ -33,6 +37,8 @@ def explain_command(
     ] = None,
     method: Methods = None,
     engine: Annotated[str, typer.Option(help="Whose estimates to explain.")] = "certified",
+    types: Types = None,
+    na_value: NaValues = None,
     na: Na = "raise",
     inference: Annotated[
         bool, typer.Option("--inference", help="Tests and intervals too, by their definitions.")
@@ -42,14 +48,16 @@ def explain_command(
     """Show the steps of partial pooling with a model's own numbers, and why its line lies there."""
     if (name is None) == (data is None):
         raise InputError("give either a named case or --data with --formula")
-    selection = select([name] if name else None, parse_methods(method), data, formula, None, True)[
-        0
-    ]
+    told = read_as(types, na_value)
+    names = [name] if name else None
+    selection = select(names, parse_methods(method), data, formula, None, True, told)[0]
     design = design_of(selection, na_policy(na))
     explanation = explain(design, engine, selection.case)
     tables, remarks = (
         all_inference(design, selection.case, first_factor(design)) if inference else ([], [])
     )
+    if data is not None:
+        print_lines(reading_of(selection, told))
     print_explanation(stdout(), explanation)
     if inference:
         print_inference(stdout(), tables, remarks)

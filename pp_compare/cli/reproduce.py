@@ -10,15 +10,19 @@ import typer
 from pp_compare.audits.audit import DEFAULT_ENGINES, audit
 from pp_compare.audits.reproduce import write_bundle
 from pp_compare.cli.app import app
-from pp_compare.cli.console import escape, stdout
+from pp_compare.cli.console import escape, print_lines, stdout
 from pp_compare.cli.options import (
     Engines,
     Formula,
     Methods,
     Na,
+    NaValues,
+    Types,
     design_of,
     na_policy,
     parse_methods,
+    read_as,
+    reading_of,
     select,
 )
 
@@ -29,14 +33,18 @@ def reproduce_command(
     formula: Formula = None,
     engine: Engines = None,
     method: Methods = None,
+    types: Types = None,
+    na_value: NaValues = None,
     na: Na = "raise",
     out: Annotated[Path, typer.Option(help="Folder for the bundles.")] = Path("bundles"),
 ) -> None:
     """Write data, scripts and an issue with which anybody can see what the audit sees."""
+    told, methods = read_as(types, na_value), parse_methods(method)
     if formula is None:
-        selections = select([subject], parse_methods(method), None, None, None, True)
+        selections = select([subject], methods, None, None, None, True, told)
     else:
-        selections = select(None, parse_methods(method), Path(subject), formula, None, True)
+        selections = select(None, methods, Path(subject), formula, None, True, told)
+        print_lines(reading_of(selections[0], told))
     policy = na_policy(na)
     report = audit(selections, (*(engine or DEFAULT_ENGINES), "certified"), na=policy)
     for selection, judged in zip(selections, report.cases, strict=True):

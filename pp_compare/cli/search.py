@@ -10,13 +10,14 @@ import typer
 
 from pp_compare.cli.app import app
 from pp_compare.cli.console import escape, stdout
+from pp_compare.cli.options import Seconds
 from pp_compare.errors import UnavailableError
 
 
 @app.command("search")
 def search_command(
     engine: Annotated[str, typer.Option(help="Engine id.")] = "statsmodels",
-    seconds: Annotated[float, typer.Option(help="For the whole search.")] = 600.0,
+    seconds: Seconds = 600.0,
     seed: Annotated[int, typer.Option(help="Of the generated data.")] = 1,
     bundle: Annotated[Path | None, typer.Option(help="Folder for one bundle a finding.")] = None,
 ) -> None:
