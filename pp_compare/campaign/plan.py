@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 
 from pp_compare.engines import engine_names, is_path
-from pp_compare.errors import InputError, quoted
+from pp_compare.errors import MOST_QUOTED, InputError, one_line, quoted
 
 SCHEMA = "pp-compare/plan/1"
 MODELS = ("intercept", "slope", "slopes", "nested", "crossed")
@@ -348,7 +348,8 @@ def _name(value: object) -> str:
 
 
 def _shown(value: object) -> str:
-    return quoted(repr(value))
+    text = repr(value)
+    return one_line(text if len(text) <= MOST_QUOTED else f"{text[:MOST_QUOTED]}…")
 
 
 def _table(key: str, value: object) -> Mapping[str, Any]:
@@ -368,8 +369,10 @@ def _engines(value: object) -> tuple[str, ...]:
 
 
 def _whole(key: str, value: object, least: int, most: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise InputError(f"{key} is a whole number from {least} to {most}, not {_shown(value)}")
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise InputError(f"{key} is a whole number from {least}, not {_shown(value)}")
+    if value > most:
+        raise InputError(f"{key} is a whole number up to {most:.3g}, not {value:.3g}")
     return value
 
 
@@ -402,7 +405,8 @@ def _axis(name: str, value: object, random: bool) -> Axis:
         return _range(name, value)
     values = value if isinstance(value, list) else [value]
     if not values or len(values) > MOST_VALUES:
-        raise InputError(f"{name} has {len(values)} values; from 1 to {MOST_VALUES} are taken")
+        many = f"{len(values)} values; {MOST_VALUES} are taken at most" if values else "no value"
+        raise InputError(f"{name} has {many}")
     if name in _WORDS:
         return tuple(_one_of(name, item, _WORDS[name]) for item in values)
     return tuple(_number(name, item) for item in values)

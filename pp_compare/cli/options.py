@@ -54,11 +54,11 @@ LONGEST_FORMULA = 10_000
 """Characters; the longest that people publish have some hundreds."""
 
 
-def _seconds(value: float) -> float:
+def _seconds(option: typer.CallbackParam, value: float) -> float:
     """A time limit that is one: not ``nan``, which no time exceeds."""
     if not 0 < value <= MOST_SECONDS:
-        raise typer.BadParameter(
-            f"{value:g} is no number of seconds above 0, up to {MOST_SECONDS:g}"
+        raise InputError(
+            f"--{option.name} is a number of seconds above 0, up to {MOST_SECONDS:g}, not {value:g}"
         )
     return value
 
