@@ -7,7 +7,6 @@ a library, room on the disk, memory. 4: pp-compare itself is at fault, and a fil
 
 from __future__ import annotations
 
-import errno
 import os
 import platform
 import shlex
@@ -19,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from pp_compare.errors import InputError, PPCompareError, one_line
+from pp_compare.resources import LACKING
 
 BAD_INPUT = 2
 UNAVAILABLE = 3
@@ -26,10 +26,6 @@ OUR_FAULT = 4
 
 LONGEST = 1200
 """Characters of a message; what it quotes is cut where it is made, this holds for all the rest."""
-
-_LACKING = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE}
-_LACKING |= {errno.EAGAIN, errno.ENXIO, errno.ENODEV, errno.ESTALE, errno.ETIMEDOUT}
-"""What a machine lacks; with every other error of the system it is the path that is wrong."""
 
 
 class Stopped(BaseException):  # not an error; what catches errors must not catch it
@@ -72,7 +68,7 @@ def _of_system(error: OSError) -> str:
 
 
 def _status(error: OSError) -> int:
-    return UNAVAILABLE if error.errno in _LACKING or error.errno is None else BAD_INPUT
+    return UNAVAILABLE if error.errno in LACKING or error.errno is None else BAD_INPUT
 
 
 def _our_fault(failure: BaseException) -> str:

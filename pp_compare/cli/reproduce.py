@@ -10,7 +10,7 @@ import typer
 from pp_compare.audits.audit import DEFAULT_ENGINES, audit
 from pp_compare.audits.reproduce import write_bundle
 from pp_compare.cli.app import app
-from pp_compare.cli.console import escape, print_lines, stdout
+from pp_compare.cli.console import print_lines, stdout
 from pp_compare.cli.options import (
     Engines,
     Formula,
@@ -25,6 +25,7 @@ from pp_compare.cli.options import (
     reading_of,
     select,
 )
+from pp_compare.report.verbatim import verbatim
 
 
 @app.command("reproduce")
@@ -50,4 +51,4 @@ def reproduce_command(
     for selection, judged in zip(selections, report.cases, strict=True):
         folder = out / judged.file_name
         for path in write_bundle(folder, design_of(selection, policy), judged):
-            stdout().print(escape(str(path)), soft_wrap=True)
+            stdout().print(verbatim(str(path)), soft_wrap=True)

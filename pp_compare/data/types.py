@@ -170,7 +170,7 @@ def _exact(values: Iterable[float]) -> bool:
 
 
 def _logical(cells: Sequence[str | None], present: Mapping[str, str]) -> pd.Series:
-    values = [LOGICAL[present[cell]] if cell in present else None for cell in cells]
+    values = [LOGICAL.get(present.get(cell or "", "")) for cell in cells]
     return pd.Series(pd.Categorical(values, categories=["FALSE", "TRUE"]))
 
 

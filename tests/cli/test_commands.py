@@ -39,6 +39,7 @@ BAD_DATA = {
     "text in the response": (rows(y="oops"), GOOD, "'y' is not numeric: row 5 holds 'oops'"),
     "missing value": (rows(y=np.nan), GOOD, "1 of 26 rows have a missing or infinite"),
     "word for a number": (rows(x="inf"), GOOD, "'x' is not numeric: row 5 holds 'inf' while 25"),
+    "a colour of the terminal": (rows(y="\x1b[31m"), GOOD, r"row 5 holds '\x1b[31m'"),
     "no column": (rows(), "y ~ z + (1|g)", "no column 'z' in data; its columns are: y, x, w, g"),
     "one cluster": (rows(g=lambda f: ["a"] * len(f)), GOOD, "'g' has one level, 'a'"),
     "singletons": (rows(g=lambda f: range(len(f))), GOOD, "every level of 'g' has one row"),
@@ -137,7 +138,7 @@ def test_report_json_has_the_documented_shape_and_exact_numbers(
     )
     report = json.loads(capsys.readouterr().out)
     assert status == 0
-    assert report["schema"] == "pp-compare/report/1"
+    assert report["schema"] == "pp-compare/report/2"
     assert {"python", "platform", "blas", "packages", "R", "r_source", "started", "command"} <= set(
         report["provenance"]
     )
