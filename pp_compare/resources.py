@@ -71,11 +71,12 @@ def remove_unfinished(path: Path) -> None:
     """Remove what processes that are no more left of a file they were writing."""
     for remains in path.parent.glob(f".{glob.escape(path.name)}.*{UNFINISHED}"):
         number = remains.name.removesuffix(UNFINISHED).rpartition(".")[2]
-        if not (number.isdigit() and _is_running(int(number))):
+        if not (number.isdigit() and is_running(int(number))):
             remains.unlink(missing_ok=True)
 
 
-def _is_running(process: int) -> bool:
+def is_running(process: int) -> bool:
+    """Whether there is a process of that number."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:

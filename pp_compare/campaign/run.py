@@ -44,6 +44,7 @@ def run_campaign(
     *,
     part: int = PART,
     report: Callable[[Progress], None] = lambda _: None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Progress:
     """Run all that is missing of a plan.
 
@@ -57,6 +58,8 @@ def run_campaign(
         Data sets that are written together.
     report : callable
         Called after each part.
+    say : callable
+        Called with what had to be repaired, in a sentence.
 
     Raises
     ------
@@ -67,6 +70,8 @@ def run_campaign(
     with _alone(folder):
         _keep_plan(plan, folder)
         rows = folder / "rows"
+        for name in store.repair(rows):
+            say(f"{name} was damaged: removed, its data sets are fitted again")
         done = store.finished(rows)
         ranges = store.missing(plan.size, done, part)
         progress = Progress(plan.size, before=sum(stop - start for start, stop in done))

@@ -67,6 +67,7 @@ def campaign_command(
                 folder,
                 fleet,
                 report=lambda state: show(state.line(), state.done, state.total),
+                say=_say,
             )
     _deliver(chosen, folder, json, bundles)
 
