@@ -186,7 +186,8 @@ def _table(path: Path, columns: Sequence[str] | None) -> Table:
         found = (file.schema_arrow.metadata or {}).get(b"schema", b"").decode()
         if found != VERSION:
             raise InputError(
-                f"{quoted(str(path), 300)} has schema {quoted(found)}; this version reads '{VERSION}'"
+                f"{quoted(str(path), 300)} has schema {quoted(found)}; this version reads "
+                f"'{VERSION}'"
             )
         return file.read(columns=None if columns is None else list(columns))
     except (pa.ArrowException, OSError) as error:

@@ -15,6 +15,7 @@ from types import FrameType
 
 from pp_compare.cli.app import app
 from pp_compare.cli.failures import Stopped, explained
+from pp_compare.cli.workspace import workspace
 
 
 def main() -> None:
@@ -22,7 +23,8 @@ def main() -> None:
     _tolerate_names()
     signal.signal(signal.SIGTERM, _stop)
     try:
-        app(standalone_mode=True)
+        with workspace():
+            app(standalone_mode=True)
     except SystemExit as end:
         sys.exit(_flushed(end.code if isinstance(end.code, int) else int(bool(end.code))))
     except BaseException as failure:  # the one place where every failure ends

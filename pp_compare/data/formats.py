@@ -14,6 +14,7 @@ import io
 import lzma
 import re
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Callable
 from importlib import import_module
@@ -166,8 +167,10 @@ def _statistical(function: str) -> Reader:
 def _rds(content: bytes, name: str, told: ReadAs) -> tuple[pd.DataFrame, str]:
     """An R data frame: factors are categoricals in the order of their levels."""
     rdata = _library("rdata")
-    parsed = rdata.parser.parse_data(_inside(content, name))
-    found = rdata.conversion.convert(parsed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about classes that come as what they are made of
+        parsed = rdata.parser.parse_data(_inside(content, name), extension=".rds")
+        found = rdata.conversion.convert(parsed)
     if not isinstance(found, pd.DataFrame):
         raise DataError(f"'{name}' holds a {type(found).__name__}, not a data frame")
     return found, "R data frame"
