@@ -1,75 +1,20 @@
 """The command line: ``pp-compare`` and ``python -m pp_compare``.
 
-Exit status: 0 all pass or known; 1 something unexpected; 2 bad usage or bad input; 3 something
-asked for is not available here; 4 a fault of pp-compare itself. Results go to stdout, progress and
-messages to stderr.
+Exit status: 0 nothing to answer for; 1 what ``--fail-on`` asks about; 2 bad usage or bad input; 3
+something asked for is not available here; 4 a fault of pp-compare itself. Results go to stdout,
+progress and messages to stderr.
 """
 
 from __future__ import annotations
 
-import io
-import os
-import signal
 import sys
-from types import FrameType
-
-from pp_compare.cli.app import app
-from pp_compare.cli.failures import Stopped, explained
-from pp_compare.cli.workspace import workspace
 
 
 def main() -> None:
-    """Entry point: whatever fails becomes one line on stderr and an exit status."""
-    _tolerate_names()
-    signal.signal(signal.SIGTERM, _stop)
+    """Entry point."""
     try:
-        with workspace():
-            app(standalone_mode=True)
-    except SystemExit as end:
-        sys.exit(_flushed(end.code if isinstance(end.code, int) else int(bool(end.code))))
-    except BaseException as failure:  # the one place where every failure ends
-        sys.exit(_said(failure))
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    """End as on Ctrl-C, so that everything that was started is ended."""
-    raise Stopped(number)
-
-
-def _tolerate_names() -> None:
-    """Write a name that the terminal's encoding has no letters for with escapes."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-
-
-def _flushed(status: int) -> int:
-    """The status, after what was printed is where it belongs: a full disk is met here."""
-    try:
-        sys.stdout.flush()
-    except OSError as failure:
-        return _said(failure)
-    return status
-
-
-def _said(failure: BaseException) -> int:
-    """Say what failed, and leave nothing for the interpreter to say once more at its exit."""
-    sentence, status = explained(failure)
-    try:
-        if sentence:
-            sys.stderr.write(f"pp-compare: {sentence}\n")
-        sys.stdout.flush()
-        sys.stderr.flush()
-    except (OSError, ValueError):
-        _close_output()
-    return status
-
-
-def _close_output() -> None:
-    """What cannot be written any more goes nowhere."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            os.dup2(nowhere, stream.fileno())
-        except (OSError, ValueError):
-            continue
+        # Takes a moment, in which somebody may think better of it.
+        from pp_compare.cli.entry import run  # noqa: PLC0415
+    except KeyboardInterrupt:
+        sys.exit(130)
+    run()
