@@ -42,7 +42,7 @@ ONLY_IMPORTERS = {
     "typer": {"cli"},
     "flint": {"certified", "engines/certified.py", "data/nist.py"},
     "matplotlib": {"report"},
-    "pyarrow": {"campaign/store.py"},
+    "pyarrow": {"campaign/store.py", "data/formats.py"},
     "distributed": {"campaign/cluster.py"},
     "jinja2": {"report"},
     **{

@@ -8,9 +8,6 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-UNAVAILABLE = 3
-BAD_INPUT = 2
-
 COMMANDS = {
     "audit": "Fit every model with every engine, and say how well they agree, who is right, and "
     "why not.",

@@ -10,7 +10,7 @@ import typer
 from pp_compare.audits.selection import Selection
 from pp_compare.cli import options
 from pp_compare.cli.app import app
-from pp_compare.cli.console import stdout
+from pp_compare.cli.console import print_lines, stdout
 from pp_compare.errors import InputError
 from pp_compare.inferences.explain import explain
 from pp_compare.inferences.r_inference import all_inference, first_factor
@@ -27,6 +27,8 @@ def explain_command(
     ] = None,
     method: options.Methods = None,
     engine: Annotated[str, typer.Option(help="Whose estimates to explain.")] = "certified",
+    types: options.Types = None,
+    na_value: options.NaValues = None,
     na: options.Na = "raise",
     inference: Annotated[
         bool, typer.Option("--inference", help="Tests and intervals too, by their definitions.")
@@ -41,9 +43,11 @@ def explain_command(
     """Show the steps of partial pooling with a model's own numbers, and why its line lies there."""
     if (name is None) == (data is None):
         raise InputError("give either a named case or --data with --formula")
-    methods = options.parse_methods(method)
-    selections = options.select([name] if name else None, methods, data, formula, None, True)
+    told, methods = options.read_as(types, na_value), options.parse_methods(method)
+    selections = options.select([name] if name else None, methods, data, formula, None, True, told)
     asked = selections[: len(methods or ("REML",))]
+    if data is not None:
+        print_lines(options.reading_of(asked[0], told))
     for selection in asked:
         folder = out / selection.method if out and len(asked) > 1 else out
         _explain(selection, engine, options.na_policy(na), inference, folder)

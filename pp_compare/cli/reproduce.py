@@ -11,7 +11,7 @@ from pp_compare.audits.audit import DEFAULT_ENGINES, audit
 from pp_compare.audits.reproduce import write_bundle
 from pp_compare.cli import options
 from pp_compare.cli.app import app
-from pp_compare.cli.console import stdout
+from pp_compare.cli.console import print_lines, stdout
 from pp_compare.report.verbatim import verbatim
 
 
@@ -21,13 +21,18 @@ def reproduce_command(
     formula: options.Formula = None,
     engine: options.Engines = None,
     method: options.Methods = None,
+    types: options.Types = None,
+    na_value: options.NaValues = None,
     na: options.Na = "raise",
     out: Annotated[Path, typer.Option(help="Folder for the bundles.")] = Path("bundles"),
 ) -> None:
     """Write data, scripts and an issue with which anybody can see what the audit sees."""
-    names, data = ([subject], None) if formula is None else (None, Path(subject))
-    methods = options.parse_methods(method)
-    selections = options.select(names, methods, data, formula, None, True)
+    told, methods = options.read_as(types, na_value), options.parse_methods(method)
+    if formula is None:
+        selections = options.select([subject], methods, None, None, None, True, told)
+    else:
+        selections = options.select(None, methods, Path(subject), formula, None, True, told)
+        print_lines(options.reading_of(selections[0], told))
     policy = options.na_policy(na)
     report = audit(selections, (*(engine or DEFAULT_ENGINES), "certified"), na=policy)
     for selection, judged in zip(selections, report.cases, strict=True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NoAnswerError
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from typing import IO, Any
 
 from pp_compare.errors import EngineError
@@ -145,7 +146,7 @@ class ChildProcess:
                 raise EngineError("was closed")
             try:
                 self._process = subprocess.Popen(  # noqa: S603  # arguments in a list, no shell
-                    self._command,
+                    [*leash(self._command), *self._command],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
@@ -197,6 +198,25 @@ class ChildProcess:
         for pipe in (process.stdin, process.stdout):
             with suppress(OSError):  # what was still to be sent has no reader
                 _pipe(pipe).close()
+
+
+def leash(command: Sequence[str]) -> tuple[str, ...]:
+    """What to put before a command so that the kernel kills it with the thread that starts it.
+
+    Nothing of ours can do that where this process is killed itself; Linux keeps the wish of
+    `setpriv` (prctl, PR_SET_PDEATHSIG) through what the command executes in turn. Empty where there
+    is no such program, and for a command that is not there: its own error is the better one.
+    """
+    return _setpriv() if shutil.which(command[0]) else ()
+
+
+@cache
+def _setpriv() -> tuple[str, ...]:
+    prefix = ("setpriv", "--pdeathsig", "KILL")
+    if sys.platform != "linux" or shutil.which(prefix[0]) is None:
+        return ()
+    tried = subprocess.run([*prefix, "true"], capture_output=True, check=False)  # noqa: S603  # fixed
+    return prefix if tried.returncode == 0 else ()
 
 
 def kill_tree(process: subprocess.Popen[bytes]) -> None:

@@ -26,7 +26,7 @@ import numpy as np
 
 from pp_compare.engines import lme4, nlme
 from pp_compare.engines._r import Answer, Dialect, REngine, Request, ask, read_fit
-from pp_compare.engines.child_process import ending
+from pp_compare.engines.child_process import ending, leash
 from pp_compare.errors import EngineError, InputError, UnavailableError
 from pp_compare.model import Fit
 from pp_compare.model.design import Design
@@ -183,7 +183,7 @@ class RscriptSession:
     def _start(self, requests: IO[bytes], errors: IO[bytes]) -> subprocess.Popen[bytes]:
         try:
             return subprocess.Popen(  # noqa: S603  # the user's own command, without a shell
-                [*_fixed_layout(), *self.command, *_FLAGS, "-e", _BOOTSTRAP],
+                [*leash(self.command), *_fixed_layout(), *self.command, *_FLAGS, "-e", _BOOTSTRAP],
                 stdin=requests,
                 stdout=subprocess.PIPE,
                 stderr=errors,
