@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import block_diag
 
+from pp_compare.advice import pip_install
 from pp_compare.errors import UnavailableError
 from pp_compare.model import Fit, Quantity
 from pp_compare.model.design import Design
@@ -28,7 +29,7 @@ def require(engine: str, distribution: str) -> None:
     except PackageNotFoundError:
         raise UnavailableError(
             f"engine '{engine}' needs the package {distribution}, which is not installed: "
-            f"pip install 'pp-compare[{engine}]'"
+            f"{pip_install(engine)}"
         ) from None
 
 

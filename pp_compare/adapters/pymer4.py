@@ -17,6 +17,7 @@ import pandas as pd
 from packaging.version import Version
 
 from pp_compare.adapters.answer import answered, quantities, require
+from pp_compare.advice import pip_install
 from pp_compare.engines import Engine
 from pp_compare.engines._r import effect_names, fixed_names
 from pp_compare.engines._rpy2 import session
@@ -44,7 +45,7 @@ def make(setting: str | None) -> Engine:
         if Version(version(package)) >= Version(first):
             raise UnavailableError(
                 f"engine 'pymer4' needs {package} before {first}, here is {version(package)}; "
-                "in an environment of its own: pip install 'pp-compare[pymer4]'"
+                f"in an environment of its own: {pip_install('pymer4')}"
             )
     session("lmerTest")
     return Pymer4Engine("pymer4")

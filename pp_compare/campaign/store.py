@@ -12,13 +12,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from pp_compare.advice import pip_install
 from pp_compare.errors import InputError, UnavailableError
 
 try:
     import pyarrow as pa
     import pyarrow.parquet as pq
 except ImportError as error:
-    raise UnavailableError(f"{error}; 'pip install pp-compare[campaign]' brings it") from error
+    raise UnavailableError(f"{error}; this brings it: {pip_install('campaign')}") from error
 
 VERSION = "pp-compare/campaign/1"
 Table: TypeAlias = pa.Table

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pp_compare.advice import INSTALL_R
 from pp_compare.engines import make_engine
 from pp_compare.errors import EngineError, InputError, UnavailableError
 from pp_compare.inferences.inference import Estimate, InferenceTable, joint_wald, own_inference
@@ -128,7 +129,7 @@ def ask(design: Design, means: str | None, rscript: str = "Rscript") -> dict[str
     """R's answer as it comes: what is recorded."""
     program = shutil.which(rscript)
     if program is None:
-        raise UnavailableError(f"no program '{rscript}' here; 'sh r/setup.sh' installs R")
+        raise UnavailableError(f"no program '{rscript}' here; {INSTALL_R}")
     with tempfile.TemporaryDirectory() as folder:
         request, data = Path(folder, "request.json"), Path(folder, "data.csv")
         request.write_text(json.dumps(_request(design, means)), encoding="utf-8")

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from packaging.version import Version
 
+from pp_compare.advice import pip_install
 from pp_compare.errors import EngineError, UnavailableError
 from pp_compare.releases.index import PYPI, companions_date
 from pp_compare.releases.source import Source
@@ -112,7 +113,7 @@ def find_uv() -> str:
     else:
         found = str(find_uv_bin())
     if found is None:
-        raise UnavailableError("uv makes the environments: pip install 'pp-compare[releases]'")
+        raise UnavailableError(f"uv makes the environments: {pip_install('releases')}")
     return found
 
 

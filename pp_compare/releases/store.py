@@ -11,11 +11,10 @@ from typing import Any
 
 import platformdirs
 
-from pp_compare.resources import write_text
+from pp_compare.resources import resource, write_text
 
-PACKAGE = Path(__file__).resolve().parents[1]
 SHOWING = ("cli", "report")
-"""Folders of ours on which no result depends."""
+"""Rooms of ours on which no result depends."""
 
 
 def default_cache() -> Path:
@@ -67,11 +66,12 @@ def key_of(*parts: Any) -> str:
 def our_code() -> str:
     """Checksum of our own code and of the registry, but not of what only shows results."""
     digest = hashlib.sha256()
-    root = PACKAGE.parent if (PACKAGE.parent / "fixtures").is_dir() else PACKAGE
-    registry = sorted((root / "fixtures" / "deviations").iterdir())
-    for path in [*sorted(PACKAGE.rglob("*.py")), *registry]:
-        if path.relative_to(root).parts[-2] not in SHOWING:
-            digest.update(path.name.encode() + path.read_bytes())
+    package = resource()
+    rooms = ((path, path.relative_to(package).parts[0]) for path in package.rglob("*.py"))
+    code = sorted(path for path, room in rooms if room not in SHOWING)
+    registry = sorted(p for p in resource("fixtures", "deviations").iterdir() if p.is_file())
+    for path in [*code, *registry]:
+        digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()
 
 

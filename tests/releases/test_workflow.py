@@ -43,7 +43,9 @@ class Runner:
         path = self.folder / "bin" / name
         path.parent.mkdir(exist_ok=True)
         note = f"print(json.dumps(sys.argv[1:]), file=open({str(self.calls(name))!r}, 'a'))\n"
-        path.write_text(f"#!{sys.executable}\nimport json, os, pathlib, sys\n{note}{body}")
+        code = path.with_suffix(".code")
+        code.write_text(f"import json, os, pathlib, sys\n{note}{body}")
+        path.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{code}" "$@"\n')
         path.chmod(0o755)
 
     def calls(self, name: str) -> Path:
