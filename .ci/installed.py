@@ -2,10 +2,10 @@
 
     .venv/bin/python .ci/installed.py [PYTEST OPTIONS]
 
-The wheel and the sdist are built; the wheel must hold every file of the package, and the sdist must
-build the same wheel. The wheel is installed in a fresh environment outside the checkout, with uv
-where that succeeds and with pip else. The tests are taken from the sdist, without the package beside
-them, so that nothing but the wheel can be imported. The home folder of the run cannot be written.
+The wheel and the sdist are built; the wheel must hold every file of the package, and the sdist
+must build the same wheel. The wheel is installed in a fresh environment outside the checkout, with
+uv where that succeeds and with pip else. The tests are taken from the sdist, without the package
+beside them, so that nothing but the wheel can be imported. The home of the run cannot be written.
 Needs hatchling, and uv or pip, in the interpreter that runs it.
 """
 
