@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pp_compare.audits.audit import Progress, Selection, audit
+from pp_compare.audits.audit import Progress, audit
+from pp_compare.audits.selection import Selection
 from pp_compare.engines import engine_names
 from pp_compare.engines.worker import Workers
 from pp_compare.errors import UnavailableError

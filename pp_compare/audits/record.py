@@ -14,15 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from pp_compare.data.corpus import Case
-from pp_compare.engines.recorded import PROVENANCE, SCHEMA, design_sha256, encode_fit, model_key
+from pp_compare.engines.recorded import (
+    MAX_ROWS_FITTED,
+    PROVENANCE,
+    SCHEMA,
+    design_sha256,
+    encode_fit,
+    model_key,
+)
 from pp_compare.engines.rscript import RscriptSession, fits
 from pp_compare.errors import InputError
 from pp_compare.model import Fit, Method
 from pp_compare.model.design import Design, build_design
 
 ENGINES = ("lme4", "lme4:tight", "nlme", "nlme:tight")
-MAX_ROWS_FITTED = 2000
-"""Above this number of rows ``fitted`` is left out; it would be most of the file."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,6 +23,7 @@ from pp_compare.model.design import Block, Design
 from pp_compare.report.record import CaseReport
 from pp_compare.resources import resource, write_text
 from pp_compare.verdict.agreement import Comparison
+from pp_compare.verdict.digits import digits_text, worst_first
 
 SHOWN_ROWS = 40
 """Data of up to so many rows stand in the issue itself."""
@@ -170,7 +171,7 @@ def _first_causes(case: CaseReport) -> list[Comparison]:
     worst: dict[tuple[str, str], Comparison] = {}
     for line in (x for x in lines if x.follows is None):
         key = (line.candidate, line.quantity)
-        if key not in worst or line.digits < worst[key].digits:
+        if key not in worst or worst_first(line.digits) < worst_first(worst[key].digits):
             worst[key] = line
     return list(worst.values())
 
@@ -180,7 +181,7 @@ def _sentence(line: Comparison) -> str:
         return f"{line.candidate} gives no answer: {line.reason}"
     return (
         f"{line.candidate}: {line.quantity} {line.label} is {line.candidate_value!r}, expected "
-        f"{line.reference_value!r} ({line.digits:.1f} digits; cause: {line.cause})"
+        f"{line.reference_value!r} ({digits_text(line.digits)} digits; cause: {line.cause})"
     )
 
 

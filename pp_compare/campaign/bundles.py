@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from pp_compare.audits.audit import Selection, audit
+from pp_compare.audits.audit import audit
 from pp_compare.audits.reproduce import write_bundle
+from pp_compare.audits.selection import Selection
 from pp_compare.campaign.generate import generate
 from pp_compare.campaign.plan import Plan
 from pp_compare.report.campaign.record import CampaignReport

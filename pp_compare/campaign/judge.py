@@ -23,7 +23,7 @@ from pp_compare.model import Fit, Quantity
 from pp_compare.model.design import Design
 from pp_compare.verdict.agreement import compare_criterion
 from pp_compare.verdict.attribution import Stop, attribute, stop_of
-from pp_compare.verdict.digits import lre
+from pp_compare.verdict.digits import least, lre
 from pp_compare.verdict.tolerance import MEANINGFUL, NEGLIGIBLE, Tolerances
 
 Outcome = Literal[
@@ -122,7 +122,7 @@ def judge_fit(design: Design, fit: Fit, truth: Truth | str) -> Judgement:
         beta_error=float(np.max(np.abs(fit["beta"] - implied["beta"].values) / errors)),
         se_error=float(np.max(np.abs(fit["beta_se"] / errors - 1.0))),
         digits_beta=_digits(fit.quantities["beta"], best["beta"]),
-        digits_variances=min(
+        digits_variances=least(
             _digits(fit.quantities[name], best[name])
             for name in best
             if name == "sigma" or name.startswith("random_cov")
@@ -146,4 +146,4 @@ def _outcome(design: Design, fit: Fit, stop: Stop, truth: Truth) -> Outcome:
 
 def _digits(candidate: Quantity, reference: Quantity) -> float:
     pairs = zip(candidate.entries(), reference.entries(), strict=True)
-    return min(lre(value, truth) for (_, value), (_, truth) in pairs)
+    return least(lre(value, truth) for (_, value), (_, truth) in pairs)

@@ -11,6 +11,7 @@ import sys
 
 from pp_compare.cli.app import BAD_INPUT, UNAVAILABLE, app
 from pp_compare.errors import InputError, PPCompareError, UnavailableError
+from pp_compare.report.verbatim import visible
 
 
 def main() -> None:
@@ -30,5 +31,7 @@ def main() -> None:
 
 
 def _die(error: PPCompareError, status: int) -> None:
-    sys.stderr.write(f"pp-compare: {error}\n")
+    # A message quotes what it found in the data: no terminal obeys it.
+    lines = "\n".join(map(visible, str(error).splitlines()))
+    sys.stderr.write(f"pp-compare: {lines}\n")
     sys.exit(status)

@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast, get_args
 
 import typer
 
@@ -26,10 +26,11 @@ from pp_compare.cli.options import (
     parse_methods,
     select,
 )
+from pp_compare.errors import InputError
 from pp_compare.model.design import Design
 from pp_compare.report.audit.json import to_json
 from pp_compare.report.audit.terminal import print_report
-from pp_compare.report.record import CaseReport, Report
+from pp_compare.report.record import CaseReport, FailOn, Report
 from pp_compare.resources import write_text
 from pp_compare.verdict.deviations import load_deviations
 
@@ -52,6 +53,15 @@ def audit_command(
     ] = None,
     large: Annotated[bool, typer.Option("--large", help="The large cases too.")] = False,
     limit: Annotated[float, typer.Option(help="Seconds that one fit may take.")] = 60.0,
+    fail_on: Annotated[
+        str | None,
+        typer.Option(
+            "--fail-on",
+            help="Exit 1 where an engine is wrong or does not answer (wrong: the default with "
+            "--data), where something is in no registry (news: the default on named cases), for "
+            "either or an early stop (any), or never (none).",
+        ),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the reports and the data.")] = None,
     json: Annotated[str | None, typer.Option(help="File for report.json; - for stdout.")] = None,
     bundle: Annotated[
@@ -69,6 +79,7 @@ def audit_command(
             na=policy,
             limit=limit,
             processes=os.cpu_count() or 1,
+            fail_on=_fail_on(fail_on, own_data=data is not None),
             command=shlex.join(["pp-compare", *sys.argv[1:]]),
             progress=lambda title: progress.update(task, advance=1, title=title),
         )
@@ -78,6 +89,16 @@ def audit_command(
         for failing in (c for c in report.cases if c.failing):
             write_bundle(bundle / failing.file_name, designs(failing), failing)
     raise typer.Exit(report.exit_status)
+
+
+def _fail_on(asked: str | None, *, own_data: bool) -> FailOn:
+    """What the exit status asks about: whether the numbers are right, or whether it is news."""
+    if asked is None:
+        return "wrong" if own_data else "news"
+    for known in get_args(FailOn):
+        if asked == known:
+            return cast(FailOn, known)
+    raise InputError(f"--fail-on takes {', '.join(get_args(FailOn))}, not '{asked}'")
 
 
 HAVE_TIGHT = frozenset({"lme4", "nlme", "statsmodels"})

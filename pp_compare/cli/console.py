@@ -19,18 +19,18 @@ Show = Callable[[str, int, int | None], None]
 
 def stdout() -> Console:
     """A terminal has its own width; a file or a pipe gets lines of 120."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    return _console(width=None if sys.stdout.isatty() else 120)
 
 
 def progress_bar() -> Progress:
     """A bar on stderr; nothing where stderr is not a terminal."""
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[title]}"),
-        console=Console(stderr=True),
+        TextColumn("{task.fields[title]}", markup=False),
+        console=_console(stderr=True),
         transient=True,
         disable=not sys.stderr.isatty(),
     )
@@ -51,7 +51,7 @@ def follow(first: str, *, keep: bool = False) -> Iterator[Show]:
         yield _log()
         return
     columns = BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False)
-    with Progress(*columns, console=Console(stderr=True), transient=not keep) as bar:
+    with Progress(*columns, console=_console(stderr=True), transient=not keep) as bar:
         task = bar.add_task(first, total=None)
         yield lambda line, done, of: bar.update(task, completed=done, total=of, description=line)
 
@@ -70,6 +70,6 @@ def _log() -> Show:
     return show
 
 
-def escape(text: str) -> str:
-    """Square brackets are rich's markup."""
-    return text.replace("[", r"\[")
+def _console(width: int | None = None, *, stderr: bool = False) -> Console:
+    """A console to which text is text: no style, picture or colour is read out of it."""
+    return Console(stderr=stderr, width=width, markup=False, emoji=False, highlight=False)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from pp_compare.audits.selection import Selection
 from pp_compare.cli.app import app
 from pp_compare.cli.console import stdout
 from pp_compare.cli.options import (
@@ -21,6 +22,7 @@ from pp_compare.cli.options import (
 from pp_compare.errors import InputError
 from pp_compare.inferences.explain import explain
 from pp_compare.inferences.r_inference import all_inference, first_factor
+from pp_compare.model.variables import NaPolicy
 from pp_compare.report.explain.terminal import print_explanation, print_inference
 
 
@@ -37,15 +39,28 @@ def explain_command(
     inference: Annotated[
         bool, typer.Option("--inference", help="Tests and intervals too, by their definitions.")
     ] = False,
-    out: Annotated[Path | None, typer.Option(help="Folder for explain.html and figures.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for explain.html and figures; of two methods one in it for each."
+        ),
+    ] = None,
 ) -> None:
     """Show the steps of partial pooling with a model's own numbers, and why its line lies there."""
     if (name is None) == (data is None):
         raise InputError("give either a named case or --data with --formula")
-    selection = select([name] if name else None, parse_methods(method), data, formula, None, True)[
-        0
-    ]
-    design = design_of(selection, na_policy(na))
+    methods = parse_methods(method)
+    selections = select([name] if name else None, methods, data, formula, None, True)
+    asked = selections[: len(methods or ("REML",))]
+    for selection in asked:
+        folder = out / selection.method if out and len(asked) > 1 else out
+        _explain(selection, engine, na_policy(na), inference, folder)
+
+
+def _explain(
+    selection: Selection, engine: str, na: NaPolicy, inference: bool, out: Path | None
+) -> None:
+    design = design_of(selection, na)
     explanation = explain(design, engine, selection.case)
     tables, remarks = (
         all_inference(design, selection.case, first_factor(design)) if inference else ([], [])

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pp_compare.audits.audit import Selection
+from pp_compare.audits.selection import Selection
 from pp_compare.data.corpus import all_cases, case
 from pp_compare.data.files import read_dataset
 from pp_compare.errors import InputError

@@ -11,9 +11,10 @@ import typer
 from pp_compare.audits.record import ENGINES as RECORDED_ENGINES
 from pp_compare.audits.record import record
 from pp_compare.cli.app import app
-from pp_compare.cli.console import escape, progress_bar, stdout
+from pp_compare.cli.console import progress_bar, stdout
 from pp_compare.cli.options import Engines
 from pp_compare.data.corpus import all_cases, case
+from pp_compare.report.verbatim import verbatim
 
 
 @app.command("record")
@@ -40,4 +41,4 @@ def record_command(
             limit,
             progress=lambda title: progress.update(task, advance=1, title=title),
         )
-    stdout().print(f"{len(written)} files in {escape(str(folder))}")
+    stdout().print(verbatim(f"{len(written)} files in {folder}"))

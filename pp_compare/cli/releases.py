@@ -13,7 +13,8 @@ from typing import Annotated
 
 import typer
 
-from pp_compare.audits.audit import PARITY_REFERENCES, RECORDED_STACK
+from pp_compare.audits.audit import RECORDED_STACK
+from pp_compare.audits.judging import PARITY_REFERENCES
 from pp_compare.cli.app import app
 from pp_compare.cli.console import follow, stdout
 from pp_compare.cli.options import (

@@ -10,7 +10,7 @@ import typer
 from pp_compare.audits.audit import DEFAULT_ENGINES, audit
 from pp_compare.audits.reproduce import write_bundle
 from pp_compare.cli.app import app
-from pp_compare.cli.console import escape, stdout
+from pp_compare.cli.console import stdout
 from pp_compare.cli.options import (
     Engines,
     Formula,
@@ -21,6 +21,7 @@ from pp_compare.cli.options import (
     parse_methods,
     select,
 )
+from pp_compare.report.verbatim import verbatim
 
 
 @app.command("reproduce")
@@ -42,4 +43,4 @@ def reproduce_command(
     for selection, judged in zip(selections, report.cases, strict=True):
         folder = out / judged.file_name
         for path in write_bundle(folder, design_of(selection, policy), judged):
-            stdout().print(escape(str(path)), soft_wrap=True)
+            stdout().print(verbatim(str(path)), soft_wrap=True)

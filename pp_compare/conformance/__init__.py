@@ -22,7 +22,7 @@ from pp_compare.data.corpus import METHODS
 from pp_compare.engines import Engine
 from pp_compare.errors import InputError
 from pp_compare.model import Method
-from pp_compare.report.record import Report
+from pp_compare.report.record import FailOn, Report
 from pp_compare.verdict.deviations import Deviation
 
 
@@ -92,8 +92,8 @@ def audit(
     Returns
     -------
     Report
-        ``report.exit_status`` is 0 where all pass or are known; the functions of
-        `pp_compare.report` show it.
+        ``report.exit_status`` is 0 where all pass or are known, on data of one's own where the
+        engine is right; the functions of `pp_compare.report` show it.
 
     Raises
     ------
@@ -112,7 +112,8 @@ def audit(
     fits = [fit for report in reports for fit in report.fits.values()]
     sources = {trial.name: trial.name, **{n: e.name for n, e in trial.references.engines.items()}}
     provenance = collect_provenance(fits, sources, "pp_compare.conformance.audit")
-    return Report(provenance, reports, time.perf_counter() - started)
+    fail_on: FailOn = "news" if data is None else "wrong"
+    return Report(provenance, reports, time.perf_counter() - started, fail_on)
 
 
 __all__ = [

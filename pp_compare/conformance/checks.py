@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pp_compare.audits.audit import package_version
+from pp_compare.audits.known import package_version
 from pp_compare.conformance import wording
 from pp_compare.conformance.models import Model
 from pp_compare.conformance.references import CERTIFIED
@@ -18,6 +19,7 @@ from pp_compare.model import Method
 from pp_compare.model.design import Design
 from pp_compare.verdict.agreement import Comparison, Verdict
 from pp_compare.verdict.deviations import Deviation, Example
+from pp_compare.verdict.digits import least
 
 Kind = Literal["answer", "identity", "truth", "parity", "deviation"]
 KINDS: tuple[Kind, ...] = ("answer", "identity", "truth", "parity", "deviation")
@@ -220,7 +222,8 @@ def _numbers(check: Check) -> Outcome:
     lines = trial.comparisons(model, check.reference, check.subject)
     if not lines:
         return _not_compared(check)
-    digits = min((line.digits for line in lines if line.verdict != "skip"), default=None)
+    told = least(line.digits for line in lines if line.verdict != "skip")
+    digits = None if math.isnan(told) else told
     failed = [line for line in lines if line.verdict == "fail"]
     if failed:
         return Outcome("fail", wording.differs(trial, model, check.id, failed), digits)
@@ -240,6 +243,9 @@ def _not_compared(check: Check) -> Outcome:
         for line in report.comparisons
         if line.quantity == "fit" and line.candidate in {check.reference, check.trial.name}
     ]
+    reference = report.fits.get(check.reference)
+    if reference and (why := reference.not_given.get(check.subject.partition("[")[0])):
+        reasons.append(f"{check.reference}: {why}")
     if not reasons:
         return Outcome("fail", f"nothing was compared for {check.id}")
     return Outcome("skip", f"nothing to compare with: {reasons[0]}")

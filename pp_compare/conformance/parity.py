@@ -17,6 +17,7 @@ from pp_compare.model import Fit, Quantity
 from pp_compare.model.design import Design
 from pp_compare.verdict.agreement import Comparison, compare
 from pp_compare.verdict.attribution import attribute, stop_of
+from pp_compare.verdict.digits import digits_text
 from pp_compare.verdict.tolerance import Tolerances, derive_tolerances
 
 
@@ -124,6 +125,6 @@ def _line(line: Comparison) -> str:
     cause = f"; {line.cause}: {MEANING[line.cause]}" if line.cause else ""
     return (
         f"  {f'{line.quantity} {line.label}'.strip()}: {line.candidate_value!r}, "
-        f"{line.reference} {line.reference_value!r} ({line.digits:.1f} digits; error "
+        f"{line.reference} {line.reference_value!r} ({digits_text(line.digits)} digits; error "
         f"{line.error:.3g}, allowed {line.tolerance:.3g}: {line.reason}){cause}"
     )

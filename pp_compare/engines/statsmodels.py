@@ -193,8 +193,9 @@ def layout(design: Design) -> Layout | str:
         if wide:
             return f"correlated random effects of '{wide[0].group}' beside a crossed factor"
         return Layout(_WHOLE, None, design.blocks)
-    if any(block.group != outer[0] for block in wide):
-        return f"correlated random effects of '{wide[0].group}' within '{outer[0]}'"
+    inner = [block for block in wide if block.group != outer[0]]
+    if inner:
+        return f"correlated random effects of '{inner[0].group}' within '{outer[0]}'"
     if len(wide) > 1:
         return f"two blocks of correlated random effects of '{outer[0]}'"
     of_outer = [block for block in design.blocks if block.group == outer[0]]

@@ -226,20 +226,23 @@ class InterceptInference:
         return np.asarray(whitened - self._apply(*self._inverse, X @ (self.cov @ (X.T @ whitened))))
 
     def _containment(self) -> list[Estimate]:
-        """Degrees of freedom by the level at which a column varies; the intercept is innermost."""
-        codes, X, intercept = self.codes, self.design.X, self.design.spec.intercept
-        outer = [bool((self.means[codes][:, k] == X[:, k]).all()) for k in range(X.shape[1])]
-        is_one = [not column.factors for column in self.design.columns]
-        m, n = len(self.sizes), self.design.n_obs
-        p_outer = sum(o and not one for o, one in zip(outer, is_one, strict=True))
-        inflation = 1.0 if self.design.spec.method == "REML" else np.sqrt(n / (n - len(outer)))
-        inner_df = n - m - sum(not o for o in outer)
-        outer_df = m - (int(intercept) + p_outer)
+        """Degrees of freedom by the level at which a column varies, as nlme's getFixDF has them.
+
+        A constant varies at no level: it has the largest of their degrees of freedom, and takes one
+        from the clusters, or, where there is none, leaves one to the rows.
+        """
+        X, m, n = self.design.X, len(self.sizes), self.design.n_obs
+        constant = np.ptp(X, axis=0) == 0
+        outer = (self.means[self.codes] == X).all(axis=0) & ~constant
+        inner = ~outer & ~constant
+        outer_df = m - int(constant.any()) - int(outer.sum())
+        inner_df = n - m + int(not constant.any()) - int(inner.sum())
+        df = np.where(constant, max(outer_df, inner_df), np.where(outer, outer_df, inner_df))
+        inflation = 1.0 if self.design.spec.method == "REML" else np.sqrt(n / (n - len(df)))
         found = []
         for k, label in enumerate(self.design.labels):
-            estimate, se = self.estimate(np.eye(len(outer))[k])
-            df = outer_df if outer[k] and not is_one[k] else inner_df
-            found.append(by_t(label, estimate, se * inflation, df))
+            estimate, se = self.estimate(np.eye(len(df))[k])
+            found.append(by_t(label, estimate, se * inflation, float(df[k])))
         return found
 
     def _explained(self) -> list[Estimate]:

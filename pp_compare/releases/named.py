@@ -10,7 +10,7 @@ from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from pp_compare.audits.audit import PARITY_REFERENCES
+from pp_compare.audits.judging import PARITY_REFERENCES
 from pp_compare.engines.rscript import RscriptSession
 from pp_compare.engines.statsmodels import with_setting
 from pp_compare.errors import EngineError, InputError, UnavailableError

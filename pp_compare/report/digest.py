@@ -12,6 +12,7 @@ import numpy as np
 from pp_compare.model import Fit
 from pp_compare.report.record import CaseReport, Report
 from pp_compare.verdict.agreement import Comparison
+from pp_compare.verdict.digits import worst_first
 
 KINDS = (
     "beta", "beta_se", "beta_cov", "sigma", "random_cov", "loglik",
@@ -70,10 +71,10 @@ def engines_of(report: Report) -> list[str]:
 
 
 def least_digits(case: CaseReport) -> dict[tuple[str, str], float]:
-    """Digits of each engine's worst number of each kind against the truth."""
+    """Digits of each engine's worst number of each kind against the truth, where it has any."""
     found: dict[tuple[str, str], float] = {}
     for line in case.comparisons:
-        if line.kind == "truth" and line.count:
+        if line.kind == "truth" and line.count and not math.isnan(line.digits):
             key = (line.candidate, kind_of(line.quantity))
             found[key] = min(line.digits, found.get(key, math.inf))
     return found
@@ -164,6 +165,6 @@ def findings(report: Report) -> list[Finding]:
 def _finding(
     candidate: str, cause: str, deviation: str | None, lines: list[tuple[str, Comparison]]
 ) -> Finding:
-    title, line = min(lines, key=lambda pair: pair[1].digits)
+    title, line = min(lines, key=lambda pair: worst_first(pair[1].digits))
     models = len({title for title, _ in lines})
     return Finding(candidate, cause, deviation, title, models, len(lines), line)

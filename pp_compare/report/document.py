@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pp_compare.report.page import render
 from pp_compare.report.table import Table
+from pp_compare.report.verbatim import visible
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,6 @@ def _line(cells: tuple[str, ...]) -> str:
 
 def _escaped(text: str) -> str:
     r"""No character of `text` means anything in Markdown or in HTML."""
-    one_line = " ".join(text.split())
+    one_line = visible(" ".join(text.split()))
     safe = one_line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_\[\]|~#])", r"\\\1", safe)

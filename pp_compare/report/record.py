@@ -6,13 +6,16 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from pp_compare.identities import IdentityCheck
 from pp_compare.model import Fit
 from pp_compare.verdict.agreement import Comparison
+from pp_compare.verdict.judgement import Judgement
 from pp_compare.verdict.outcome import ProbeCheck
 
-SCHEMA = "pp-compare/report/1"
+SCHEMA = "pp-compare/report/2"
+FailOn = Literal["wrong", "news", "any", "none"]
 VERDICTS = ("pass", "fail", "known", "skip")
 
 
@@ -54,6 +57,8 @@ class CaseReport:
     identities : tuple of IdentityCheck
     comparisons : tuple of Comparison
     probes : tuple of ProbeCheck
+    judgements : tuple of Judgement
+        What each engine's numbers are worth, in the order of `fits`; none of ``certified``.
     stale : tuple of str
         Known deviations whose example this is and which do not show.
     data_csv : str
@@ -72,6 +77,7 @@ class CaseReport:
     identities: tuple[IdentityCheck, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
     probes: tuple[ProbeCheck, ...] = ()
+    judgements: tuple[Judgement, ...] = ()
     stale: tuple[str, ...] = ()
     data_csv: str = field(default="", repr=False)
 
@@ -94,11 +100,22 @@ class CaseReport:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """A whole run."""
+    """A whole run.
+
+    Parameters
+    ----------
+    provenance : Provenance
+    cases : tuple of CaseReport
+    seconds : float
+        Wall time of the run.
+    fail_on : {"wrong", "news", "any", "none"}
+        What `exit_status` asks about.
+    """
 
     provenance: Provenance
     cases: tuple[CaseReport, ...]
     seconds: float
+    fail_on: FailOn = "news"
 
     def counts(self) -> dict[str, int]:
         """Identities, comparisons and probes by verdict."""
@@ -126,6 +143,26 @@ class Report:
         return sum(fit.seconds for case in self.cases for fit in case.fits.values())
 
     @property
+    def judgements(self) -> tuple[Judgement, ...]:
+        """Of all models, one an engine."""
+        return tuple(judgement for case in self.cases for judgement in case.judgements)
+
+    @property
+    def news(self) -> bool:
+        """Whether anything is in no registry, or no longer shows where it is pinned."""
+        return bool(self.counts()["fail"]) or bool(self.stale)
+
+    @property
     def exit_status(self) -> int:
-        """0 where all pass or are known; 1 otherwise, a run that compared nothing included."""
-        return int(bool(self.counts()["fail"]) or bool(self.stale) or self.compared == 0)
+        """1 where there is what `fail_on` asks about, or nothing was compared; else 0.
+
+        ``wrong``: an engine is wrong, at a wrong optimum or without an answer, known or not.
+        ``news``: something differs that is in no registry, or no longer shows where it is pinned.
+        ``any``: either, or an engine that is short of the optimum. ``none``: nothing.
+        """
+        if self.fail_on == "none":
+            return 0
+        wrong = any(judgement.bad for judgement in self.judgements)
+        short = any(judgement.standing.startswith("short") for judgement in self.judgements)
+        asked = {"wrong": wrong, "news": self.news, "any": wrong or short or self.news}
+        return int(asked[self.fail_on] or self.compared == 0)

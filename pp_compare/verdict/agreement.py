@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from pp_compare.model import Fit, Quantity
-from pp_compare.verdict.digits import excess, lre
+from pp_compare.verdict.digits import excess, least, lre
 from pp_compare.verdict.tolerance import Tolerance, Tolerances
 
 Verdict = Literal["pass", "fail", "known", "skip"]
@@ -44,7 +44,7 @@ class Comparison:
     error : float
         Absolute difference.
     digits : float
-        `pp_compare.verdict.digits.lre`.
+        `pp_compare.verdict.digits.lre`; nan against an exact 0, which has none.
     tolerance : float
     reason : str
         Why the tolerance is what it is.
@@ -55,6 +55,8 @@ class Comparison:
         Of a failure.
     follows : str or None
         The quantity whose difference explains this one.
+    blamed : str or None
+        Of a difference between two engines: the one that is further from the truth.
     deviation : str or None
         Id of the known deviation.
     """
@@ -73,6 +75,7 @@ class Comparison:
     count: int = 1
     cause: Cause | None = None
     follows: str | None = None
+    blamed: str | None = None
     deviation: str | None = None
 
     @property
@@ -169,7 +172,7 @@ def _worst(lines: list[Comparison]) -> Comparison:
         ratio = excess(line.error, line.tolerance)
         return float("inf") if np.isnan(ratio) and line.verdict == "fail" else ratio
 
-    digits = min(line.digits for line in lines)
+    digits = least(line.digits for line in lines)
     return replace(max(lines, key=badness), count=len(lines), digits=digits)
 
 

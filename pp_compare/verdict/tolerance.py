@@ -23,6 +23,12 @@ error (a rise of d moves an estimate by at most sqrt(d) standard errors: Wald's 
 ratio's statistic agree to second order)."""
 
 
+HARMLESS = 0.01
+"""Where harm to a reader begins, beyond `NEGLIGIBLE`: a fixed effect by a hundredth of its standard
+error, a standard error or a standard deviation by one per cent (a variance by two), -2 loglik by a
+hundredth. Two printed digits then stay or move by one in the last, and no test by 0.0025 in p."""
+
+
 MEANINGFUL = 1.0
 """Where rounding alone may raise the deviance by more than this, estimates may be off by more than
 a standard error in double precision: there is nothing left to agree on."""

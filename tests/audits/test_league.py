@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pp_compare.audits.audit import Selection
 from pp_compare.audits.league import run_league
+from pp_compare.audits.selection import Selection
 from pp_compare.cli.app import app
 from pp_compare.data.corpus import case
 from pp_compare.errors import UnavailableError

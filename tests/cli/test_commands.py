@@ -37,6 +37,7 @@ def rows(**changes: object) -> str:
 
 BAD_DATA = {
     "text in the response": (rows(y="oops"), GOOD, "'y' is not numeric: row 5 holds 'oops'"),
+    "a colour of the terminal": (rows(y="\x1b[31m"), GOOD, r"row 5 holds '\x1b[31m'"),
     "missing value": (rows(y=np.nan, x="inf"), GOOD, "1 of 26 rows have a missing or infinite"),
     "no column": (rows(), "y ~ z + (1|g)", "no column 'z' in data; its columns are: y, x, w, g"),
     "one cluster": (rows(g=lambda f: ["a"] * len(f)), GOOD, "'g' has one level, 'a'"),
@@ -133,7 +134,7 @@ def test_report_json_has_the_documented_shape_and_exact_numbers(
     )
     report = json.loads(capsys.readouterr().out)
     assert status == 0
-    assert report["schema"] == "pp-compare/report/1"
+    assert report["schema"] == "pp-compare/report/2"
     assert {"python", "platform", "blas", "packages", "R", "r_source", "started", "command"} <= set(
         report["provenance"]
     )

@@ -19,6 +19,7 @@ from pp_compare.report.table import Table
 from pp_compare.resources import resource
 from pp_compare.verdict.agreement import Comparison
 from pp_compare.verdict.deviations import Deviation
+from pp_compare.verdict.digits import digits_text, least
 
 STATISTICS = {
     "beta": "Fixed effects",
@@ -274,14 +275,15 @@ def _camis_row(
         ]
         if lines:
             verdicts.append(worst(line.verdict for line in lines))
-            digits.append(min(line.digits for line in lines))
+            digits.append(least(line.digits for line in lines))
             notes |= dict.fromkeys(_note(line, registry) for line in lines if line.cause)
     if not verdicts:
         return None
     same = verdicts.count("pass")
     match = "Yes" if same == len(verdicts) else "No" if same == 0 else "Partly"
-    median = sorted(digits)[len(digits) // 2]
-    said = f"{same} of {len(verdicts)} models; {median:.1f} digits."
+    told = sorted(each for each in digits if not math.isnan(each))
+    median = told[len(told) // 2] if told else math.nan
+    said = f"{same} of {len(verdicts)} models; {digits_text(median)} digits."
     python = "statsmodels MixedLM"
     return (STATISTICS[kind], R_CALLS[reference], python, match, " ".join([said, *notes]))
 

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from pp_compare.model import Fit
 from pp_compare.report.digest import Digits, Scatter
 from pp_compare.report.svg import INK, WIDTH, inline_svg, look, shared_legend, style
+from pp_compare.report.verbatim import visible
 
 CATERPILLAR = 40
 """Levels that a caterpillar shows; of more, as many evenly spaced by rank."""
@@ -42,15 +43,15 @@ def caterpillar(fits: Mapping[str, Fit], group: str, name: str) -> str:
                     axes, engine, engines, blups[engine].rows, blups[engine].values[:, k], levels
                 )
             axes.axvline(0, color=INK, linewidth=0.8)
-            axes.set_xlabel(f"predicted {effect}")
+            axes.set_xlabel(visible(f"predicted {effect}"))
             axes.locator_params(axis="x", nbins=5)
         shown = (
             f"{len(levels)} of {len(first.rows)} levels, by rank"
             if len(levels) < len(first.rows)
             else ""
         )
-        panels[0].set_yticks(range(len(levels)), levels)
-        panels[0].set_ylabel(f"{group}{', ' + shown if shown else ''}")
+        panels[0].set_yticks(range(len(levels)), list(map(visible, levels)))
+        panels[0].set_ylabel(visible(f"{group}{', ' + shown if shown else ''}"))
         shared_legend(figure, panels[0], 4 if len(engines) <= 4 else 3)
         return inline_svg(figure, name, f"Predicted random effects of {group} by engine")
 
@@ -79,10 +80,12 @@ def heatmap(digits: Digits, name: str = "digits") -> str:
         axes.imshow(digits.median, cmap=colours, vmin=0, vmax=15, aspect="auto")
         for i, row in enumerate(digits.median):
             for j, value in enumerate(row):
-                if not np.isnan(value):
-                    ink = "#ffffff" if value < 9 else "#1a1a1a"
-                    text = f"{value:.1f}\nmin {digits.least[i, j]:.1f}"
-                    axes.text(j, i, text, ha="center", va="center", color=ink, fontsize=8.5)
+                if np.isnan(value):
+                    axes.text(j, i, "-", ha="center", va="center", color=INK)
+                    continue
+                ink = "#ffffff" if value < 9 else "#1a1a1a"
+                text = f"{value:.1f}\nmin {digits.least[i, j]:.1f}"
+                axes.text(j, i, text, ha="center", va="center", color=ink, fontsize=8.5)
         axes.set_xticks(range(len(digits.kinds)), [kind.replace("_", " ") for kind in digits.kinds])
         axes.tick_params(axis="both", length=0)
         axes.tick_params(axis="x", labelsize=9, rotation=40)

@@ -26,6 +26,7 @@ from pp_compare.report.page import render, trusted
 from pp_compare.report.record import CaseReport, Report
 from pp_compare.report.table import Table
 from pp_compare.verdict.deviations import Deviation
+from pp_compare.verdict.digits import digits_text, least
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def _verdict(report: Report) -> str:
     """One sentence: what the run says."""
     if report.compared == 0:
         return "Nothing was compared."
-    failed = sum(any(line.verdict == "fail" for line in case.comparisons) for case in report.cases)
+    failed = sum(case.failing for case in report.cases)
     if report.counts()["fail"]:
         return f"Something unexpected in {failed} of {len(report.cases)} models."
     if report.stale:
@@ -120,7 +121,7 @@ def _sentence(finding: Finding) -> str:
     name = f"{line.quantity} {line.label}".strip()
     return (
         f"{where}{name} = {line.candidate_value:.8g}, {line.reference} has "
-        f"{line.reference_value:.8g} ({line.digits:.1f} digits; off by {line.error:.2g}, "
+        f"{line.reference_value:.8g} ({digits_text(line.digits)} digits; off by {line.error:.2g}, "
         f"tolerance {line.tolerance:.2g})."
     )
 
@@ -211,16 +212,16 @@ def _league(report: Report) -> tuple[Table, Table] | None:
 
 def _model(case: CaseReport, engines: Sequence[str]) -> ModelRow:
     groups = ", ".join(f"{count} {name}" for name, count in case.n_groups.items())
-    least = least_digits(case)
+    fewest = least_digits(case)
     cells = [
-        *(_engine_cell(case, engine, least) for engine in engines),
+        *(_engine_cell(case, engine, fewest) for engine in engines),
         Cell(str(case.n_obs), case.n_obs),
         Cell(groups, max(case.n_groups.values(), default=0)),
     ]
     return ModelRow(case.title, case.formula, case.why, tuple(cells))
 
 
-def _engine_cell(case: CaseReport, engine: str, least: dict[tuple[str, str], float]) -> Cell:
+def _engine_cell(case: CaseReport, engine: str, fewest: dict[tuple[str, str], float]) -> Cell:
     fit = case.fits.get(engine)
     if fit is None:
         return Cell("", math.inf)
@@ -230,8 +231,7 @@ def _engine_cell(case: CaseReport, engine: str, least: dict[tuple[str, str], flo
         return Cell(f"{fit.extra.get('claim')} optimum", 16.0)
     lines = [line for line in case.comparisons if line.candidate == engine]
     verdict = worst(line.verdict for line in lines)
-    beta = least.get((engine, "beta"), math.nan)
-    variances = variance_digits(least, engine)
-    if math.isnan(beta) or math.isnan(variances):
+    pair = (fewest.get((engine, "beta"), math.nan), variance_digits(fewest, engine))
+    if all(map(math.isnan, pair)):
         return Cell(verdict, 17.0, verdict)
-    return Cell(f"{verdict} {beta:.1f} / {variances:.1f}", min(beta, variances), verdict)
+    return Cell(f"{verdict} {' / '.join(map(digits_text, pair))}", least(pair), verdict)

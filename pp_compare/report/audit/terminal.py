@@ -15,8 +15,10 @@ from pp_compare.report.audit.terminal_tables import (
     estimates_tables,
 )
 from pp_compare.report.record import CaseReport, Report
+from pp_compare.report.verbatim import verbatim
 from pp_compare.verdict.agreement import Comparison
 from pp_compare.verdict.deviations import Deviation
+from pp_compare.verdict.digits import digits_text, worst_first
 
 DETAILED = 6
 """With up to this many models, their estimates are printed; with more, one line each."""
@@ -25,11 +27,12 @@ DETAILED = 6
 def print_report(console: Console, report: Report, registry: Iterable[Deviation]) -> None:
     """Print the whole report."""
     entries = {entry.id: entry for entry in registry}
-    console.print(sources_line(report))
+    console.print(verbatim(sources_line(report)))
     if len(report.cases) <= DETAILED:
         for case in report.cases:
             tables = estimates_tables(case, console.width)
-            console.print(Group("", _heading(case), *tables, *_optima(case)))
+            said = [verbatim(judgement.sentence) for judgement in case.judgements]
+            console.print(Group("", _heading(case), *said, *tables, *_optima(case)))
     console.print("", agreement_table(report))
     table = digits_table(report)
     if table.row_count:
@@ -57,9 +60,8 @@ def sources_line(report: Report) -> str:
 def _heading(case: CaseReport) -> Text:
     groups = ", ".join(f"{count} {name}" for name, count in case.n_groups.items())
     dropped = f", {case.rows_dropped} rows dropped" if case.rows_dropped else ""
-    text = Text(case.title, style="bold")
-    text.append(f"   {case.formula}   {case.n_obs} rows{dropped}, {groups}", style="default")
-    return text
+    rest = f"   {case.formula}   {case.n_obs} rows{dropped}, {groups}"
+    return Text.assemble(verbatim(case.title, "bold"), verbatim(rest))
 
 
 def _optima(case: CaseReport) -> list[RenderableType]:
@@ -76,7 +78,7 @@ def _optima(case: CaseReport) -> list[RenderableType]:
             f"{' (boundary)' if point['boundary'] else ''}"
             for point in optima
         ]
-    return [Text(line, style="dim") for line in lines]
+    return [verbatim(line, "dim") for line in lines]
 
 
 def _findings(report: Report, registry: Mapping[str, Deviation]) -> list[RenderableType]:
@@ -90,7 +92,7 @@ def _findings(report: Report, registry: Mapping[str, Deviation]) -> list[Rendera
         blocks.append(Group(Text("Known deviations", style="bold"), *known))
     if report.stale:
         text = "No longer seen where they are pinned; retire them: " + ", ".join(report.stale)
-        blocks.append(Text(text, style="bold red"))
+        blocks.append(verbatim(text, "bold red"))
     skipped = _skipped(report)
     if skipped:
         blocks.append(Group(Text("Not compared", style="bold"), *skipped))
@@ -109,7 +111,7 @@ def _unexpected(report: Report) -> list[Text]:
         failed = [line for line in case.comparisons if line.verdict == "fail"]
         first = [line for line in failed if line.follows is None] or failed
         lines += [f"{case.title}: {_sentence(line)}" for line in _one_each(first)]
-    return [Text(f"  {line}") for line in lines]
+    return [verbatim(f"  {line}") for line in lines]
 
 
 def _one_each(lines: Iterable[Comparison]) -> list[Comparison]:
@@ -117,7 +119,7 @@ def _one_each(lines: Iterable[Comparison]) -> list[Comparison]:
     worst: dict[tuple[str, str, str], Comparison] = {}
     for line in lines:
         key = (line.candidate, line.reference, line.quantity)
-        if key not in worst or line.digits < worst[key].digits:
+        if key not in worst or worst_first(line.digits) < worst_first(worst[key].digits):
             worst[key] = line
     return list(worst.values())
 
@@ -129,7 +131,7 @@ def _sentence(line: Comparison) -> str:
     cause = f" [{line.cause}]" if line.cause else ""
     return (
         f"{line.candidate} {name} = {line.candidate_value:.10g}, {line.reference} has "
-        f"{line.reference_value:.10g} ({line.digits:.1f} digits; off by {line.error:.2g}, "
+        f"{line.reference_value:.10g} ({digits_text(line.digits)} digits; off by {line.error:.2g}, "
         f"tolerance {line.tolerance:.2g}){cause}"
     )
 
@@ -147,7 +149,7 @@ def _known(report: Report, registry: Mapping[str, Deviation]) -> list[Text]:
         titles = sorted(seen[deviation])
         where = f"{len(titles)} of {len(report.cases)} models"
         summary = registry[deviation].summary if deviation in registry else ""
-        lines.append(Text(f"  {deviation} ({where}): {summary}", style=STYLES["known"]))
+        lines.append(verbatim(f"  {deviation} ({where}): {summary}", STYLES["known"]))
     return lines
 
 
@@ -160,7 +162,7 @@ def _skipped(report: Report) -> list[Text]:
                 engines, titles = found.setdefault(line.reason, ({}, {}))
                 engines[line.candidate] = titles[case.title] = None
     return [
-        Text(f"  {', '.join(engines)}: {reason} ({_some(list(titles))})", style="dim")
+        verbatim(f"  {', '.join(engines)}: {reason} ({_some(list(titles))})", "dim")
         for reason, (engines, titles) in found.items()
     ]
 

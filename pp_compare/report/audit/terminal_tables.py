@@ -18,7 +18,9 @@ from pp_compare.report.digest import (
     worst,
 )
 from pp_compare.report.record import CaseReport, Report
+from pp_compare.report.verbatim import verbatim
 from pp_compare.verdict.agreement import Comparison
+from pp_compare.verdict.digits import digits_text
 
 STYLES = {"pass": "green", "known": "yellow", "fail": "bold red", "skip": "dim"}
 
@@ -49,7 +51,8 @@ def _estimates_table(
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("", no_wrap=True)
     for engine in engines:
-        table.add_column(engine, justify="right", no_wrap=True, min_width=ESTIMATE_WIDTH - 2)
+        heading = verbatim(engine)
+        table.add_column(heading, justify="right", no_wrap=True, min_width=ESTIMATE_WIDTH - 2)
     for name, label in rows:
         cells = []
         for engine in engines:
@@ -57,7 +60,7 @@ def _estimates_table(
             values = dict(quantity.entries()) if quantity else {}
             style = STYLES.get(verdicts.get((engine, name, label), ""), "")
             cells.append(Text(_number(values.get(label, math.nan)), style=style))
-        table.add_row(_row_title((name, label)), *cells)
+        table.add_row(verbatim(_row_title((name, label))), *cells)
     return table
 
 
@@ -90,11 +93,11 @@ def agreement_table(report: Report) -> Table:
     table = _titled("Agreement: verdict, and digits right of fixed effects / variance components")
     table.add_column("model", no_wrap=True)
     for engine in engines:
-        table.add_column(engine)  # what is too wide breaks between verdict and digits
+        table.add_column(verbatim(engine))  # what is too wide breaks between verdict and digits
     table.add_column("identity", no_wrap=True)
     for case in report.cases:
         cells = [_cell(case, engine) for engine in engines]
-        table.add_row(case.title, *cells, _identity_cell(case))
+        table.add_row(verbatim(case.title), *cells, _identity_cell(case))
     return table
 
 
@@ -105,12 +108,11 @@ def _cell(case: CaseReport, engine: str) -> Text:
     if fit.status != "ok":
         return Text(fit.status, style=STYLES["fail" if fit.status == "error" else "skip"])
     if engine == "certified":
-        return Text(f"{fit.extra.get('claim')}", style="dim")
+        return verbatim(f"{fit.extra.get('claim')}", "dim")
     verdict = worst(line.verdict for line in case.comparisons if line.candidate == engine)
     least = least_digits(case)
     pair = (least.get((engine, "beta"), math.nan), variance_digits(least, engine))
-    told = ("-" if math.isnan(digits) else f"{digits:.1f}" for digits in pair)
-    digits = "" if all(map(math.isnan, pair)) else f" {'/'.join(told)}"
+    digits = "" if all(map(math.isnan, pair)) else f" {'/'.join(map(digits_text, pair))}"
     return Text(f"{verdict}{digits}", style=STYLES[verdict])
 
 
@@ -128,15 +130,22 @@ def digits_table(report: Report) -> Table:
     digits = digits_of(report)
     table.add_column("engine")
     for kind in digits.kinds:
-        table.add_column(kind, justify="right", no_wrap=True)
+        table.add_column(Text(kind), justify="right", no_wrap=True)
     for engine, medians, least in zip(digits.engines, digits.median, digits.least, strict=True):
         pairs = zip(medians.tolist(), least.tolist(), strict=True)
-        table.add_row(engine, *("" if math.isnan(m) else f"{m:.1f}/{x:.1f}" for m, x in pairs))
+        cells = (Text("-" if math.isnan(m) else f"{m:.1f}/{x:.1f}") for m, x in pairs)
+        table.add_row(verbatim(engine), *cells)
     return table
 
 
 def _titled(title: str) -> Table:
-    return Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    return Table(
+        title=Text(title, "table.title"),
+        title_justify="left",
+        header_style="bold",
+        box=None,
+        pad_edge=False,
+    )
 
 
 def _number(value: float) -> str:
