@@ -6,18 +6,20 @@ or an Rscript command); a `Dialect` writes the request of one R package and read
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from pp_compare.engines.alignment import align, design_error
-from pp_compare.errors import EngineError, UnavailableError
+from pp_compare.errors import EngineError, InputError, UnavailableError
 from pp_compare.model import Fit, Quantity, Term
 from pp_compare.model.design import Block, Design
 from pp_compare.model.matrices import Column
 from pp_compare.model.variables import Variable
+
+T = TypeVar("T")
 
 Request = dict[str, Any]
 """Plain values: bool, float, str, arrays of float64 and int32, lists and mappings of these."""
@@ -175,6 +177,48 @@ def fixed_names(design: Design) -> list[str]:
 def effect_names(design: Design, block: Block) -> list[str]:
     """R's name of each random effect of a block."""
     return [r_name(design, column, block.term.terms) for column in block.columns]
+
+
+def our_names(design: Design, column: str) -> tuple[str, dict[str, str]]:
+    """Our name of the grouping factor in a column, and our labels of its effects by R's names."""
+    blocks = [block for block in design.blocks if group_column(design, block) == column]
+    if not blocks:
+        raise KeyError(column)
+    pairs = [pair for b in blocks for pair in zip(effect_names(design, b), b.labels, strict=True)]
+    return blocks[0].group, dict(pairs)
+
+
+def covariance(design: Design, term: Answer) -> Effects:
+    """The covariance of the effects of one grouping factor, under our labels."""
+    group, labels = our_names(design, term["group"][0])
+    ours = [labels[name] for name in term["effects"]]
+    return Effects(group, ours, ours, term["values"].reshape(len(ours), len(ours)))
+
+
+def prediction(
+    design: Design, table: Answer, levels: Callable[[str], Mapping[str, str]] | None = None
+) -> Effects:
+    """Predicted effects of one grouping factor; `levels` gives our level by R's name of it."""
+    group, labels = our_names(design, table["group"][0])
+    ours = [labels[name] for name in table["columns"]]
+    ours_of = levels(group) if levels else {name: name for name in table["rows"]}
+    rows = [ours_of[name] for name in table["rows"]]
+    return Effects(group, rows, ours, table["values"].reshape(-1, len(ours), order="F"))
+
+
+def setting_of(package: str, settings: Mapping[str, T], setting: str) -> T:
+    """What a setting stands for.
+
+    Raises
+    ------
+    InputError
+        For a setting that there is not.
+    """
+    if setting not in settings:
+        raise InputError(
+            f"{package} has no setting '{setting}'; there are: {', '.join(sorted(settings))}"
+        )
+    return settings[setting]
 
 
 def refuse_ambiguous(design: Design) -> None:

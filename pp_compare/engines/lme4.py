@@ -13,12 +13,13 @@ from pp_compare.engines._r import (
     REngine,
     Request,
     base_request,
-    effect_names,
+    covariance,
     group_column,
+    prediction,
+    setting_of,
     terms_of,
 )
 from pp_compare.engines._rpy2 import session
-from pp_compare.errors import InputError
 from pp_compare.model.design import Design
 
 Step = Mapping[str, Any]
@@ -68,13 +69,7 @@ def dialect(setting: str | None) -> Lme4:
     InputError
         For a setting that there is not.
     """
-    if setting is None:
-        return Lme4(({},))
-    if setting not in SETTINGS:
-        raise InputError(
-            f"lme4 has no setting '{setting}'; there are: {', '.join(sorted(SETTINGS))}"
-        )
-    return Lme4(SETTINGS[setting])
+    return Lme4(({},) if setting is None else setting_of("lme4", SETTINGS, setting))
 
 
 @dataclass(frozen=True)
@@ -108,29 +103,8 @@ class Lme4:
 
     def covariances(self, design: Design, answer: Answer) -> list[Effects]:
         """One matrix a random term."""
-        return [self._covariance(design, term) for term in answer["random"]]
-
-    def _covariance(self, design: Design, term: Answer) -> Effects:
-        group, labels = _names(design, term["group"][0])
-        ours = [labels[name] for name in term["effects"]]
-        return Effects(group, ours, ours, term["values"].reshape(len(ours), len(ours)))
+        return [covariance(design, term) for term in answer["random"]]
 
     def predictions(self, design: Design, answer: Answer) -> list[Effects]:
         """One table a grouping factor, over all its terms."""
-        return [self._prediction(design, table) for table in answer["blup"]]
-
-    def _prediction(self, design: Design, table: Answer) -> Effects:
-        group, labels = _names(design, table["group"][0])
-        ours = [labels[name] for name in table["columns"]]
-        return Effects(
-            group, table["rows"], ours, table["values"].reshape(-1, len(ours), order="F")
-        )
-
-
-def _names(design: Design, column: str) -> tuple[str, dict[str, str]]:
-    """Our name of the grouping factor in a column, and our labels of its effects by R's names."""
-    blocks = [block for block in design.blocks if group_column(design, block) == column]
-    if not blocks:
-        raise KeyError(column)
-    pairs = [pair for b in blocks for pair in zip(effect_names(design, b), b.labels, strict=True)]
-    return blocks[0].group, dict(pairs)
+        return [prediction(design, table) for table in answer["blup"]]

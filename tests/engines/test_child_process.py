@@ -28,7 +28,7 @@ def start() -> Iterator[Start]:
 
     yield run
     for child in started:
-        child.kill()
+        child.close()
 
 
 def test_messages_go_both_ways_whatever_their_size(start: Start) -> None:
@@ -85,7 +85,7 @@ def test_a_hang_ends_in_time_with_all_that_it_started(start: Start, tmp_path: Pa
     child.ask(None, 30.0)
     with pytest.raises(ChildEndedError, match=r"stopped after 0\.2 s"):
         child.ask(None, 0.2)
-    child.kill()
+    child.close()
     assert _gone(int((tmp_path / "pid").read_text()))
 
 
@@ -104,7 +104,7 @@ def _gone(pid: int) -> bool:
 
 def test_a_program_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="does not start"):
-        ChildProcess([str(tmp_path / "nothing")], {})
+        ChildProcess([str(tmp_path / "nothing")], {}).ask(None, 5.0)
 
 
 def test_an_end_in_words() -> None:
