@@ -7,9 +7,20 @@ from collections.abc import Iterator
 from importlib.metadata import requires
 
 from packaging.requirements import Requirement
+from packaging.version import Version
 
 INSTALL_R = "pp-compare doctor says how to install it here"
 """One place knows the commands of every system: ``r/setup.sh``, which the doctor asks."""
+
+
+RPY2 = ("rpy2>=3.6.4",)
+RPY2_BEFORE_4_5 = ("rpy2==3.6.4", "rpy2-rinterface==3.6.5", "rpy2-robjects==3.6.6")
+"""The last that load in R 4.2 to 4.4: later ones want the symbol R_getVar."""
+
+
+def rpy2_for(r_version: str) -> tuple[str, ...]:
+    """The requirements of an rpy2 that loads in a version of R."""
+    return RPY2_BEFORE_4_5 if Version(r_version) < Version("4.5") else RPY2
 
 
 def pip_install(extra: str) -> str:

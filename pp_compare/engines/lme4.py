@@ -19,7 +19,7 @@ from pp_compare.engines._r import (
     setting_of,
     terms_of,
 )
-from pp_compare.engines._rpy2 import session
+from pp_compare.engines.road import session
 from pp_compare.model.design import Design
 
 Step = Mapping[str, Any]
