@@ -13,6 +13,14 @@ INSTALL_R = "pp-compare doctor says how to install it here"
 """One place knows the commands of every system: ``r/setup.sh``, which the doctor asks."""
 
 
+IN_R = ("lme4", "nlme")
+
+
+def r_package(name: str) -> str:
+    """How to install a package of R."""
+    return INSTALL_R if name in IN_R else f'in R: install.packages("{name}")'
+
+
 RPY2 = ("rpy2>=3.6.4",)
 RPY2_BEFORE_4_5 = ("rpy2==3.6.4", "rpy2-rinterface==3.6.5", "rpy2-robjects==3.6.6")
 """The last that load in R 4.2 to 4.4: later ones want the symbol R_getVar."""

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from pp_compare.advice import INSTALL_R, rpy2_for
+from pp_compare.advice import INSTALL_R, r_package, rpy2_for
 from pp_compare.engines._r import Answer, Request
 from pp_compare.errors import EngineError, UnavailableError
 from pp_compare.resources import resource
@@ -91,7 +91,9 @@ class Rpy2Session:
             load = "function(p) tryCatch({ loadNamespace(p); '' }, error = conditionMessage)"
             found = self._r.evalr(load)(package)[0]
         if found:
-            raise UnavailableError(f"R does not load its package {package}: {found}; {INSTALL_R}")
+            raise UnavailableError(
+                f"R does not load its package {package}: {found}; {r_package(package)}"
+            )
 
     def call(self, function: str, request: Request) -> Answer:
         """Call a function of ``r/fit.R``; what R prints becomes part of the answer's messages."""

@@ -19,7 +19,7 @@ from copy import deepcopy
 from functools import cache
 from typing import Any, Self
 
-from pp_compare.advice import INSTALL_R
+from pp_compare.advice import r_package
 from pp_compare.engines._r import Answer, Request
 from pp_compare.engines.child_process import Ask, ChildProcess, Message
 from pp_compare.engines.xdr import dumps, loads
@@ -130,7 +130,9 @@ class RscriptSession:
         """
         problem = self.call("pp_require", {"package": package})["problem"][0]
         if problem:
-            raise UnavailableError(f"R does not load its package {package}: {problem}; {INSTALL_R}")
+            raise UnavailableError(
+                f"R does not load its package {package}: {problem}; {r_package(package)}"
+            )
 
     def start(self) -> None:
         """Start R, where it does not run.

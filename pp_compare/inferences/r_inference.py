@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pp_compare.advice import INSTALL_R
+from pp_compare.advice import INSTALL_R, r_package
 from pp_compare.engines import make_engine
 from pp_compare.errors import EngineError, InputError, UnavailableError
 from pp_compare.inferences.inference import Estimate, InferenceTable, joint_wald, own_inference
@@ -99,7 +99,8 @@ def all_inference(
     try:
         try:
             answer = r_inference(design, means)
-        except UnavailableError:
+        except UnavailableError as missing:
+            remarks.append(str(missing))
             answer = recorded_inference(design, case)
     except (UnavailableError, EngineError) as error:
         remarks.append(str(error))
@@ -142,6 +143,10 @@ def ask(design: Design, means: str | None, rscript: str = "Rscript") -> dict[str
             )
         except subprocess.TimeoutExpired:
             raise EngineError(f"R did not answer within {SECONDS:g} s") from None
+    if done.returncode and "jsonlite" in done.stderr:
+        raise UnavailableError(
+            f"R's own tests go by a package that it lacks; {r_package('jsonlite')}"
+        )
     if done.returncode:
         raise EngineError(f"R: {done.stderr.strip()}")
     answer: dict[str, Any] = json.loads(done.stdout)
@@ -158,7 +163,7 @@ def recorded_inference(design: Design, case: str) -> RInference:
     """
     path = resource("fixtures", "inference") / f"{case}.{design.spec.method}.json"
     if not path.is_file():
-        raise UnavailableError(f"R is not here, and no inference is recorded for '{case}'")
+        raise UnavailableError(f"no inference of R is recorded for '{case or 'this model'}'")
     record = json.loads(path.read_text(encoding="utf-8"))
     if record["data_sha256"] != design.dataset.sha256():
         raise UnavailableError(f"{path.name} was recorded of other data than '{case}' has now")
