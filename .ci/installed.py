@@ -12,6 +12,7 @@ Needs hatchling, and uv or pip, in the interpreter that runs it.
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = {"pp_compare": "pp_compare", "r": "pp_compare/r", "fixtures": "pp_compare/fixtures"}
 """Folders of the checkout, and where they are in the wheel."""
+EXTRA = os.environ.get("PP_COMPARE_WITH", "")
+"""More requirements, as ``numpy==1.26.0``: the lowest versions, say, or a nightly one."""
 LITTER = {"__pycache__", ".DS_Store", ".ipynb_checkpoints"}
 
 
@@ -95,15 +98,27 @@ def install(stage: Path, wheel: Path) -> Path:
     folder = stage / "environment"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    extras = "r,test" if shutil.which("Rscript") else "test"
-    wanted = [f"pp-compare[{extras}] @ {wheel.as_uri()}", *os.environ.get("PP_WITH", "").split()]
-    say(f"Installing the wheel (extras: {extras})")
+    say("Installing the wheel")
     uv = [sys.executable, "-m", "uv", "pip", "install", "-q", "--compile-bytecode"]
     pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "-q"]
+    wanted = [f"pp-compare[test] @ {wheel.as_uri()}", *rpy2(wheel), *shlex.split(EXTRA)]
     if subprocess.run([*uv, "--python", str(python), *wanted], check=False).returncode:
         say("uv did not succeed; once more with pip")
         subprocess.run([*pip, "--disable-pip-version-check", *wanted], check=True)
     return python
+
+
+def rpy2(wheel: Path) -> tuple[str, ...]:
+    """The rpy2 that loads in the R that is here, as the wheel itself knows it."""
+    program = shutil.which("Rscript")
+    if program is None:
+        return ()
+    tell = [program, "--vanilla", "-e", "cat(as.character(getRversion()))"]
+    version = subprocess.run(tell, capture_output=True, text=True, check=True).stdout
+    sys.path.insert(0, str(wheel))
+    from pp_compare.advice import rpy2_for
+
+    return rpy2_for(version)
 
 
 def run_tests(stage: Path, suite: Path, python: Path, options: Sequence[str]) -> int:
