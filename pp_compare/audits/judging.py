@@ -223,7 +223,12 @@ def relative_factors(cov: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def _no_answer(fit: Fit) -> Comparison:
-    """An engine that raised has failed; one that cannot express the model is left out."""
+    """An engine that raised has failed; one that cannot express the model is left out.
+
+    One that was stopped at the time limit has no answer either, but nothing differs from anything.
+    """
+    if fit.out_of_time:
+        return _skipped(fit, f"{fit.messages[0]}; --limit SECONDS gives it more")
     line = _skipped(fit, "; ".join(fit.messages))
     return line if fit.status == "unsupported" else replace(line, verdict="fail", cause="failure")
 

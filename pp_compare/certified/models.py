@@ -128,16 +128,42 @@ def decimal_model(design: Design) -> CertifiedModel:
 
 
 class InterceptModel:
-    """A single random intercept: the global optimum, proved."""
+    """A single random intercept: the global optimum, proved.
 
-    def __init__(self, design: Design, statistics: InterceptStatistics | None = None) -> None:
+    It crosses to another process with its optimum in doubles; balls are made again where needed.
+    """
+
+    def __init__(
+        self,
+        design: Design,
+        statistics: InterceptStatistics | None = None,
+        optimum: Optimum | None = None,
+    ) -> None:
         self.design = design
         self.reml = design.spec.method == "REML"
         self.group = design.blocks[0].group
+        self._given = statistics
         self._statistics = statistics or InterceptStatistics.from_arrays(
             design.y, design.X, design.blocks[0].codes
         )
-        self.found: InterceptOptimum = intercept_optimum(self._statistics, reml=self.reml)
+        if optimum is None:
+            self.found = self._search()
+        else:
+            self.optimum = optimum
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Design and optimum."""
+        if self._given is not None:
+            raise TypeError("a model of decimals does not cross to another process")
+        return InterceptModel, (self.design, None, self.optimum)
+
+    def _search(self) -> InterceptOptimum:
+        return intercept_optimum(self._statistics, reml=self.reml)
+
+    @cached_property
+    def found(self) -> InterceptOptimum:
+        """The optimum as balls."""
+        return self._search()
 
     @cached_property
     def optimum(self) -> Optimum:
@@ -198,15 +224,39 @@ class InterceptModel:
 
 
 class GeneralModel:
-    """Every other model: the best optimum that a search finds, and a local proof of it."""
+    """Every other model: the best optimum that a search finds, and a local proof of it.
 
-    def __init__(self, design: Design, starts: Sequence[np.ndarray] = ()) -> None:
+    It crosses to another process with its optimum in doubles; balls are made again where needed.
+    """
+
+    def __init__(
+        self,
+        design: Design,
+        starts: Sequence[np.ndarray] = (),
+        optimum: Optimum | None = None,
+    ) -> None:
         self.design = design
+        self.starts = starts
         self.reml = design.spec.method == "REML"
         self.blocks = [RandomBlock(block.codes, block.Z) for block in design.blocks]
-        self.found: GeneralOptimum = general_optimum(
-            design.y, design.X, self.blocks, reml=self.reml, starts=starts
+        if optimum is None:
+            self.found = self._search()
+        else:
+            self.optimum = optimum
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Design, starts and optimum."""
+        return GeneralModel, (self.design, self.starts, self.optimum)
+
+    def _search(self) -> GeneralOptimum:
+        return general_optimum(
+            self.design.y, self.design.X, self.blocks, reml=self.reml, starts=self.starts
         )
+
+    @cached_property
+    def found(self) -> GeneralOptimum:
+        """The optimum as balls."""
+        return self._search()
 
     @cached_property
     def optimum(self) -> Optimum:

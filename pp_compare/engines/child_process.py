@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from pp_compare.errors import EngineError
+from pp_compare.model.fit import OUT_OF_TIME
 
 TAIL_BYTES = 2000
 """Of standard error, kept for the last words."""
@@ -197,7 +198,7 @@ class ChildProcess:
         except NoAnswerError:
             self._end()
             raise ChildEndedError(
-                f"stopped after {seconds:g} s{errors.text(self._words)}"
+                f"{OUT_OF_TIME} {seconds:g} s{errors.text(self._words)}"
             ) from None
         except BaseException:
             self._end()

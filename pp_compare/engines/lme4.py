@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from pp_compare.engines import Engine
 from pp_compare.engines._r import (
     Answer,
@@ -74,16 +76,18 @@ def dialect(setting: str | None) -> Lme4:
 
 @dataclass(frozen=True)
 class Lme4:
-    """Requests to ``pp_fit_lme4``, and its names read back."""
+    """Requests to ``pp_fit_lme4``, and its names read back; `start` is a theta to start at."""
 
     steps: Sequence[Step]
     function: str = "pp_fit_lme4"
+    start: tuple[float, ...] = ()
 
     @property
     def settings(self) -> Mapping[str, str]:
         """Arguments of ``lmerControl()``, step by step."""
         asked = [", ".join(f"{key}={value}" for key, value in step.items()) for step in self.steps]
-        return {"control": " then ".join(asked)} if any(asked) else {}
+        found = {"control": " then ".join(asked)} if any(asked) else {}
+        return found | ({"start": str(list(self.start))} if self.start else {})
 
     def unsupported(self, design: Design) -> str | None:
         """None: the grammar of the models is lme4's own."""
@@ -99,7 +103,8 @@ class Lme4:
             }
             for block in design.blocks
         ]
-        return base_request(design) | {"random": random, "control": list(self.steps)}
+        begin = {"start": np.array(self.start)} if self.start else {}
+        return base_request(design) | {"random": random, "control": list(self.steps)} | begin
 
     def covariances(self, design: Design, answer: Answer) -> list[Effects]:
         """One matrix a random term."""

@@ -6,7 +6,9 @@ Python and the pandas of old releases.
 
 A request describes one model: ``formula``, ``columns`` (by name, see `frame`), ``groups``,
 ``re_formula``, ``vc_formula``, ``reml``, ``steps``, the keyword arguments of one or more calls
-of ``fit``, each from where the last one stopped; ``predictions``, if False, leaves them out;
+of ``fit``, each from where the last one stopped; ``start``, if there, where the first one starts:
+``fe_params``, ``cov_re_sqrt`` and ``vcomp``, relative to the residual standard deviation and
+variance; ``predictions``, if False, leaves them out;
 ``matrices``, if there, are MixedLM's own arguments, in the place of formula and columns.
 """
 
@@ -59,7 +61,7 @@ def _fit(request: Request) -> Answer:
     model: Any = make(**model_arguments)
     result: Any = None
     for step in request["steps"]:
-        begin = None if result is None else _stopping_point(result)
+        begin = _starting_point(request) if result is None else _stopping_point(result)
         result = model.fit(reml=request["reml"], start_params=begin, **step)
     answer = {"converged": bool(result.converged), "problem": "", **_estimates(model, result)}
     if request.get("predictions", True):
@@ -114,6 +116,14 @@ def _column(column: Mapping[str, Any]) -> Any:
     if column.get("plain"):
         return np.array(column["levels"], dtype=object)[column["codes"]]
     return pd.Categorical.from_codes(column["codes"], categories=column["levels"])
+
+
+def _starting_point(request: Request) -> Any:
+    """Where the first fit is asked to start; None where MixedLM may choose."""
+    if "start" not in request:
+        return None
+    parts = {name: np.array(values) for name, values in request["start"].items()}
+    return MixedLMParams.from_components(**parts)
 
 
 def _stopping_point(result: Any) -> Any:

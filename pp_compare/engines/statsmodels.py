@@ -97,10 +97,11 @@ class Layout:
 
 @dataclass(frozen=True)
 class StatsmodelsEngine:
-    """MixedLM, with the arguments of one or more calls of its ``fit``."""
+    """MixedLM, with the arguments of one or more calls of its ``fit``, and where it starts."""
 
     name: str
     steps: tuple[Step, ...]
+    start: Mapping[str, Any] | None = None
 
     def unsupported(self, design: Design) -> str | None:
         """Why MixedLM cannot express the model; None where it can."""
@@ -114,6 +115,7 @@ class StatsmodelsEngine:
             return Fit.unsupported(self.name, plan)
         mixedlm = import_module(MIXEDLM)
         asked = request(design, plan, self.steps)
+        asked |= {"start": self.start} if self.start else {}
         return read_fit(self.name, self.steps, design, plan, mixedlm.fit(asked), mixedlm.about())
 
 

@@ -183,10 +183,11 @@ def without_answer(
             f"{fit.engine} refuses the model, and is right to: {refused_rightly}",
             engine_says=(f"says: {sentences.one_line(said)}",),
         )
+    longer = "; --limit SECONDS gives it more" if fit.out_of_time else ""
     return Judgement(
         fit.engine,
         "no answer",
-        f"{fit.engine} gives no answer: {sentences.one_line(said)}",
+        f"{fit.engine} gives no answer: {sentences.one_line(said)}{longer}",
         cause="failure",
         deviations=(known.deviation,) if known and known.deviation else (),
         news=known is not None and known.verdict == "fail",

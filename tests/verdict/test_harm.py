@@ -99,3 +99,13 @@ def test_a_refusal_is_no_fault_where_the_model_has_no_optimum() -> None:
     right = without_answer(refusal, "every group has one row")
     assert right.standing == "not judged"
     assert "is right to: every group has one row" in right.sentence
+
+
+def test_a_time_limit_is_ours_and_no_news() -> None:
+    slow = Fit.failed("other", "stopped after 2 s")
+    found = judged(slow)
+    assert (found.standing, found.news) == ("no answer", False)
+    assert "--limit" in found.sentence
+    raised = judged(Fit.failed("other", "Error: it stopped after 2 s"))
+    assert (raised.standing, raised.news) == ("no answer", True)
+    assert "--limit" not in raised.sentence
