@@ -21,10 +21,10 @@ def _r_runs_here() -> bool:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    no_r = pytest.mark.skip(reason="no R here: sh r/setup.sh")
+    no_r = pytest.mark.skip(reason="no R here: pp-compare doctor")
     missing = not _r_runs_here()
     for item in items:
         if "needs_r" in item.keywords and missing:
             if CI:
-                raise pytest.UsageError("tests need R and CI has none: sh r/setup.sh says why")
+                raise pytest.UsageError("tests need R and CI has none: pp-compare doctor says why")
             item.add_marker(no_r)

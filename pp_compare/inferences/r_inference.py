@@ -100,8 +100,10 @@ def all_inference(
         try:
             answer = r_inference(design, means)
         except UnavailableError as missing:
-            remarks.append(str(missing))
-            answer = recorded_inference(design, case)
+            try:
+                answer = recorded_inference(design, case)
+            except UnavailableError as none:
+                raise UnavailableError(f"{missing}; {none}") from none
     except (UnavailableError, EngineError) as error:
         remarks.append(str(error))
     else:
@@ -145,7 +147,7 @@ def ask(design: Design, means: str | None, rscript: str = "Rscript") -> dict[str
             raise EngineError(f"R did not answer within {SECONDS:g} s") from None
     if done.returncode and "jsonlite" in done.stderr:
         raise UnavailableError(
-            f"R's own tests go by a package that it lacks; {r_package('jsonlite')}"
+            f"R's own tests go by a package that it has not here; {r_package('jsonlite')}"
         )
     if done.returncode:
         raise EngineError(f"R: {done.stderr.strip()}")
