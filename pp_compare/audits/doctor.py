@@ -34,7 +34,7 @@ class Finding:
 
 
 def diagnose() -> list[Finding]:
-    """Look at Python, its packages, R, and every engine, each started in a process of its own."""
+    """Look at Python, its packages, R, and every engine, made in another process."""
     return [*_packages(), *_r(), *_engines()]
 
 
@@ -96,13 +96,15 @@ def _r_commands() -> str:
 
 
 def _engines() -> Iterator[Finding]:
+    """Each is made in a process that is replaced where it dies of that."""
     others = (n for n in engine_names() if n not in (*DEFAULT_ENGINES, "recorded"))
-    for name in (*DEFAULT_ENGINES, *others):
-        needed = name in DEFAULT_ENGINES
-        with Workers(START_LIMIT) as workers:
+    with Workers(START_LIMIT) as workers:
+        for name in (*DEFAULT_ENGINES, *others):
+            needed = name in DEFAULT_ENGINES
             try:
                 road = workers.make(name)
-                how = f"starts, by {road}" if road else "starts"
-                yield Finding(f"engine {name}", True, how, needed)
             except PPCompareError as error:
                 yield Finding(f"engine {name}", False, str(error), needed)
+            else:
+                how = f"starts, by {road}" if road else "starts"
+                yield Finding(f"engine {name}", True, how, needed)
