@@ -1,8 +1,8 @@
-"""Every command of the README and of ``pp-compare --help`` runs, as people type it, with R and without.
+"""Every command of the README and of ``pp-compare --help``, as people type it, with R and without.
 
 Each runs as a program in a folder of its own, in which nothing lies but what its reader has. What
-would take minutes is asked for less: fewer cases, fewer seconds. A command that stands in the README
-or in the help, and not here, fails; so does one that stands here and no longer there.
+would take minutes is asked for less: fewer cases, fewer seconds. A command that stands in the
+README or in the help, and not here, fails; so does one that stands here and no longer there.
 """
 
 from __future__ import annotations
