@@ -12,6 +12,7 @@ Needs hatchling, and uv or pip, in the interpreter that runs it.
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -28,6 +29,10 @@ PACKAGE = {"pp_compare": "pp_compare", "r": "pp_compare/r", "fixtures": "pp_comp
 """Folders of the checkout, and where they are in the wheel."""
 EXTRA = os.environ.get("PP_COMPARE_WITH", "")
 """More requirements, as ``numpy==1.26.0``: the lowest versions, say, or a nightly one."""
+LOWEST = bool(os.environ.get("PP_COMPARE_LOWEST"))
+"""Whether the lowest versions that the wheel declares are installed."""
+BUILT = os.environ.get("PP_COMPARE_WHEEL", "")
+"""A wheel that was built before and must be the same, to be tested in the place of the new one."""
 LITTER = {"__pycache__", ".DS_Store", ".ipynb_checkpoints"}
 
 
@@ -58,6 +63,9 @@ def build(stage: Path) -> tuple[Path, Path]:
     (again,) = (stage / "again").glob("*.whl")
     hold_whole(contents(wheel))
     hold_same(contents(wheel), contents(again))
+    if BUILT:
+        hold_same(contents(wheel), contents(Path(BUILT)))
+        wheel = Path(BUILT).resolve()
     for folder in PACKAGE:
         shutil.rmtree(sources / folder)
     return wheel, sources
@@ -102,10 +110,18 @@ def install(stage: Path, wheel: Path) -> Path:
     uv = [sys.executable, "-m", "uv", "pip", "install", "-q", "--compile-bytecode"]
     pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "-q"]
     wanted = [f"pp-compare[test] @ {wheel.as_uri()}", *rpy2(wheel), *shlex.split(EXTRA)]
+    wanted += lowest(wheel) if LOWEST else ()
     if subprocess.run([*uv, "--python", str(python), *wanted], check=False).returncode:
         say("uv did not succeed; once more with pip")
         subprocess.run([*pip, "--disable-pip-version-check", *wanted], check=True)
     return python
+
+
+def lowest(wheel: Path) -> list[str]:
+    """``numpy==1.26.*`` of ``numpy>=1.26``, for every requirement of the wheel without extras."""
+    (metadata,) = (t for n, t in contents(wheel).items() if n.endswith(".dist-info/METADATA"))
+    found = re.findall(r"^Requires-Dist: ([\w-]+)>=([\d.]+)$", metadata.decode(), re.MULTILINE)
+    return [f"{name}=={version}.*" for name, version in found]
 
 
 def rpy2(wheel: Path) -> tuple[str, ...]:

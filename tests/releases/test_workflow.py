@@ -29,7 +29,8 @@ if sys.argv[1:3] == ["issue", "list"]:
 
 def steps() -> dict[str, dict[str, Any]]:
     workflow = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))
-    return {step["name"]: step for step in workflow["jobs"]["releases"]["steps"] if "name" in step}
+    jobs = workflow["jobs"].values()
+    return {step["name"]: step for job in jobs for step in job["steps"] if "name" in step}
 
 
 @dataclass

@@ -63,10 +63,12 @@ def _source(alike: Sequence[RSource]) -> str:
         by = f" by {first.road}" if first.road else ""
         return f"{r} runs here{by}" + (f" ({', '.join(packages)})" if packages else "")
     names = " and ".join(source.engine for source in alike)
-    are = "is" if len(alike) == 1 else "are"
-    line = f"{names} {are} played back from recorded:{first.stack} ({', '.join([r, *packages])})"
-    they = "it does" if len(alike) == 1 else "they do"
-    return f"{line}, for {they} not run here: {first.missing}" if first.missing else line
+    are, they = ("is", "it does") if len(alike) == 1 else ("are", "they do")
+    why = f", for {they} not run here: {first.missing}" if first.missing else ""
+    if not packages:
+        return f"{names} gave no answer{why}; recorded:{first.stack} has none to these models"
+    told = ", ".join([r, *packages])
+    return f"{names} {are} played back from recorded:{first.stack} ({told}){why}"
 
 
 def _heading(case: CaseReport) -> Text:
