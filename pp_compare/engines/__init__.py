@@ -12,11 +12,14 @@ settings may be a class, or a function, that takes no argument.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
 from typing import Protocol
 
 from pp_compare.errors import InputError, UnavailableError
@@ -80,16 +83,36 @@ def make_engine(engine_id: str) -> Engine:
 
 def _by_path(module: str, rest: str, engine_id: str) -> Engine:
     attribute, _, setting = rest.partition(":")
+    _see_working_directory()
     if not attribute or ("." not in module and find_spec(module) is None):
         raise InputError(
             f"no engine '{module}'; there are: {', '.join(engine_names())}, "
             "or package.module:factory for one of your own"
         )
     try:
-        factory: EngineFactory = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+        factory: EngineFactory = getattr(_imported(module), attribute)
+    except (AttributeError, ValueError) as error:
         raise InputError(f"no engine factory '{module}:{attribute}': {error}") from error
     return _made(factory, engine_id, setting)
+
+
+def _see_working_directory() -> None:
+    """A script's path begins with its own folder; a module of one's own lies where one works."""
+    here = str(Path.cwd())
+    if not {"", here} & set(sys.path):
+        sys.path.append(here)
+
+
+def _imported(module: str) -> ModuleType:
+    """The module; what it raises while it is imported is the reader's to mend."""
+    try:
+        return import_module(module)
+    except Exception as error:
+        own = isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")
+        if own:
+            raise ValueError(error) from error
+        said = f"{type(error).__name__}: {error}"
+        raise InputError(f"'{module}' cannot be imported, because {said}") from error
 
 
 def _made(factory: Callable[..., Engine], engine_id: str, setting: str) -> Engine:
