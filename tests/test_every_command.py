@@ -71,9 +71,7 @@ RUNS = {
     'pp-compare record NAME --rscript "chroot DIR Rscript"': Run(
         "pp-compare record NAME smallest --rscript Rscript", "files in NAME", without_r=R_NEEDED
     ),
-    "pp-compare league": Run(
-        "pp-compare league --engine statsmodels --engine certified --case smallest", "statsmodels"
-    ),
+    "pp-compare league": Run("pp-compare league smallest --limit 20", "statsmodels"),
     "pytest --pyargs pp_compare.conformance --pp-engine mypackage.adapter:Engine": Run(
         "pytest --pyargs pp_compare.conformance.test_truth --pp-engine statsmodels:tight "
         "--pp-case smallest -p no:cacheprovider -q",

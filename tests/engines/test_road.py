@@ -70,7 +70,5 @@ def test_rscript_is_looked_for_where_each_system_has_it(
     monkeypatch.setenv("PROGRAMFILES", str(programs))
     assert list(road._places()) == ["Rscript", str(home / "bin" / "Rscript")]
     monkeypatch.setattr(sys, "platform", "win32")
-    newest_first = [str(programs / "R" / r / "bin" / "Rscript.exe") for r in ("R-4.5.0", "R-4.4.1")]
-        str(programs / "R" / f"R-{v}" / "bin" / "Rscript.exe") for v in ("4.5.0", "4.4.1")
-    ]
-    assert list(road._places())[2:] == newest_first
+    newest = [programs / "R" / f"R-{version}" for version in ("4.5.0", "4.4.1")]
+    assert list(road._places())[2:] == [str(r / "bin" / "Rscript.exe") for r in newest]
