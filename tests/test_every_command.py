@@ -39,12 +39,16 @@ class Run:
         Words of its output.
     status, without_r : int
         Exit status with R, and with none.
+    r : bool
+        Whether R has a part in it where it is there; else the run with none is the same, and the
+        one with R is for the long tests.
     """
 
     instead: str = ""
     shows: str = ""
     status: int = 0
     without_r: int = 0
+    r: bool = True
 
 
 RUNS = {
@@ -52,22 +56,25 @@ RUNS = {
     "pp-compare explain seed_case1": Run(shows="partial"),
     "pp-compare audit": Run("pp-compare audit smallest --method ml", "statsmodels"),
     "pp-compare audit sleepstudy --engine statsmodels --engine statsmodels:tight "
-    "--engine certified": Run(shows="No R engine took part"),
+    "--engine certified": Run(shows="No R engine took part", r=False),
     "pp-compare audit seed_case1 seed_case2 seed_case3": Run(
         "pp-compare audit seed_case1 --method reml", "seed_case1"
     ),
-    "pp-compare cases": Run(shows="The question this project grew from"),
+    "pp-compare cases": Run(shows="The question this project grew from", r=False),
     "pp-compare doctor": Run(shows="engine certified: starts", without_r=R_NEEDED),
     "pp-compare reproduce seed_case1": Run(shows="reproduce.py"),
     "pp-compare search --engine statsmodels --seconds 600 --seed 1": Run(
-        "pp-compare search --engine certified --seconds 1 --seed 1"
+        "pp-compare search --engine certified --seconds 1 --seed 1", r=False
     ),
     "pp-compare releases 0.14.6 0.15.0": Run(
         "pp-compare releases 0.14.6 0.15.0 --case smallest --method ml --generated 0 "
         "--floor none --cache {cache}",
         "statsmodels 0.15.0",
+        r=False,
     ),
-    "pp-compare campaign small-clusters": Run("pp-compare campaign plan.toml", "statsmodels"),
+    "pp-compare campaign small-clusters": Run(
+        "pp-compare campaign plan.toml", "statsmodels", r=False
+    ),
     'pp-compare record NAME --rscript "chroot DIR Rscript"': Run(
         "pp-compare record NAME smallest --rscript Rscript", "files in NAME", without_r=R_NEEDED
     ),
@@ -76,6 +83,7 @@ RUNS = {
         "pytest --pyargs pp_compare.conformance.test_truth --pp-engine statsmodels:tight "
         "--pp-case smallest -p no:cacheprovider -q",
         "passed",
+        r=False,
     ),
 }
 ELSEWHERE = {
@@ -159,7 +167,9 @@ def walk(run: Run, command: str, folder: Path, cache: Path, path: str) -> tuple[
 
 
 @pytest.mark.needs_r
-@pytest.mark.parametrize("command", RUNS)
+@pytest.mark.parametrize(
+    "command", [pytest.param(c, marks=[] if run.r else pytest.mark.slow) for c, run in RUNS.items()]
+)
 def test_with_r(command: str, tmp_path: Path, cache: Path) -> None:
     run = RUNS[command]
     path = os.pathsep.join([str(BIN), os.environ["PATH"]])
