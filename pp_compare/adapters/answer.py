@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from pp_compare.engines.advice import pip_install
 from pp_compare.errors import UnavailableError
 from pp_compare.model import Fit
 from pp_compare.model.design import Design
@@ -26,7 +27,7 @@ def require(engine: str, distribution: str) -> None:
     except PackageNotFoundError:
         raise UnavailableError(
             f"engine '{engine}' needs the package {distribution}, which is not installed: "
-            f"pip install 'pp-compare[{engine}]'"
+            f"{pip_install(engine)}"
         ) from None
 
 

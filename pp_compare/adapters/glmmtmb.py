@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pp_compare.engines import Engine
 from pp_compare.engines._r import REngine
-from pp_compare.engines._rpy2 import session
 from pp_compare.engines.lme4 import Lme4
+from pp_compare.engines.road import session
 
 
 def make() -> Engine:
@@ -17,6 +17,6 @@ def make() -> Engine:
     Raises
     ------
     UnavailableError
-        Without R, rpy2 or glmmTMB, with what to do.
+        Without R or glmmTMB, with what to do.
     """
     return REngine("glmmtmb", Lme4(({},), function="pp_fit_glmmtmb"), session("glmmTMB"))

@@ -19,6 +19,7 @@ from pp_compare.adapters.answer import PackageEngine, require
 from pp_compare.engines import Engine
 from pp_compare.engines._r import effect_names, fixed_names
 from pp_compare.engines._rpy2 import session
+from pp_compare.engines.advice import pip_install
 from pp_compare.engines.alignment import design_error
 from pp_compare.engines.formulas import bar, fixed_formula, group_alias, grouped_frame
 from pp_compare.errors import UnavailableError
@@ -41,7 +42,7 @@ def make() -> Engine:
         if Version(version(package)) >= Version(first):
             raise UnavailableError(
                 f"engine 'pymer4' needs {package} before {first}, here is {version(package)}; "
-                "in an environment of its own: pip install 'pp-compare[pymer4]'"
+                f"in an environment of its own: {pip_install('pymer4')}"
             )
     session("lmerTest")
     return PackageEngine("pymer4", {"pymer4": "pymer4", "rpy2": "rpy2"}, _answer)

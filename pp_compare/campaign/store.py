@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from pp_compare.engines.advice import pip_install
 from pp_compare.errors import InputError, UnavailableError, quoted
 from pp_compare.resources import LACKING
 
@@ -20,7 +21,7 @@ try:
     import pyarrow as pa
     import pyarrow.parquet as pq
 except ImportError as error:
-    raise UnavailableError(f"{error}; 'pip install pp-compare[campaign]' brings it") from error
+    raise UnavailableError(f"{error}; this brings it: {pip_install('campaign')}") from error
 
 VERSION = "pp-compare/campaign/1"
 Table: TypeAlias = pa.Table

@@ -33,7 +33,7 @@ from pp_compare.releases.named import (
     r_candidates,
 )
 from pp_compare.releases.platform import pinned, variants
-from pp_compare.releases.store import Store, default_cache
+from pp_compare.releases.store import Store, cache_folder, uv_cache
 from pp_compare.releases.subject import Subject
 from pp_compare.report.document import to_markdown, to_page
 from pp_compare.report.release.document import release_document
@@ -108,7 +108,10 @@ def releases_command(
     """Say what a release gained and lost: any versions, each where it runs, on the same models."""
     if fail_on not in FAIL_ON:
         raise InputError(f"--fail-on is {', '.join(FAIL_ON)}, not '{fail_on}'")
-    folder = cache or default_cache()
+    folder, warning = cache_folder(cache)
+    os.environ.update(uv_cache(folder))
+    if warning:
+        sys.stderr.write(f"{warning}\n")
     recipe = Recipe(package, tuple(companion or ()), python, _day(exclude_newer), index)
     asked = parse_sources(candidates or [], recipe)
     commands = [shlex.join(options.words_of(command, "--rscript")) for command in rscript or ()]

@@ -40,11 +40,14 @@ class Outcome:
         Of a failure everything one needs to know; else the reason, in one line.
     digits : float or None
         Least number of right digits, where numbers were compared.
+    gone : str
+        Id of a known deviation that no longer shows, which is the failure.
     """
 
     verdict: Verdict
     text: str = ""
     digits: float | None = None
+    gone: str = ""
 
 
 @dataclass(frozen=True)
@@ -192,7 +195,7 @@ def _deviation(check: Check) -> Outcome:
     if not entry.must_show(trial.name, version):
         return Outcome("skip", f"the examples of {entry.id} are of another setting")
     if entry.id in report.stale:
-        return Outcome("fail", wording.stale(trial, check.model, entry))
+        return Outcome("fail", wording.stale(trial, check.model, entry), gone=entry.id)
     return Outcome("pass")
 
 

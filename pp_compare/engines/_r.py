@@ -31,6 +31,10 @@ Answer = dict[str, Any]
 class Session(Protocol):
     """Something that calls a function of ``r/fit.R``."""
 
+    @property
+    def road(self) -> str:
+        """How R is reached, as in ``rpy2 3.6.4``."""
+
     def call(self, function: str, request: Request) -> Answer:
         """Call the R function.
 
@@ -96,6 +100,11 @@ class REngine:
     dialect: Dialect
     session: Session
     seconds: float = float("inf")
+
+    @property
+    def road(self) -> str:
+        """How R is reached."""
+        return self.session.road
 
     def unsupported(self, design: Design) -> str | None:
         """Why the package cannot express the model; None where it can."""

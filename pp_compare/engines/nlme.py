@@ -27,7 +27,7 @@ from pp_compare.engines._r import (
     prediction,
     terms_of,
 )
-from pp_compare.engines._rpy2 import session
+from pp_compare.engines.road import session
 from pp_compare.errors import EngineError
 from pp_compare.model.design import Block, Design
 

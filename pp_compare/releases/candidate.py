@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from pp_compare.engines import rscript
+from pp_compare.engines import r_stack
 from pp_compare.errors import EngineError
 from pp_compare.model import Fit
 from pp_compare.model.design import Design
@@ -177,7 +177,7 @@ class RCandidate:
         tasks = [(self.engine, design) for design in designs]
         # Dealt out like cards, so that each fit is handed on, and kept, when its turn comes.
         hands = [tasks[k :: effort.processes] for k in range(effort.processes)]
-        running = [_ahead(rscript.fits(command, hand, effort.seconds)) for hand in hands if hand]
+        running = [_ahead(r_stack.fits(command, hand, effort.seconds)) for hand in hands if hand]
         for k in range(len(tasks)):
             yield next(running[k % len(running)])
 
