@@ -95,6 +95,7 @@ class REngine:
     dialect: Dialect
     session: Session
     seconds: float = float("inf")
+    weighted = True
 
     def unsupported(self, design: Design) -> str | None:
         """Why the package cannot express the model; None where it can."""

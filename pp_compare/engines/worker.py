@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
-from pp_compare.engines import Engine, make_engine
+from pp_compare.engines import Engine, make_engine, not_asked
 from pp_compare.engines.child_process import ending
 from pp_compare.errors import UnavailableError
 from pp_compare.model import Fit
@@ -147,4 +147,6 @@ def _engine(engine_id: str) -> None:
 
 def _fit(engine_id: str, design: Design) -> Fit:
     _engine(engine_id)
-    return _engines[engine_id].fit(design)
+    engine = _engines[engine_id]
+    reason = not_asked(engine, design)
+    return engine.fit(design) if reason is None else Fit.unsupported(engine.name, reason)

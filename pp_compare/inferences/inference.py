@@ -16,7 +16,12 @@ from scipy import special
 
 from pp_compare.certified.models import certified_model
 from pp_compare.errors import DataError, InputError
-from pp_compare.inferences.partial_pooling import cluster_design, cluster_means, ols
+from pp_compare.inferences.partial_pooling import (
+    cluster_design,
+    cluster_means,
+    ols,
+    refuse_weighted,
+)
 from pp_compare.model import Fit
 from pp_compare.model.design import Design, build_design
 from pp_compare.model.matrices import Column
@@ -96,6 +101,7 @@ class InterceptInference:
     """
 
     def __init__(self, design: Design) -> None:
+        refuse_weighted(design)
         if not design.spec.is_random_intercept:
             raise InputError(f"'{design.spec.formula}' is not a model with one random intercept")
         self.design = design

@@ -15,6 +15,7 @@ from typing import Any
 from pp_compare.engines import make_engine
 from pp_compare.errors import EngineError, InputError, UnavailableError
 from pp_compare.inferences.inference import Estimate, InferenceTable, joint_wald, own_inference
+from pp_compare.inferences.partial_pooling import refuse_weighted
 from pp_compare.model import Dataset
 from pp_compare.model.design import Design
 from pp_compare.resources import resource
@@ -189,6 +190,7 @@ def answer_of(design: Design, answer: Mapping[str, Any]) -> RInference:
 
 
 def _request(design: Design, means: str | None) -> dict[str, Any]:
+    refuse_weighted(design)
     spec = design.spec
     if not spec.is_random_intercept:
         raise InputError(f"'{spec.formula}' is not a model with one random intercept")

@@ -61,7 +61,7 @@ def _pictures(i: int, case: CaseReport, designs: Designs) -> list[Picture]:
         return []
     design = designs(case)
     found = []
-    if design.spec.is_random_intercept:
+    if design.spec.is_random_intercept and design.weights is None:
         try:
             profile = criterion_profile(design, answered)
         except (DegenerateModelError, DataError):
