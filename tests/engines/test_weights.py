@@ -1,4 +1,4 @@
-"""Prior weights and offsets: lme4, nlme and certified agree on them, the others say they have none."""
+"""Prior weights and offsets: lme4, nlme and certified agree on them, the others have none."""
 
 from dataclasses import replace
 from typing import Any
