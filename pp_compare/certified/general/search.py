@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 from flint import arb_mat
@@ -33,11 +34,14 @@ FLAT = 1e-3
 
 DIVERGED = 1e4
 """Relative standard deviations, in units of each column's size, beyond which a failed proof is put
-down to a criterion without an optimum; it words a reason and decides nothing."""
+down to a criterion without an optimum; no two such stops count as two minima."""
 
 
 SCREENING = 2e8
 """Multiplications that a look at many points may cost, about a tenth of a second."""
+
+NARROW = 12
+"""Coefficients of a component up to which numpy's passes over many points beat LAPACK's calls."""
 
 MOST_DESCENTS = 64
 """Where a criterion shows new minima for ever, it is their number that is to be reported."""
@@ -54,6 +58,11 @@ class Stop:
     deviance: float
     stationary: bool
     hits: int = 1
+
+    @property
+    def lost(self) -> bool:
+        """Whether it ran off, or did not come to rest."""
+        return not self.stationary or max(np.abs(T).max() for T in self.factors) > DIVERGED
 
 
 @dataclass(frozen=True)
@@ -141,9 +150,9 @@ class FloatCriterion:
                     half[:, start:stop, start:stop] = T[block]
                 turned = half.swapaxes(1, 2)[:, None]
                 system = np.eye(r) + turned @ s.zz @ half[:, None]
-                side = turned @ s.zf
-                left -= (side.swapaxes(2, 3) @ np.linalg.solve(system, side)).sum(axis=1)
-                logdet += np.linalg.slogdet(system)[1].sum(axis=1)
+                explained, spread_out = _explained(system, turned @ s.zf)
+                left -= explained
+                logdet += spread_out
             fixed = np.linalg.slogdet(left[:, :p, :p])[1] if p else np.zeros(count)
             whole = np.linalg.slogdet(left)
             quadratic = np.where(whole[0] > 0, whole[1] - fixed, np.nan)
@@ -292,7 +301,7 @@ def _record(stops: list[Stop], new: Stop) -> None:
 
 
 def _same(a: Stop, b: Stop) -> bool:
-    if not (a.stationary or b.stationary):
+    if a.lost and b.lost:
         return True  # what ran off or was stopped on its way is no minimum of its own
     pairs = [(s @ s.T, t @ t.T) for s, t in zip(a.factors, b.factors, strict=True)]
     return all(np.abs(s - t).max() <= SAME_POINT * (1 + np.abs(s).max()) for s, t in pairs)
@@ -329,6 +338,28 @@ def _solve_stratum(s: _FloatStratum, T: Sequence[Floats]) -> _Solved:
         ygy=float((Gy * v).sum()),
         logdet=float(np.linalg.slogdet(system)[1].sum()),
     )
+
+
+def _explained(system: Floats, side: Floats) -> tuple[Floats, Floats]:
+    """Sums over k of B'S^-1 B and log|S| for S (N, k, r, r), positive definite, and B (N, k, r, f).
+
+    Narrow systems are eliminated all at once, which costs a tenth of as many calls of LAPACK.
+    """
+    r = system.shape[-1]
+    if r > NARROW:
+        whole = side.swapaxes(2, 3) @ np.linalg.solve(system, side)
+        return whole.sum(axis=1), np.linalg.slogdet(system)[1].sum(axis=1)
+    rows = np.concatenate([system, side], axis=3).transpose(2, 3, 0, 1).copy()
+    logdet: Any = 0.0
+    products: Any = 0.0
+    for j in range(r):
+        pivot = rows[j, j]
+        logdet = logdet + np.log(pivot)
+        ratio = rows[j + 1 :, j] / pivot
+        rows[j + 1 :, j:] -= ratio[:, None] * rows[j, j:]
+        reduced = rows[j, r:]
+        products = products + np.einsum("ink,jnk->nij", reduced / pivot, reduced)
+    return products, logdet.sum(axis=1)
 
 
 def _direction(s: _FloatStratum, T: Sequence[Floats], parameter: Parameter) -> Floats:
