@@ -18,6 +18,8 @@ from pp_compare.model.formula import parse_factor
 NaPolicy = Literal["raise", "drop"]
 
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*$")
+_OURS = re.compile(r"group_\d+$|all_rows$|vc\d+$")
+"""Names that engines' own columns get beside those of the data (`engines.formulas`)."""
 # Words that R or a Python formula would read as something else than a column.
 _RESERVED = frozenset(
     {*keyword.kwlist, "TRUE", "FALSE", "NULL", "NA", "NaN", "Inf", "function", "repeat", "next"}
@@ -182,6 +184,7 @@ def _level_label(value: object) -> str:
 
 def _alias(name: str, taken: set[str]) -> str:
     plain = bool(_PLAIN.match(name)) and name not in _RESERVED and name not in taken
+    plain = plain and _OURS.match(name) is None
     alias = (
         name if plain else next(a for a in (f"v{i}" for i in range(1, 10_000)) if a not in taken)
     )
