@@ -55,7 +55,7 @@ from pp_compare.report.release.json import releases_json
 from pp_compare.report.release.junit import releases_junit
 from pp_compare.report.release.record import ReleaseReport
 from pp_compare.report.release.terminal import print_releases
-from pp_compare.resources import write_text
+from pp_compare.resources import require_folder, write_text
 from pp_compare.verdict.deviations import load_deviations
 
 FAIL_ON = ("worse", "any", "none")
@@ -123,6 +123,8 @@ def releases_command(
     if fail_on not in FAIL_ON:
         raise InputError(f"--fail-on is {', '.join(FAIL_ON)}, not '{fail_on}'")
     folder = cache or default_cache()
+    for place in (folder, out):
+        require_folder(place)
     recipe = Recipe(package, tuple(companion or ()), python, _day(exclude_newer), index)
     asked = parse_sources(candidates or [], recipe)
     commands = [shlex.join(words_of(command, "--rscript")) for command in rscript or ()]

@@ -26,6 +26,7 @@ from pp_compare.cli.options import (
     select,
 )
 from pp_compare.report.verbatim import verbatim
+from pp_compare.resources import require_folder
 
 
 @app.command("reproduce")
@@ -40,6 +41,7 @@ def reproduce_command(
     out: Annotated[Path, typer.Option(help="Folder for the bundles.")] = Path("bundles"),
 ) -> None:
     """Write data, scripts and an issue with which anybody can see what the audit sees."""
+    require_folder(out)
     told, methods = read_as(types, na_value), parse_methods(method)
     if formula is None:
         selections = select([subject], methods, None, None, None, True, told)
