@@ -151,11 +151,11 @@ class InterceptModel:
         self.design = design
         self.reml = design.spec.method == "REML"
         self.group = design.blocks[0].group
-        self._statistics = statistics or InterceptStatistics.from_arrays(
+        self.statistics = statistics or InterceptStatistics.from_arrays(
             design.y, design.X, design.blocks[0].codes
         )
-        self.found: InterceptOptimum = intercept_optimum(self._statistics, reml=self.reml)
-        self.existence = intercept_existence(design, self._statistics)
+        self.found: InterceptOptimum = intercept_optimum(self.statistics, reml=self.reml)
+        self.existence = intercept_existence(design, self.statistics)
 
     @cached_property
     def optimum(self) -> Optimum:
@@ -182,18 +182,18 @@ class InterceptModel:
     def deviance(self, sigma: float, covariances: Covariances) -> float:
         """``-2 loglik`` at given variances."""
         tau2 = max(float(covariances[self.group][0, 0]), 0.0)
-        return -2.0 * float(loglik_at(self._statistics, None, _square(sigma), tau2, reml=self.reml))
+        return -2.0 * float(loglik_at(self.statistics, None, _square(sigma), tau2, reml=self.reml))
 
     def implied(self, sigma: float, covariances: Covariances) -> Quantities:
         """What given variances imply."""
         tau2 = max(float(covariances[self.group][0, 0]), 0.0)
-        gls = gls_at(self._statistics, reml=self.reml, sigma2=_square(sigma), tau2=tau2)
+        gls = gls_at(self.statistics, reml=self.reml, sigma2=_square(sigma), tau2=tau2)
         return self._quantities(gls, arb(sigma), gls.tau2)
 
     def near(self, delta: float) -> list[tuple[Quantities, Quantities]]:
         """Estimates at both ends of the interval of tau2/sigma2 within `delta`."""
-        ends = rho_within(self._statistics, self.found, reml=self.reml, delta=delta)
-        first, last = (gls_at(self._statistics, rho, reml=self.reml) for rho in ends)
+        ends = rho_within(self.statistics, self.found, reml=self.reml, delta=delta)
+        first, last = (gls_at(self.statistics, rho, reml=self.reml) for rho in ends)
         return [tuple(self._quantities(g, g.sigma2.sqrt(), g.tau2) for g in (first, last))]  # type: ignore[list-item]  # two ends
 
     def _quantities(self, gls: GLS | InterceptOptimum, sigma: arb, tau2: arb) -> Quantities:
@@ -250,7 +250,7 @@ class GeneralModel:
         }
         return Optimum(
             claim=found.claim,
-            reason="; ".join(filter(None, [self.existence.sentence, _claimed(found)])),
+            reason="; ".join(filter(None, [self.existence.sentence, self._claimed()])),
             deviance=float(found.deviance),
             quantities=_only(everything, self.existence),
             representative=everything,
@@ -287,6 +287,12 @@ class GeneralModel:
     def _by_block(self, covariances: Covariances) -> list[np.ndarray]:
         """By random term, the nearest covariance with no eigenvalue below 0."""
         return [_semidefinite(part) for part in self.design.by_block(covariances)]
+
+    def _claimed(self) -> str:
+        """Why no more is claimed than is."""
+        if self.existence.kind == "not identified" and self.found.claim == "none":
+            return "what it fixes is that of the best point of a search"
+        return self.found.reason or "a local optimum, the best of a search; not proved global"
 
     @property
     def _data(self) -> tuple[np.ndarray, np.ndarray, list[RandomBlock]]:
@@ -329,10 +335,6 @@ class GeneralModel:
         beta = found.estimates.beta.entries() if "beta" in known else []
         main |= {f"beta {label}": b for label, b in zip(self.design.labels, beta, strict=False)}
         return {name: _text(ball) for name, ball in main.items()}
-
-
-def _claimed(found: GeneralOptimum) -> str:
-    return found.reason or "a local optimum, the best of a search; not proved global"
 
 
 def _only(quantities: Quantities, existence: Existence) -> Quantities:
