@@ -1,8 +1,8 @@
 """One face for both certified cores: the optimum of a Design and the likelihood about it.
 
-`certified_model(design)` picks the core: a single random intercept has a global proof, every other
-model a local one. All answers are the project's own records; balls are rounded to the nearest
-double at the end.
+`certified_model(design)` picks the core: a single random intercept without prior weights has a
+global proof, every other model a local one. All answers are the project's own records; balls are
+rounded to the nearest double at the end.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def certified_model(design: Design, starts: Sequence[np.ndarray] = ()) -> Certif
     Where only some quantities are identified the optimum has those alone, and ``existence`` of the
     model says why.
     """
-    if design.spec.is_random_intercept:
+    if design.spec.is_random_intercept and design.weights is None:
         return InterceptModel(design)
     return GeneralModel(design, starts)
 
@@ -145,17 +145,43 @@ def decimal_model(design: Design) -> CertifiedModel:
 
 
 class InterceptModel:
-    """A single random intercept: the global optimum, proved."""
+    """A single random intercept: the global optimum, proved.
 
-    def __init__(self, design: Design, statistics: InterceptStatistics | None = None) -> None:
+    It crosses to another process with its optimum in doubles; balls are made again where needed.
+    """
+
+    def __init__(
+        self,
+        design: Design,
+        statistics: InterceptStatistics | None = None,
+        optimum: Optimum | None = None,
+    ) -> None:
         self.design = design
         self.reml = design.spec.method == "REML"
         self.group = design.blocks[0].group
+        self._given = statistics
         self.statistics = statistics or InterceptStatistics.from_arrays(
             design.y, design.X, design.blocks[0].codes
         )
-        self.found: InterceptOptimum = intercept_optimum(self.statistics, reml=self.reml)
         self.existence = intercept_existence(design, self.statistics)
+        if optimum is None:
+            self.found = self._search()
+        else:
+            self.optimum = optimum
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Design and optimum."""
+        if self._given is not None:
+            raise TypeError("a model of decimals does not cross to another process")
+        return InterceptModel, (self.design, None, self.optimum)
+
+    def _search(self) -> InterceptOptimum:
+        return intercept_optimum(self.statistics, reml=self.reml)
+
+    @cached_property
+    def found(self) -> InterceptOptimum:
+        """The optimum as balls."""
+        return self._search()
 
     @cached_property
     def optimum(self) -> Optimum:
@@ -222,18 +248,47 @@ class InterceptModel:
 
 
 class GeneralModel:
-    """Every other model: the best optimum that a search finds, and a local proof of it."""
+    """Every other model: the best optimum that a search finds, and a local proof of it.
 
-    def __init__(self, design: Design, starts: Sequence[np.ndarray] = ()) -> None:
+    It crosses to another process with its optimum in doubles; balls are made again where needed.
+    """
+
+    def __init__(
+        self,
+        design: Design,
+        starts: Sequence[np.ndarray] = (),
+        optimum: Optimum | None = None,
+    ) -> None:
         self.design = design
+        self.starts = starts
         self.reml = design.spec.method == "REML"
         self.existence = existence_of(design)
         if self.existence.kind == "no optimum":
             raise DegenerateModelError(self.existence.sentence)
         self.blocks = [RandomBlock(block.codes, block.Z) for block in design.blocks]
-        self.found: GeneralOptimum = general_optimum(
-            design.y, design.X, self.blocks, reml=self.reml, starts=starts
+        if optimum is None:
+            self.found = self._search()
+        else:
+            self.optimum = optimum
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Design, starts and optimum."""
+        return GeneralModel, (self.design, self.starts, self.optimum)
+
+    def _search(self) -> GeneralOptimum:
+        return general_optimum(
+            self.design.y,
+            self.design.X,
+            self.blocks,
+            reml=self.reml,
+            weights=self.design.weights,
+            starts=self.starts,
         )
+
+    @cached_property
+    def found(self) -> GeneralOptimum:
+        """The optimum as balls."""
+        return self._search()
 
     @cached_property
     def optimum(self) -> Optimum:
@@ -263,14 +318,19 @@ class GeneralModel:
         """``-2 loglik`` at given variances."""
         return float(
             deviance_at_variances(
-                *self._data, sigma**2, self._by_block(covariances), reml=self.reml
+                *self._data,
+                sigma**2,
+                self._by_block(covariances),
+                reml=self.reml,
+                weights=self.design.weights,
             )
         )
 
     def implied(self, sigma: float, covariances: Covariances) -> Quantities:
         """What given variances imply."""
         blocks = self._by_block(covariances)
-        return self._quantities(general_gls_at(*self._data, sigma**2, blocks))
+        weights = self.design.weights
+        return self._quantities(general_gls_at(*self._data, sigma**2, blocks, weights=weights))
 
     def near(self, delta: float) -> list[tuple[Quantities, Quantities]]:
         """Estimates at both ends of each axis of the ellipsoid ``d'Hd / 2 = delta`` in theta.
@@ -300,7 +360,10 @@ class GeneralModel:
 
     def at(self, theta: np.ndarray) -> Quantities:
         """Estimates at given theta, the residual variance profiled."""
-        return self._quantities(estimates_at_theta(*self._data, theta, reml=self.reml))
+        weights = self.design.weights
+        return self._quantities(
+            estimates_at_theta(*self._data, theta, reml=self.reml, weights=weights)
+        )
 
     def _quantities(self, estimates: Estimates) -> Quantities:
         design = self.design

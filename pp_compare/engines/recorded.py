@@ -25,6 +25,8 @@ from pp_compare.resources import resource
 
 PROVENANCE = "provenance.json"
 SCHEMA = "pp-compare/references/1"
+MAX_ROWS_FITTED = 2000
+"""Above this number of rows ``fitted`` is left out of a record; it would be most of the file."""
 
 
 def make(setting: str | None) -> Engine:
@@ -80,6 +82,7 @@ class RecordedEngine:
     name: str
     engine_id: str
     references: References
+    weighted = True
 
     def unsupported(self, design: Design) -> str | None:
         """Why there is nothing to play back; None where there is."""
@@ -99,7 +102,8 @@ class RecordedEngine:
             return Fit.failed(self.name, str(error))
         if self.engine_id not in fits:
             return Fit.unsupported(self.name, f"{self.engine_id} was not recorded for this case")
-        return replace(decode_fit(self.engine_id, fits[self.engine_id]), engine=self.name)
+        fit = decode_fit(self.engine_id, fits[self.engine_id])
+        return replace(fit, engine=self.name, not_given=_not_recorded(fit, design))
 
 
 class References:
@@ -164,7 +168,8 @@ def model_key(spec: ModelSpec) -> str:
     """The model without the way it was typed: response, fixed part, random terms, method."""
     random = [[list(t.group), t.intercept, [list(x) for x in t.terms]] for t in spec.random]
     fixed = [list(term) for term in spec.fixed]
-    return json.dumps([spec.response, spec.intercept, fixed, random, spec.method])
+    beyond = [[list(spec.offset), spec.weights]] if spec.offset or spec.weights else []
+    return json.dumps([spec.response, spec.intercept, fixed, random, spec.method, *beyond])
 
 
 def design_sha256(design: Design) -> str:
@@ -175,9 +180,18 @@ def design_sha256(design: Design) -> str:
     digest = hashlib.sha256()
     for labels in (design.labels, *design.group_levels.values()):
         digest.update(json.dumps(labels).encode())
-    for numbers in (design.y, design.X, *design.group_codes.values()):
+    weights = () if design.weights is None else (design.weights,)
+    for numbers in (design.y, design.X, *design.group_codes.values(), *weights):
         digest.update(" ".join(np.char.mod("%.11e", np.ravel(numbers) + 0.0)).encode())
     return digest.hexdigest()
+
+
+def _not_recorded(fit: Fit, design: Design) -> dict[str, str]:
+    """What a record leaves out on purpose; anything else that lacks is a fault."""
+    if fit.status != "ok" or "fitted" in fit.quantities or design.n_obs <= MAX_ROWS_FITTED:
+        return {}
+    why = f"not recorded: records of more than {MAX_ROWS_FITTED} rows leave it out"
+    return {"fitted": why}
 
 
 def encode_fit(fit: Fit) -> dict[str, Any]:

@@ -105,6 +105,7 @@ class FloatCriterion:
         self._constant = self.df * (
             1 + np.log(2 * np.pi / self.df) + products.coordinates.y_exponent * np.log(4.0)
         ) - (2 * float(np.log(basis).sum()) if reml else 0.0)
+        self._constant -= float(products.log_weights)
 
     def factors(self, x: Floats) -> list[Floats]:
         """Unpack a vector over ``parameters`` into one lower-triangular T a random term."""
