@@ -129,7 +129,7 @@ class Rows:
         else:
             self._refuse_two_meanings(name)
             value = evaluate(name, columns)
-        coded = _coded(_of_length(value, int(own.sum())), self.kept[own])
+        coded = _coded(_of_length(name, value, int(own.sum())), self.kept[own])
         if not isinstance(coded, Factor):
             self._refuse_not_finite(name, names, coded)
         return coded
@@ -226,9 +226,14 @@ def _column(column: pd.Series) -> Value:
     return Text(column.astype(str).to_numpy(object))
 
 
-def _of_length(value: Value, n: int) -> Value:
-    """A single number, as in ``I(2)``, stands in every row."""
-    return np.full(n, value) if isinstance(value, np.ndarray) and value.ndim == 0 else value
+def _of_length(name: str, value: Value, n: int) -> Value:
+    """A single number, as in ``I(2)``, stands in every row; nothing else is made of no column."""
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        return np.full(n, value)
+    rows = np.shape(value.codes if isinstance(value, Factor) else getattr(value, "values", value))
+    if rows[:1] != (n,):
+        raise DataError(f"'{name}' is made of no column of the data; leave it out")
+    return value
 
 
 def _coded(value: Value, rows: np.ndarray) -> Coded:

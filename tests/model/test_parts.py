@@ -39,9 +39,7 @@ def test_a_formula_that_all_code_alike_stays_what_was_typed():
 def test_a_polynomial_becomes_a_variable_a_column_and_factors_stay():
     made = design("y ~ poly(x, 2) * arm + (0 + poly(x, 2)|g)")
     first, second = (made.alias(f"poly(x, 2)[{k}]") for k in (1, 2))
-    assert fixed_formula(made) == (
-        f"y ~ 1 + {first} + {second} + arm + {first}:arm + {second}:arm"
-    )
+    assert fixed_formula(made) == (f"y ~ 1 + {first} + {second} + arm + {first}:arm + {second}:arm")
     assert made.labels[:4] == ("Intercept", "poly(x, 2)[1]", "poly(x, 2)[2]", "arm[T.b]")
     assert made.labels[5:7] == ("poly(x, 2)[1]:arm[T.b]", "poly(x, 2)[2]:arm[T.b]")
     assert made.blocks[0].labels == ("poly(x, 2)[1]", "poly(x, 2)[2]")
