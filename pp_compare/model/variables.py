@@ -30,6 +30,10 @@ _RESERVED = frozenset(
 )
 
 
+# Names of columns that engines' formulas add: of grouping factors, and of one that holds all rows.
+_OURS = re.compile(r"(group_\d+|all_rows|vc\d+)$")
+
+
 @dataclass(frozen=True, eq=False)
 class Variable:
     """One variable of the formula, computed: a column, a factor, or a function of a column.
@@ -230,10 +234,15 @@ def _of_length(name: str, value: Value, n: int) -> Value:
     """A single number, as in ``I(2)``, stands in every row; nothing else is made of no column."""
     if isinstance(value, np.ndarray) and value.ndim == 0:
         return np.full(n, value)
-    rows = np.shape(value.codes if isinstance(value, Factor) else getattr(value, "values", value))
-    if rows[:1] != (n,):
+    if len(_rows(value)) != n:
         raise DataError(f"'{name}' is made of no column of the data; leave it out")
     return value
+
+
+def _rows(value: Value) -> np.ndarray:
+    if isinstance(value, Factor):
+        return np.atleast_1d(value.codes)
+    return np.atleast_1d(value if isinstance(value, np.ndarray) else value.values)
 
 
 def _coded(value: Value, rows: np.ndarray) -> Coded:
@@ -253,7 +262,8 @@ def group_variable(name: str, factor: Factor, taken: set[str]) -> Variable:
 
 
 def _alias(name: str, taken: set[str]) -> str:
-    plain = bool(_PLAIN.match(name)) and name not in _RESERVED and name not in taken
+    usable = _PLAIN.match(name) and not _OURS.match(name) and name not in _RESERVED
+    plain = bool(usable) and name not in taken
     alias = (
         name if plain else next(a for a in (f"v{i}" for i in range(1, 10_000)) if a not in taken)
     )
