@@ -8,7 +8,15 @@ from dataclasses import dataclass, replace
 
 from pp_compare.identities import IDENTITIES
 from pp_compare.report.audit.columns import COLUMNS, packed
-from pp_compare.report.audit.estimates import LEGEND, Estimates, Interval, estimates_of
+from pp_compare.report.audit.estimates import (
+    LEGEND,
+    MARK_STYLE,
+    Estimates,
+    Interval,
+    estimates_of,
+    identified_line,
+    optima_lines,
+)
 from pp_compare.report.audit.figures import agreement_figure
 from pp_compare.report.audit.findings import (
     Finding,
@@ -45,7 +53,6 @@ NARROW: dict[Standing, str] = {
     "short of the optimum, harmless": "short, harmless",
 }
 """Standings in the table of models, where they are long."""
-MARK_STYLES = {"!": "fail", "*": "known", "": ""}
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,8 @@ class ModelPart:
     estimates: Estimates
     rows: list[tuple[str, list[Cell]]]
     legend: list[tuple[str, str]]
+    optima: list[str]
+    limits: str
     figures: list[tuple[Picture, str]]
 
 
@@ -158,6 +167,8 @@ def _part(
         estimates,
         _estimate_rows(estimates),
         [(mark, LEGEND[mark]) for mark in estimates.marks],
+        optima_lines(case),
+        identified_line(case),
         [(p, trusted(p.svg)) for p in pictures if p.title == case.title],
     )
 
@@ -172,7 +183,7 @@ def _estimate_rows(estimates: Estimates) -> list[tuple[str, list[Cell]]]:
     found = []
     for row in estimates.rows:
         cells = [
-            Cell(f"{_number(n.value)} {n.mark}".rstrip(), style=MARK_STYLES[n.mark])
+            Cell(f"{_number(n.value)} {n.mark}".rstrip(), style=MARK_STYLE[n.mark])
             for n in row.numbers
         ]
         kind, _, label = row.title.partition(" ")
@@ -185,7 +196,7 @@ def _estimate_rows(estimates: Estimates) -> list[tuple[str, list[Cell]]]:
 
 def _with_interval(cell: Cell, interval: Interval) -> Cell:
     ends = f"{_number(interval.lower, 4)} to {_number(interval.upper, 4)} {interval.mark}".rstrip()
-    return replace(cell, below=ends, below_style=MARK_STYLES[interval.mark] or "soft")
+    return replace(cell, below=ends, below_style=MARK_STYLE[interval.mark] or "soft")
 
 
 def _number(value: float, digits: int = SHOWN_DIGITS) -> str:
