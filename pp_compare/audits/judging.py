@@ -228,6 +228,11 @@ def _candidates(fits: Mapping[str, Fit], reference: str) -> list[str]:
     return [engine for engine in fits if engine not in (*earlier, "certified")]
 
 
+def case_facts(design: Design, model: CertifiedModel) -> dict[str, Fact]:
+    """What the registry may ask of a case whose optimum is certified."""
+    return _data_facts(design) | _optimum_facts(design, model)
+
+
 def _data_facts(design: Design) -> dict[str, Fact]:
     """What the registry may ask of the data: `Deviation` has the list."""
     sizes = [np.bincount(codes) for codes in design.group_codes.values()]

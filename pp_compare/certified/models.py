@@ -1,8 +1,8 @@
 """One face for both certified cores: the optimum of a Design and the likelihood about it.
 
-`certified_model(design)` picks the core: a single random intercept has a global proof, every other
-model a local one. All answers are the project's own records; balls are rounded to the nearest
-double at the end.
+`certified_model(design)` picks the core: a single random intercept without prior weights has a
+global proof, every other model a local one. All answers are the project's own records; balls are
+rounded to the nearest double at the end.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 from flint import arb, arb_mat, fmpq
 from scipy.linalg import block_diag
 
-from pp_compare.certified.existence.record import Existence, existence_of, identified_all
+from pp_compare.certified.existence.record import Existence, existence_of, intercept_existence
 from pp_compare.certified.general.blocks import RandomBlock
 from pp_compare.certified.general.estimates import (
     Estimates,
@@ -96,7 +96,10 @@ class CertifiedModel(Protocol):
         """The best optimum."""
 
     def deviance(self, sigma: float, covariances: Covariances) -> float:
-        """``-2 loglik`` at given variances, with the fixed effects that are best for them."""
+        """``-2 loglik`` at given variances, with the fixed effects that are best for them.
+
+        Eigenvalues of a covariance that are below 0, as rounding leaves them, are taken as 0.
+        """
 
     def implied(self, sigma: float, covariances: Covariances) -> Quantities:
         """Fixed effects, their covariance and predictions that given variances imply."""
@@ -120,7 +123,7 @@ def certified_model(design: Design, starts: Sequence[np.ndarray] = ()) -> Certif
     Where only some quantities are identified the optimum has those alone, and ``existence`` of the
     model says why.
     """
-    if design.spec.is_random_intercept:
+    if design.spec.is_random_intercept and design.weights is None:
         return InterceptModel(design)
     return GeneralModel(design, starts)
 
@@ -160,7 +163,7 @@ class InterceptModel:
         self._statistics = statistics or InterceptStatistics.from_arrays(
             design.y, design.X, design.blocks[0].codes
         )
-        self.existence = Existence("unique", "", identified_all(design))
+        self.existence = intercept_existence(design, self._statistics)
         if optimum is None:
             self.found = self._search()
         else:
@@ -204,12 +207,12 @@ class InterceptModel:
 
     def deviance(self, sigma: float, covariances: Covariances) -> float:
         """``-2 loglik`` at given variances."""
-        tau2 = float(covariances[self.group][0, 0])
+        tau2 = max(float(covariances[self.group][0, 0]), 0.0)
         return -2.0 * float(loglik_at(self._statistics, None, _square(sigma), tau2, reml=self.reml))
 
     def implied(self, sigma: float, covariances: Covariances) -> Quantities:
         """What given variances imply."""
-        tau2 = float(covariances[self.group][0, 0])
+        tau2 = max(float(covariances[self.group][0, 0]), 0.0)
         gls = gls_at(self._statistics, reml=self.reml, sigma2=_square(sigma), tau2=tau2)
         return self._quantities(gls, arb(sigma), gls.tau2)
 
@@ -235,8 +238,11 @@ class InterceptModel:
         return {quantity.name: quantity for quantity in found}
 
     def _digits(self, found: InterceptOptimum) -> dict[str, str]:
-        main = {"deviance": found.deviance, "sigma": found.sigma, "tau2": found.tau2}
-        main |= {"tau2 / sigma2": found.rho}
+        known, main = self.existence.identified, {"deviance": found.deviance}
+        if "sigma" in known:
+            main["sigma"] = found.sigma
+        if f"random_cov[{self.group}]" in known:
+            main |= {"tau2": found.tau2, "tau2 / sigma2": found.rho}
         main |= {f"beta {k}": b for k, b in zip(self.design.labels, found.beta, strict=True)}
         return {name: _text(ball) for name, ball in main.items()}
 
@@ -271,7 +277,12 @@ class GeneralModel:
 
     def _search(self) -> GeneralOptimum:
         return general_optimum(
-            self.design.y, self.design.X, self.blocks, reml=self.reml, starts=self.starts
+            self.design.y,
+            self.design.X,
+            self.blocks,
+            reml=self.reml,
+            weights=self.design.weights,
+            starts=self.starts,
         )
 
     @cached_property
@@ -307,14 +318,19 @@ class GeneralModel:
         """``-2 loglik`` at given variances."""
         return float(
             deviance_at_variances(
-                *self._data, sigma**2, self.design.by_block(covariances), reml=self.reml
+                *self._data,
+                sigma**2,
+                self._by_block(covariances),
+                reml=self.reml,
+                weights=self.design.weights,
             )
         )
 
     def implied(self, sigma: float, covariances: Covariances) -> Quantities:
         """What given variances imply."""
-        blocks = self.design.by_block(covariances)
-        return self._quantities(general_gls_at(*self._data, sigma**2, blocks))
+        blocks = self._by_block(covariances)
+        weights = self.design.weights
+        return self._quantities(general_gls_at(*self._data, sigma**2, blocks, weights=weights))
 
     def near(self, delta: float) -> list[tuple[Quantities, Quantities]]:
         """Estimates at both ends of each axis of the ellipsoid ``d'Hd / 2 = delta`` in theta.
@@ -328,13 +344,20 @@ class GeneralModel:
         steps = vectors[:, curved] * np.sqrt(2 * delta / values[curved])
         return [(self.at(theta + step), self.at(theta - step)) for step in steps.T]
 
+    def _by_block(self, covariances: Covariances) -> list[np.ndarray]:
+        """By random term, the nearest covariance with no eigenvalue below 0."""
+        return [_semidefinite(part) for part in self.design.by_block(covariances)]
+
     @property
     def _data(self) -> tuple[np.ndarray, np.ndarray, list[RandomBlock]]:
         return self.design.y, self.design.X, self.blocks
 
     def at(self, theta: np.ndarray) -> Quantities:
         """Estimates at given theta, the residual variance profiled."""
-        return self._quantities(estimates_at_theta(*self._data, theta, reml=self.reml))
+        weights = self.design.weights
+        return self._quantities(
+            estimates_at_theta(*self._data, theta, reml=self.reml, weights=weights)
+        )
 
     def _quantities(self, estimates: Estimates) -> Quantities:
         design = self.design
@@ -378,6 +401,15 @@ def _claimed(found: GeneralOptimum) -> str:
 def _only(quantities: Quantities, existence: Existence) -> Quantities:
     """Those that the criterion fixes."""
     return {name: q for name, q in quantities.items() if name in existence.identified}
+
+
+def _semidefinite(cov: np.ndarray) -> np.ndarray:
+    """The nearest positive semidefinite matrix; itself where it is one."""
+    values, vectors = np.linalg.eigh(cov)
+    if values[0] >= 0:
+        return cov
+    nearest: np.ndarray = (vectors * np.maximum(values, 0.0)) @ vectors.T
+    return nearest
 
 
 def _square(x: float) -> fmpq:

@@ -22,3 +22,8 @@ class Remedy:
     engine: str
     code: str
     gives: str
+
+    @property
+    def sentence(self) -> str:
+        """What was run and gives, or why there is nothing to run."""
+        return f"{self.engine} arrives: {self.gives}" if self.engine else self.gives

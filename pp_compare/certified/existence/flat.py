@@ -1,9 +1,9 @@
 """Variances that give the rows the same covariance, exactly.
 
-V = sigma2 I + sum over terms of sum_ij D_ij A_ij is linear in sigma2 and in the entries of D. With
-Q the projector off X, three linear maps matter: V itself (all that ML sees), V Q (with it the GLS
-estimates), and Q V Q (all that REML sees). Their null spaces are nested; a parameter that some null
-vector moves is not identified by what its map keeps.
+V = sigma2 I + sum over terms of sum_ij D_ij A_ij is linear in sigma2 and the entries of each D.
+With Q the projector off X, three linear maps matter: V itself (all that ML sees), V Q (with it the
+GLS estimates), and Q V Q (all that REML sees). Their null spaces are nested; a parameter that some
+null vector moves is not identified by what its map keeps.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def _certainly_independent(
 
 
 def _off_fixed(X: Residues, vectors: Residues) -> Residues | None:
-    """Change entries of vectors, (k, n), to make them orthogonal to X; None if X drops rank."""
+    """Vectors, (k, n), with p entries changed so that X is orthogonal; None if X drops rank."""
     p = X.shape[1]
     if p == 0:
         return vectors

@@ -8,22 +8,28 @@ bound as sigma goes to 0. The optimum is fixed where the variances are by the ro
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Literal
 
 import numpy as np
 
+from pp_compare.certified.existence.direction import fitted_in_one_direction
 from pp_compare.certified.existence.flat import Flat, flat_directions
+from pp_compare.certified.existence.limits import limits_of
 from pp_compare.certified.existence.span import Span, UnprovedError, span_of
 from pp_compare.certified.general.blocks import RandomBlock
+from pp_compare.certified.intercept.degenerate import FLAT, Degeneracy, degeneracy
+from pp_compare.certified.intercept.saturated import saturated_points
+from pp_compare.certified.intercept.statistics import InterceptStatistics
+from pp_compare.model import Quantity
 from pp_compare.model.design import Block, Design
 
 Kind = Literal["unique", "not identified", "no optimum", "undecided"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Existence:
     """Whether there is an optimum, and what it fixes.
 
@@ -39,11 +45,14 @@ class Existence:
         Why, from the data; empty for ``unique``.
     identified : tuple of str
         Names of the quantities that may be compared, ``random_cov[g]`` with their group.
+    limits : mapping of str to Quantity
+        Where there is no optimum: what the estimates tend to, where that is known; float64.
     """
 
     kind: Kind
     sentence: str
     identified: tuple[str, ...]
+    limits: Mapping[str, Quantity] = field(default_factory=dict)
 
     def not_given(self, names: Iterable[str]) -> dict[str, str]:
         """Why there is no certified value, by kind, of those of `names` that are not identified."""
@@ -53,6 +62,11 @@ class Existence:
 
 def existence_of(design: Design) -> Existence:
     """Decide whether the model of a design has an optimum, exactly."""
+    if design.spec.is_random_intercept:
+        codes = design.blocks[0].codes
+        return intercept_existence(
+            design, InterceptStatistics.from_arrays(design.y, design.X, codes)
+        )
     blocks = [RandomBlock(block.codes, block.Z) for block in design.blocks]
     reml = design.spec.method == "REML"
     undecided = ""
@@ -61,7 +75,9 @@ def existence_of(design: Design) -> Existence:
     except UnprovedError:
         falls, undecided = None, "whether they fit the response exactly could not be decided"
     if falls:
-        return Existence("no optimum", f"{falls}: sigma tends to 0, {_UNBOUNDED}", ())
+        sentence = f"{falls}: sigma tends to 0, the likelihood has no maximum"
+        alone = len(blocks) == 1 and _spanned_within(design, design.blocks[0])
+        return Existence("no optimum", sentence, (), limits_of(design) if alone else {})
     flat = flat_directions(design.X, blocks, reml=reml)
     if flat.dimension:
         return Existence("not identified", _why_flat(design, flat), _identified(design, flat))
@@ -74,22 +90,19 @@ def existence_of(design: Design) -> Existence:
     return Existence("unique", "", everything)
 
 
-_UNBOUNDED = "the likelihood has no maximum"
-
-
 def _falls(design: Design, blocks: list[RandomBlock], reml: bool) -> str | None:
     """Why the criterion falls without bound; empty where it does not, None where that is open."""
     y, X = design.y, design.X
-    whole = span_of(y, X, blocks)
-    if not whole.holds_response:
+    if not span_of(y, X, blocks).holds_response:
         return ""
-    if _leaves_room(whole, len(y), reml):
-        return _why_exact(design, design.blocks)
-    for count in range(len(blocks)):
+    for count in range(len(blocks) + 1):  # the fewest terms say it best
         for chosen in combinations(range(len(blocks)), count):
             part = span_of(y, X, [blocks[b] for b in chosen])
             if part.holds_response and _leaves_room(part, len(y), reml):
                 return _why_exact(design, tuple(design.blocks[b] for b in chosen))
+    for block, random in zip(design.blocks, blocks, strict=True):
+        if fitted_in_one_direction(y, X, random):
+            return f"one combination of the columns of {_title(block)} fits the response exactly"
     return None
 
 
@@ -180,6 +193,16 @@ def _identified(design: Design, flat: Flat) -> tuple[str, ...]:
     return tuple(found)
 
 
-def identified_all(design: Design) -> tuple[str, ...]:
-    """Names of all quantities of a model."""
-    return _identified(design, Flat())
+def intercept_existence(design: Design, statistics: InterceptStatistics) -> Existence:
+    """Decide the same for a single random intercept, from its sufficient statistics."""
+    reml = design.spec.method == "REML"
+    reason = degeneracy(statistics, reml=reml)
+    if reason in FLAT:
+        blocks = [RandomBlock(block.codes, block.Z) for block in design.blocks]
+        flat = flat_directions(design.X, blocks, reml=reml)
+        return Existence("not identified", reason.value, _identified(design, flat))
+    if reason is None or (
+        reason is Degeneracy.SATURATED and saturated_points(statistics) is not None
+    ):
+        return Existence("unique", "", _identified(design, Flat()))
+    return Existence("no optimum", reason.value, ())

@@ -8,6 +8,7 @@ vector that is found is proved with integers before it is believed.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -30,6 +31,10 @@ Floats = NDArray[np.float64]
 WIDE = 48
 """Components wider than this are left to flint, whose elimination is cubic without numpy's passes
 over memory; narrower ones are swept all at once."""
+
+DENSE = 40_000
+"""Cells of Z up to which ranks of whole integer matrices are taken where no small fraction proves a
+dependence: some seconds at most."""
 
 
 @dataclass(frozen=True)
@@ -64,20 +69,40 @@ def span_of(y: Floats, X: Floats, blocks: Sequence[RandomBlock]) -> Span:
     F = np.column_stack([X, y])
     if not blocks:
         return _fixed_alone(F)
+    try:
+        return _by_components(F, blocks)
+    except UnprovedError:
+        if len(y) * sum(b.size * b.levels for b in blocks) > DENSE:
+            raise
+        return _dense(F, blocks)
+
+
+def _by_components(F: Floats, blocks: Sequence[RandomBlock]) -> Span:
     components = _Components.of(F, blocks)
     rest, rank = _swept(components)
-    plain = [k for k, column in enumerate(F.T) if _plainly_spanned(column, blocks)]
-    left = [k for k in range(F.shape[1]) if k not in plain]
-    inside = set(plain)
-    reduced = nmod_mat(len(left), len(left), [int(v) for v in rest[np.ix_(left, left)].flat], PRIME)
-    kernel, nullity = reduced.nullspace()
-    last, held = F.shape[1] - 1, (F.shape[1] - 1) in inside
+    last = F.shape[1] - 1
+    if rank + _matrix(rest[:last, :last]).rank() == len(F):
+        return Span(True, rank, len(F))  # no rank is larger
+    inside = {k for k, column in enumerate(F.T) if _plainly_spanned(column, blocks)}
+    left = [k for k in range(F.shape[1]) if k not in inside]
+    kernel, nullity = _matrix(rest[np.ix_(left, left)]).nullspace()
+    held = last in inside
     for i in range(nullity):
         vector = [_rational(int(kernel[j, i])) for j in range(len(left))]
         components.require_spanned(F[:, left], vector)
         held |= last in left and vector[left.index(last)] != 0
     within = F.shape[1] - len(inside) - nullity
     return Span(held, rank, rank + within - (0 if held else 1))
+
+
+def _dense(F: Floats, blocks: Sequence[RandomBlock]) -> Span:
+    """By the ranks of whole matrices of integers."""
+    Z = [np.where(b.group == k, z, 0.0) for b in blocks for k in range(b.levels) for z in b.Z.T]
+    random, fixed, all_of_them = (
+        fmpz_mat([[int(v) for v in IntegerColumn.of(x).integers] for x in columns]).rank()
+        for columns in (Z, [*Z, *F.T[:-1]], [*Z, *F.T])
+    )
+    return Span(all_of_them == fixed, random, fixed)
 
 
 def _fixed_alone(F: Floats) -> Span:
@@ -160,6 +185,25 @@ class _Components:
             if fmpz_mat([*Z, [v[i] for i in rows]]).rank() != fmpz_mat(Z).rank():
                 raise UnprovedError
 
+    def require_rank(self, component: int, rank: int) -> None:
+        """Raise UnprovedError unless the random effects of a component have this rank."""
+        rows = np.flatnonzero(self.rows == component)
+        if fmpz_mat(self._integers(rows)).rank() != rank:
+            raise UnprovedError
+
+    def require_null(self, component: int, vector: Sequence[Fraction]) -> None:
+        """Raise UnprovedError unless these coefficients give 0 in every row of a component."""
+        denominator = math.lcm(*(v.denominator for v in vector))
+        whole = np.array([int(v * denominator) for v in vector], dtype=object)
+        rows = np.flatnonzero(self.rows == component)
+        total = np.zeros(len(rows), dtype=object)
+        for block, offset in zip(self.blocks, self.layout.offset, strict=True):
+            at = np.array(offset)[block.group[rows]]
+            for j, z in enumerate(block.Z[rows].T):
+                total += np.array([Fraction(v) for v in z.tolist()], dtype=object) * whole[at + j]
+        if total.any():
+            raise UnprovedError
+
     def _integers(self, rows: NDArray[np.intp]) -> list[list[int]]:
         """Columns of Z on the rows of one component, each as integers in a unit of its own."""
         found = []
@@ -198,44 +242,47 @@ def _swept(components: _Components) -> tuple[Residues, int]:
     for width, members, gram in components.grams:
         if width <= WIDE:
             rest, pivots = eliminated(gram, width)
-            deficient = members[~pivots.all(axis=1)]
-            rank += int(pivots.sum())
             total = (total + rest.sum(axis=0)) % PRIME
-        else:
-            parts = [_eliminated_wide(g, width) for g in gram]
-            pivots = np.array([p for _, p in parts])
-            deficient = members[~pivots.all(axis=1)]
+            for i in np.flatnonzero(~pivots.all(axis=1)):
+                components.require_rank(int(members[i]), int(pivots[i].sum()))
             rank += int(pivots.sum())
-            total = (total + sum(rest for rest, _ in parts)) % PRIME
-        which = {int(c): pivots[i] for i, c in enumerate(members)}
-        for c in deficient:
-            _require_rank(components, int(c), int(which[int(c)].sum()))
+            continue
+        for member, one in zip(members, gram, strict=True):
+            wide = _Wide.of(one, width)
+            total = (total + wide.rest) % PRIME
+            for vector in wide.null:
+                components.require_null(int(member), vector)
+            rank += width - len(wide.null)
     return total, rank
 
 
-def _eliminated_wide(gram: Residues, width: int) -> tuple[Residues, NDArray[np.bool_]]:
-    """As `eliminated`, of one wide matrix."""
-    size = len(gram)
-    leading = nmod_mat(width, width, gram[:width, :width].ravel().tolist(), PRIME)
-    reduced, rank = leading.rref()
-    table = np.array([[int(v) for v in row] for row in reduced.tolist()[:rank]])
-    chosen = [int(np.flatnonzero(row)[0]) for row in table]
-    pivots = np.zeros(width, dtype=bool)
-    pivots[chosen] = True
-    inner = nmod_mat(rank, rank, gram[np.ix_(chosen, chosen)].ravel().tolist(), PRIME)
-    fixed = list(range(width, size))
-    side = nmod_mat(rank, len(fixed), gram[np.ix_(chosen, fixed)].ravel().tolist(), PRIME)
-    corner = nmod_mat(len(fixed), len(fixed), gram[width:, width:].ravel().tolist(), PRIME)
-    rest = corner - side.transpose() * inner.solve(side)
-    values = [int(v) for v in rest.entries()]
-    return np.array(values, dtype=np.int64).reshape(len(fixed), len(fixed)), pivots
+@dataclass(frozen=True)
+class _Wide:
+    """One wide matrix with its leading part eliminated; null vectors of that part."""
+
+    rest: Residues
+    null: list[list[Fraction]]
+
+    @staticmethod
+    def of(gram: Residues, width: int) -> _Wide:
+        reduced, rank = _matrix(gram[:width, :width]).rref()
+        table = np.array([[int(v) for v in row] for row in reduced.tolist()[:rank]])
+        pivots = [int(np.flatnonzero(row)[0]) for row in table]
+        inner, side = gram[np.ix_(pivots, pivots)], _matrix(gram[pivots, width:])
+        rest = _matrix(gram[width:, width:]) - side.transpose() * _matrix(inner).solve(side)
+        values = np.array([int(v) for v in rest.entries()], dtype=np.int64)
+        null = []
+        for free in (k for k in range(width) if k not in set(pivots)):
+            vector = [Fraction(int(k == free)) for k in range(width)]
+            for pivot, value in zip(pivots, table[:, free].tolist(), strict=True):
+                vector[pivot] = -_rational(value)
+            null.append(vector)
+        return _Wide(values.reshape(rest.nrows(), rest.ncols()), null)
 
 
-def _require_rank(components: _Components, component: int, rank: int) -> None:
-    """Raise UnprovedError unless the random effects of a component have this rank, exactly."""
-    rows = np.flatnonzero(components.rows == component)
-    if fmpz_mat(components._integers(rows)).rank() != rank:
-        raise UnprovedError
+def _matrix(values: Residues) -> nmod_mat:
+    rows, columns = values.shape
+    return nmod_mat(rows, columns, values.ravel().tolist(), PRIME)
 
 
 def _rational(residue: int) -> Fraction:

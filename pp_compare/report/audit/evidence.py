@@ -10,7 +10,6 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 from pp_compare.identities import IDENTITIES
 from pp_compare.report.audit.findings import findings, models_worst_first, worst_first
@@ -20,6 +19,7 @@ from pp_compare.report.digest import DETAILED, engines_of, kind_of
 from pp_compare.report.document import Document, Section
 from pp_compare.report.record import CaseReport, FailOn, Report
 from pp_compare.report.table import Table
+from pp_compare.resources import resource
 from pp_compare.verdict.agreement import Comparison
 from pp_compare.verdict.deviations import Deviation
 from pp_compare.verdict.digits import digits_text, least
@@ -122,7 +122,7 @@ def _installation(report: Report) -> list[Section]:
 
 def source_checksum() -> str:
     """SHA-256 over the package's Python files: their names and contents, in order of name."""
-    package = Path(__file__).resolve().parents[2]
+    package = resource()
     total = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         total.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())

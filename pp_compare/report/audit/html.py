@@ -17,6 +17,7 @@ from pp_compare.report.audit.outcome import counted, outcome
 from pp_compare.report.audit.terminal import sources_line
 from pp_compare.report.digest import DETAILED, digits_of, engines_of
 from pp_compare.report.page import render, trusted
+from pp_compare.report.paragraph import paragraphs
 from pp_compare.report.record import Report
 from pp_compare.verdict.deviations import Deviation
 from pp_compare.verdict.digits import MAX_DIGITS
@@ -72,6 +73,7 @@ def report_html(
         digits=_digits(report),
         several=len(report.cases) > 1,
         pictures=[] if few else [(p, trusted(p.svg)) for p in pictures],
+        paragraphs=paragraphs(report) if few else [],
         columns=COLUMNS,
         packed=packed(report),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich.console import Console
 from rich.padding import Padding
@@ -26,7 +26,7 @@ from pp_compare.report.audit.terminal_tables import (
     standings_tables,
 )
 from pp_compare.report.digest import DETAILED
-from pp_compare.report.record import CaseReport, Report
+from pp_compare.report.record import CaseReport, Report, RSource
 from pp_compare.report.verbatim import verbatim
 from pp_compare.verdict.deviations import Deviation
 from pp_compare.verdict.judgement import Judgement
@@ -58,18 +58,32 @@ def print_report(console: Console, report: Report, registry: Iterable[Deviation]
 
 
 def sources_line(report: Report) -> str:
-    """Where R's numbers come from."""
+    """Where R's numbers come from, by which road, or what was not found."""
     p = report.provenance
-    packages = ", ".join(f"{name} {version}" for name, version in sorted(p.r_packages.items()))
-    sm = f"statsmodels {p.packages['statsmodels']}, Python {p.python}"
-    if p.r_source is None:
-        return f"No R engine took part; {sm}."
-    if p.r_source == "live":
-        return f"R {p.R} runs here ({packages}); {sm}."
-    return (
-        f"R is not available here: lme4 and nlme are played back from {p.r_source} "
-        f"(R {p.R}, {packages}); {sm}."
-    )
+    alike: dict[tuple[str, ...], list[RSource]] = {}
+    for source in p.r_sources:
+        key = (source.stack or "", source.road, source.missing, source.versions.get("R", ""))
+        alike.setdefault(key, []).append(source)
+    told = [_source(together) for together in alike.values()] or ["No R engine took part"]
+    return f"{'; '.join(told)}; statsmodels {p.packages['statsmodels']}, Python {p.python}."
+
+
+def _source(alike: Sequence[RSource]) -> str:
+    """What engines of one R have in common."""
+    first = alike[0]
+    versions = {name: text for source in alike for name, text in source.versions.items()}
+    r = f"R {versions.pop('R', 'of a version that no fit told')}"
+    packages = [f"{name} {text}" for name, text in sorted(versions.items())]
+    if first.stack is None:
+        by = f" by {first.road}" if first.road else ""
+        return f"{r} runs here{by}" + (f" ({', '.join(packages)})" if packages else "")
+    names = " and ".join(source.engine for source in alike)
+    are, they = ("is", "it does") if len(alike) == 1 else ("are", "they do")
+    why = f", for {they} not run here: {first.missing}" if first.missing else ""
+    if not packages:
+        return f"{names} gave no answer{why}; recorded:{first.stack} has none to these models"
+    told = ", ".join([r, *packages])
+    return f"{names} {are} played back from recorded:{first.stack} ({told}){why}"
 
 
 # ---- up to a few models -------------------------------------------------------------------------
@@ -115,7 +129,7 @@ def _print_judgement(console: Console, judgement: Judgement) -> None:
     sentence.stylize(style, 0, len(sentence) if judgement.bad else len(judgement.engine))
     console.print(sentence)
     if judgement.remedy:
-        what = verbatim(f"What to do: {judgement.remedy.gives}", "bold")
+        what = verbatim(f"What to do: {judgement.remedy.sentence}", "bold")
         console.print(Padding(what, (0, 0, 0, INDENT)))
         for line in judgement.remedy.code.splitlines():
             # To be pasted: a line of code is broken by nobody but the terminal.
