@@ -181,7 +181,7 @@ def test_a_remedy_is_printed_to_be_pasted(report: Report) -> None:
         found, cases=(replace(case, judgements=(replace(case.judgements[0], remedy=remedy),)),)
     )
     text = shown(found, 80)
-    assert "What to do: the optimum, variance 0.0771" in text
+    assert "What to do: lme4:bobyqa arrives: the optimum, variance 0.0771" in text
     for line in remedy.code.splitlines():
         assert f"      {line}".rstrip() in text
     assert text.index("lme4 stands as wrong.") < text.index("What to do") < text.index("lmer(y")
