@@ -13,13 +13,13 @@ from rich.text import Text
 from pp_compare.model import Fit, Quantity
 from pp_compare.report.audit.estimates import estimates_of, identified_line, optima_lines
 from pp_compare.report.audit.evidence import qualification
-from pp_compare.report.audit.findings import models_worst_first, severity, worst_first
+from pp_compare.report.audit.findings import models_worst_first, worst_first
 from pp_compare.report.audit.html import report_html
 from pp_compare.report.audit.json import to_json
 from pp_compare.report.audit.outcome import counted, outcome
 from pp_compare.report.audit.terminal import print_report
 from pp_compare.report.audit.terminal_tables import Column, in_parts
-from pp_compare.report.digest import kind_of
+from pp_compare.report.digest import kind_of, severity
 from pp_compare.report.document import to_markdown
 from pp_compare.report.record import CaseReport, Report
 from pp_compare.verdict.deviations import load_deviations
@@ -199,9 +199,9 @@ def test_the_worst_comes_first() -> None:
         judged("wrong optimum", 2.0),
         judged("wrong", 0.5),
         judged("no answer"),
+        judged("not judged"),
         judged("short of the optimum, harmless", 0.001),
         judged("right, other definition", 3.0),
-        judged("not judged"),
         judged("right"),
     ]
     assert {judgement.standing for judgement in order} == set(STANDINGS)

@@ -7,10 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pp_compare.report.audit.figures import agreement_figure
-from pp_compare.report.audit.findings import Finding, findings, models_worst_first, severity
+from pp_compare.report.audit.findings import Finding, findings, models_worst_first
 from pp_compare.report.audit.html_cells import Cell, groups_line, known_as
 from pp_compare.report.audit.outcome import STYLE, standings
-from pp_compare.report.digest import engines_of, least_digits, scatter_of, variance_digits
+from pp_compare.report.digest import (
+    engines_of,
+    least_digits,
+    scatter_of,
+    severity,
+    variance_digits,
+)
 from pp_compare.report.league.tables import ability_table, league_of
 from pp_compare.report.page import trusted
 from pp_compare.report.record import CaseReport, Report
