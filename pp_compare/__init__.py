@@ -4,7 +4,8 @@ The public names, each loaded when it is first used, so that importing the packa
 
 - a fit in hand: `check`, `from_printout`, `assert_parity`
 - a table in hand: `audit`, `explain`, `inference`; `Report` is what they give
-- data and models: `Dataset`, `read_dataset`, `all_cases`, `case`, `parse_formula`, `build_design`
+- data and models: `Dataset`, `read_dataset`, `dataset_of`, `all_cases`, `case`, `parse_formula`,
+  `build_design`
 - engines: `make_engine`, `engine_names`, `parametrize_with_cases`, `Fit`, `Quantity`
 - errors: `PPCompareError`, and `VerdictError` of `Report.raise_for_status`
 """
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pp_compare.conformance import assert_parity, parametrize_with_cases
     from pp_compare.data.corpus import all_cases, case
     from pp_compare.data.files import read_dataset
+    from pp_compare.data.frames import dataset_of
     from pp_compare.engines import engine_names, make_engine
     from pp_compare.errors import PPCompareError
     from pp_compare.fitted.printout import from_printout
@@ -43,6 +45,7 @@ _HOME = {
     "build_design": "model.design",
     "case": "data.corpus",
     "check": "audits.handed",
+    "dataset_of": "data.frames",
     "engine_names": "engines",
     "explain": "audits.asked",
     "from_printout": "fitted.printout",
@@ -67,6 +70,7 @@ __all__ = [
     "build_design",
     "case",
     "check",
+    "dataset_of",
     "engine_names",
     "explain",
     "from_printout",

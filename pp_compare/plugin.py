@@ -7,6 +7,7 @@ of its options or fixtures is used.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from pp_compare.verdict.deviations import Deviation
 
 TRIAL = pytest.StashKey["Trial"]()
+OWN = pytest.StashKey[frozenset[str]]()
+"""Ids of the known deviations of --pp-known."""
 DIGITS = pytest.StashKey[tuple[str, float]]()
 """Kind of quantity and digits right, of a test that held one against the certified optimum."""
 _MODEL = re.compile(r"\[.+?-(REML|ML)\b")
@@ -66,6 +69,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "pp_fail_on",
         default="wrong",
         help="what fails a test that judges a fit by pp_check: wrong, news, any or none",
+    )
+    group.addoption(
+        "--pp-retired",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="known deviation of pp-compare that is known no more; repeatable",
+    )
+    group.addoption(
+        "--pp-strict",
+        action="store_true",
+        help="fail where a known deviation of pp-compare no longer shows; else that is a warning",
     )
     group.addoption(
         "--pp-bundle", metavar="DIR", help="folder for one bundle a failing model, in any test"
@@ -200,7 +215,9 @@ def pp_settle(request: pytest.FixtureRequest) -> Callable[[Check], None]:
         outcome = check.run()
         if check.kind == "truth" and outcome.digits is not None:
             request.node.stash[DIGITS] = (check.subject.partition("[")[0], outcome.digits)
-        if outcome.verdict == "fail":
+        if outcome.gone and not _must_show(request.config, outcome.gone):
+            _warn(request, outcome.gone)
+        elif outcome.verdict == "fail":
             pytest.fail(outcome.text, pytrace=False)
         if outcome.verdict == "known":
             pytest.xfail(outcome.text)
@@ -208,6 +225,25 @@ def pp_settle(request: pytest.FixtureRequest) -> Callable[[Check], None]:
             pytest.skip(outcome.text)
 
     return run
+
+
+def _must_show(config: pytest.Config, entry: str) -> bool:
+    """A repair is news to us, and no failure of whose package it is; an entry is to whose it is."""
+    return config.option.pp_strict or entry in config.stash[OWN]
+
+
+def _warn(request: pytest.FixtureRequest, entry: str) -> None:
+    """Show a warning that no filter of the adopter's turns into an error."""
+    text = f"the known deviation {entry} no longer shows; --pp-retired {entry} ends it here"
+    found = warnings.WarningMessage(text, pytest.PytestWarning, str(request.path), 1)
+    request.config.hook.pytest_warning_recorded.call_historic(
+        kwargs={
+            "warning_message": found,
+            "nodeid": request.node.nodeid,
+            "when": "runtest",
+            "location": None,
+        }
+    )
 
 
 def _bundled(error: BaseException, folder: Path, test: str) -> str:
@@ -228,11 +264,16 @@ def _trial(config: pytest.Config) -> Trial:
 
     models_of(config.option.pp_level, config.option.pp_case)  # a misspelt case is told at once
     own = [entry for path in config.option.pp_known for entry in _known(Path(path))]
+    config.stash[OWN] = frozenset(entry.id for entry in own)
+    retired = config.option.pp_retired
+    ours = load_deviations()
+    if unknown := sorted(set(retired) - {entry.id for entry in ours}):
+        raise InputError(f"--pp-retired: no known deviation '{unknown[0]}'")
     bundle = config.option.pp_bundle
     return Trial(
         config.option.pp_engine,
         config.option.pp_reference or DEFAULT,
-        (*own, *load_deviations()),
+        (*own, *(e for e in ours if e.id not in {*config.stash[OWN], *retired})),
         Path(bundle) if bundle else None,
     )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from pp_compare.audits.judging import PARITY_REFERENCES, judged, unjudged
@@ -80,12 +80,12 @@ def audit(
     known = load_deviations() if registry is None else tuple(registry)
     designs = [build_design(s.dataset, parse_formula(s.formula, s.method), na) for s in selections]
     with Workers(limit, processes) as workers:
-        sources = available_engines(engines, workers)
+        cast = available_engines(engines, workers)
         pending = [
-            {engine: workers.start_fit(source, design) for engine, source in sources.items()}
+            {engine: workers.start_fit(source, design) for engine, source in cast.sources.items()}
             for design in designs
         ]
-        pending_cases, total, done = [], len(designs) * len(sources), 0
+        pending_cases, total, done = [], len(designs) * len(cast.sources), 0
         for selection, design, waiting in zip(selections, designs, pending, strict=True):
             fits = {}
             for engine, fit in waiting.items():
@@ -105,11 +105,32 @@ def audit(
                 found, designs, workers, limit, lambda title: progress(title, done, total)
             )
     answers = [fit for case in cases for fit in case.fits.values()]
-    provenance = collect_provenance(answers, sources, command)
+    provenance = collect_provenance(
+        answers, cast.sources, command, roads=cast.roads, missing=cast.missing
+    )
     return Report(provenance, tuple(cases), time.perf_counter() - started, fail_on, tuple(designs))
 
 
-def available_engines(engines: Sequence[str], workers: Workers) -> dict[str, str]:
+@dataclass(frozen=True)
+class Cast:
+    """Who plays each engine's part.
+
+    Parameters
+    ----------
+    sources : dict of str to str
+        The engine id that does, by that of the part.
+    roads : dict of str to str
+        How R is reached, of those that are in R.
+    missing : dict of str to str
+        What was not found, of those that are played back for want of it.
+    """
+
+    sources: dict[str, str] = field(default_factory=dict)
+    roads: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+
+
+def available_engines(engines: Sequence[str], workers: Workers) -> Cast:
     """The engine that plays each part: itself, or the recorded one where there is no R.
 
     Raises
@@ -117,14 +138,15 @@ def available_engines(engines: Sequence[str], workers: Workers) -> dict[str, str
     InputError, UnavailableError
         For an engine that there is not, or not here and not recorded.
     """
-    sources = {}
+    cast = Cast()
     for engine in dict.fromkeys(engines):
+        cast.sources[engine] = engine
         try:
-            workers.make(engine)
-            sources[engine] = engine
-        except UnavailableError:
+            cast.roads[engine] = workers.make(engine)
+        except UnavailableError as error:
             if engine not in PARITY_REFERENCES:
                 raise
-            sources[engine] = f"recorded:{RECORDED_STACK}/{engine}"
-            workers.make(sources[engine])
-    return sources
+            cast.missing[engine] = str(error)
+            cast.sources[engine] = f"recorded:{RECORDED_STACK}/{engine}"
+            workers.make(cast.sources[engine])
+    return cast

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from pp_compare.audits.audit import available_engines
+from pp_compare.audits.audit import Cast, available_engines
 from pp_compare.audits.judging import judged
 from pp_compare.audits.mending import mended
 from pp_compare.audits.paper import judged_printout
@@ -89,7 +89,7 @@ def check(
         raise InputError("data= and formula= belong together: pass both, or neither")
     found = recover(fitted, data, formula)
     selection = _selection(found)
-    beside, sources = _beside(found, engines, limit)
+    beside, cast = _beside(found, engines, limit)
     fits = {found.fit.engine: found.fit, **beside}
     registry = load_deviations()
     held = judged(selection, found.design, fits, registry)
@@ -99,8 +99,10 @@ def check(
             (case,) = mended([held], [found.design], workers, limit, lambda _: None)
     # Nothing is pinned to a user's own model, so nothing can be stale.
     case = replace(case, stale=())
-    sources = {found.fit.engine: found.fit.engine, **sources}
-    provenance = collect_provenance(fits.values(), sources, "pp_compare.check")
+    sources = {found.fit.engine: found.fit.engine, **cast.sources}
+    provenance = collect_provenance(
+        fits.values(), sources, "pp_compare.check", roads=cast.roads, missing=cast.missing
+    )
     seconds = time.perf_counter() - started
     return Report(provenance, (case,), seconds, fail_on, (found.design,))
 
@@ -113,7 +115,7 @@ def _selection(found: FittedModel) -> Selection:
 
 def _beside(
     found: FittedModel, engines: Sequence[str], limit: float
-) -> tuple[dict[str, Fit], dict[str, str]]:
+) -> tuple[dict[str, Fit], Cast]:
     """The fits of other engines, none in the place of the one in hand."""
     asked = tuple(dict.fromkeys(engines))
     if found.fit.engine in asked:
@@ -122,8 +124,8 @@ def _beside(
             f"ask pp_compare.audit, or for another setting, as '{found.fit.engine}:tight'"
         )
     if set(asked) <= {"certified"}:  # exact arithmetic of ours: it needs no process of its own
-        return {e: make_engine(e).fit(found.design) for e in asked}, {e: e for e in asked}
+        return {e: make_engine(e).fit(found.design) for e in asked}, Cast({e: e for e in asked})
     with Workers(limit, 1) as workers:
-        sources = available_engines(asked, workers)
-        waiting = {e: workers.start_fit(source, found.design) for e, source in sources.items()}
-        return {e: replace(fit(), engine=e) for e, fit in waiting.items()}, sources
+        cast = available_engines(asked, workers)
+        waiting = {e: workers.start_fit(s, found.design) for e, s in cast.sources.items()}
+        return {e: replace(fit(), engine=e) for e, fit in waiting.items()}, cast

@@ -8,8 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-UNAVAILABLE = 3
-BAD_INPUT = 2
+from pp_compare.version import __version__
 
 COMMANDS = {
     "audit": "Fit every model with every engine, and say how well they agree, who is right, and "
@@ -62,11 +61,21 @@ def _cite(asked: bool) -> None:
         raise typer.Exit
 
 
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"pp-compare {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _root(
     cite: Annotated[
         bool,
         typer.Option("--cite", help="How to cite this package.", callback=_cite, is_eager=True),
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_tell_version, help="Say which it is."),
     ] = False,
 ) -> None:
     """Keep the commands as commands."""

@@ -14,17 +14,22 @@ import typer
 from pp_compare.audits.audit import DEFAULT_ENGINES, audit
 from pp_compare.audits.reproduce import write_bundle
 from pp_compare.cli.app import app
-from pp_compare.cli.console import fits_bar, print_paragraphs, stdout
+from pp_compare.cli.console import fits_bar, print_lines, print_paragraphs, stdout
 from pp_compare.cli.options import (
     Data,
     Engines,
     Formula,
+    Limit,
     Methods,
     Na,
+    NaValues,
     Text,
+    Types,
     designs_of,
     na_policy,
     parse_methods,
+    read_as,
+    reading_of,
     select,
 )
 from pp_compare.errors import InputError
@@ -48,12 +53,14 @@ def audit_command(
     method: Methods = None,
     data: Data = None,
     formula: Formula = None,
+    types: Types = None,
+    na_value: NaValues = None,
     na: Na = "raise",
     tag: Annotated[
         list[str] | None, typer.Option(help="Only cases with this tag; repeatable.")
     ] = None,
     large: Annotated[bool, typer.Option("--large", help="The large cases too.")] = False,
-    limit: Annotated[float, typer.Option(help="Seconds that one fit may take.")] = 60.0,
+    limit: Limit = 60.0,
     fail_on: Annotated[
         str | None,
         typer.Option(
@@ -80,7 +87,8 @@ def audit_command(
 ) -> None:
     """Fit every model with every engine, and say how well they agree, who is right, and why not."""
     policy = na_policy(na)
-    selections = select(cases, parse_methods(method), data, formula, tag, large)
+    told = read_as(types, na_value)
+    selections = select(cases, parse_methods(method), data, formula, tag, large, told)
     with fits_bar("audit") as progress:
         report = audit(
             selections,
@@ -94,6 +102,8 @@ def audit_command(
             progress=progress,
         )
     designs = designs_of(selections, policy)
+    if data is not None:
+        print_lines(reading_of(selections[0], told), to_stderr=json == "-")
     _deliver(report, out, json, designs, paper=text)
     if bundle is not None:
         for failing in (c for c in report.cases if c.failing):

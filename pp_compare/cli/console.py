@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from pp_compare.report.paragraph import paragraphs
 from pp_compare.report.record import Report
@@ -31,6 +32,13 @@ def print_paragraphs(console: Console, report: Report) -> None:
     for text in paragraphs(report):
         console.print()
         console.print(verbatim(text))
+
+
+def print_lines(lines: Sequence[str], *, to_stderr: bool = False) -> None:
+    """Lines of plain text, whole ones even where the terminal is narrow; none of it is markup."""
+    console = Console(stderr=True, highlight=False) if to_stderr else stdout()
+    for line in lines:
+        console.print(Text(line), soft_wrap=True)
 
 
 def progress_bar() -> Progress:

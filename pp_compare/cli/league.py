@@ -12,7 +12,7 @@ import typer
 from pp_compare.audits.league import run_league
 from pp_compare.cli.app import app
 from pp_compare.cli.console import fits_bar, stdout
-from pp_compare.cli.options import Engines, Methods, designs_of, parse_methods, select
+from pp_compare.cli.options import Engines, Limit, Methods, designs_of, parse_methods, select
 from pp_compare.report.document import to_markdown
 from pp_compare.report.league.tables import league_document
 from pp_compare.report.league.terminal import print_league
@@ -30,7 +30,7 @@ def league_command(
     tag: Annotated[
         list[str] | None, typer.Option(help="Only cases with this tag; repeatable.")
     ] = None,
-    limit: Annotated[float, typer.Option(help="Seconds that one fit may take.")] = 60.0,
+    limit: Limit = 60.0,
     out: Annotated[
         Path | None, typer.Option(help="Folder for league.md and the report of the run.")
     ] = None,

@@ -13,8 +13,8 @@ from pp_compare.certified.models import (
     certified_model,
     decimal_model,
 )
-from pp_compare.engines import Engine
-from pp_compare.errors import DataError, InputError, PPCompareError
+from pp_compare.engines import Engine, engine_id, setting_of
+from pp_compare.errors import DataError, PPCompareError
 from pp_compare.model import Fit
 from pp_compare.model.design import Design
 from pp_compare.version import __version__
@@ -22,11 +22,8 @@ from pp_compare.version import __version__
 
 def make(setting: str | None) -> Engine:
     """Engine factory: the truth of the doubles, or with ``decimals`` that of the decimals."""
-    if setting is None:
-        return CertifiedEngine()
-    if setting == "decimals":
-        return CertifiedEngine("certified:decimals", decimals=True)
-    raise InputError(f"certified has no setting '{setting}'; there is: decimals")
+    decimals = setting_of("certified", {"decimals": True}, setting, default=False)
+    return CertifiedEngine(engine_id("certified", setting), decimals)
 
 
 @dataclass(frozen=True)
@@ -45,6 +42,7 @@ class CertifiedEngine:
 
     name: str = "certified"
     decimals: bool = False
+    weighted = True
 
     def unsupported(self, design: Design) -> str | None:
         """Only of decimals: the exact core for them is that of a single random intercept."""

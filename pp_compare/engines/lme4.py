@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pp_compare.engines import Engine
+from pp_compare.engines import Engine, engine_id, setting_of
 from pp_compare.engines._r import (
     OFFSET,
     Answer,
@@ -19,10 +19,9 @@ from pp_compare.engines._r import (
     covariance,
     group_column,
     prediction,
-    setting_of,
     terms_of,
 )
-from pp_compare.engines._rpy2 import session
+from pp_compare.engines.road import session
 from pp_compare.model.design import Design
 
 Step = Mapping[str, Any]
@@ -56,12 +55,7 @@ SETTINGS: Mapping[str, Sequence[Step]] = {
 
 def make(setting: str | None) -> Engine:
     """Engine factory: the default, or one of `SETTINGS`."""
-    return REngine(engine_id(setting), dialect(setting), session("lme4"))
-
-
-def engine_id(setting: str | None) -> str:
-    """``lme4`` or ``lme4:setting``."""
-    return f"lme4:{setting}" if setting else "lme4"
+    return REngine(engine_id("lme4", setting), dialect(setting), session("lme4"))
 
 
 def dialect(setting: str | None) -> Lme4:
@@ -72,7 +66,7 @@ def dialect(setting: str | None) -> Lme4:
     InputError
         For a setting that there is not.
     """
-    return Lme4(({},) if setting is None else setting_of("lme4", SETTINGS, setting))
+    return Lme4(setting_of("lme4", SETTINGS, setting, ({},)))
 
 
 @dataclass(frozen=True)

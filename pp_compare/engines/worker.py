@@ -18,7 +18,7 @@ from queue import LifoQueue
 from types import TracebackType
 from typing import Any, TypeVar
 
-from pp_compare.engines import Engine, make_engine
+from pp_compare.engines import Engine, make_engine, not_asked
 from pp_compare.engines.child_process import Ask, ChildProcess, Message
 from pp_compare.engines.parent import Parent
 from pp_compare.errors import EngineError, UnavailableError
@@ -78,8 +78,13 @@ class Workers:
             child.close()
         self._threads.shutdown()
 
-    def make(self, engine_id: str) -> None:
+    def make(self, engine_id: str) -> str:
         """Make an engine in a worker, to see whether this machine can.
+
+        Returns
+        -------
+        str
+            By which road R is reached, of an engine in R; empty for others.
 
         Raises
         ------
@@ -90,7 +95,8 @@ class Workers:
             answer = self._threads.submit(self._run, _engine, engine_id).result()
         except EngineError as end:
             raise UnavailableError(f"'{engine_id}' does not start: {end}") from None
-        _value(answer)
+        road: str = _value(answer)
+        return road
 
     def start_fit(self, engine_id: str, design: Design) -> Callable[[], Fit]:
         """Start a fit; what is returned waits for it. One that hangs or crashes is a failed Fit."""
@@ -158,11 +164,14 @@ def _unpacked(text: str) -> Any:
     return pickle.loads(base64.b64decode(text))  # noqa: S301  # of our own process
 
 
-def _engine(engine_id: str) -> None:
+def _engine(engine_id: str) -> str:
     if engine_id not in _engines:
         _engines[engine_id] = make_engine(engine_id)
+    return str(getattr(_engines[engine_id], "road", ""))
 
 
 def _fit(engine_id: str, design: Design) -> Fit:
     _engine(engine_id)
-    return _engines[engine_id].fit(design)
+    engine = _engines[engine_id]
+    reason = not_asked(engine, design)
+    return engine.fit(design) if reason is None else Fit.unsupported(engine.name, reason)

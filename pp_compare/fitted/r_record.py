@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pp_compare.adapters.answer import quantities
 from pp_compare.engines.alignment import design_error
 from pp_compare.errors import InputError
 from pp_compare.fitted.labels import Labels
@@ -23,6 +22,7 @@ from pp_compare.fitted.record import FittedModel
 from pp_compare.fitted.statsmodels_design import HAND_OVER, NAME, column_order
 from pp_compare.fitted.table import Table, bar, quoted, same_partition
 from pp_compare.model import Dataset, Fit, Method
+from pp_compare.model.answer import quantities
 from pp_compare.model.design import Block, Design, build_design
 from pp_compare.model.formula import parse_formula
 from pp_compare.model.variables import categorical

@@ -134,8 +134,7 @@ def _as_numeric(x: Value) -> Value:
 
 
 def _as_integer(x: Value) -> Value:
-    whole: np.ndarray = np.trunc(numbers(_as_numeric(x)))
-    return whole
+    return np.asarray(np.trunc(numbers(_as_numeric(x))))
 
 
 def _as_character(x: Value) -> Value:

@@ -28,10 +28,36 @@ VERDICTS = ("pass", "fail", "known", "skip")
 
 
 @dataclass(frozen=True)
+class RSource:
+    """Where one R engine's numbers come from.
+
+    Parameters
+    ----------
+    engine : str
+        Engine id, by the part it plays.
+    stack : str or None
+        Of references, that is played back, as ``bookworm``; None where R is live.
+    versions : mapping of str to str
+        Of R and its packages; empty where no fit told them.
+    road : str
+        How R is reached, as in ``rpy2 3.6.4``; empty where it is not known, or played back.
+    missing : str
+        What was looked for and not found, where it is played back for want of that.
+    """
+
+    engine: str
+    stack: str | None
+    versions: Mapping[str, str]
+    road: str = ""
+    missing: str = ""
+
+
+@dataclass(frozen=True)
 class Provenance:
     """Where and with what a run was made.
 
-    `r_source` is ``"live"``, ``"recorded:<stack>"`` or None where no R engine took part.
+    `r_source` is ``"live"``, ``"recorded:<stack>"``, both joined by a plus sign, or None where no R
+    engine took part; `r_sources` tells it engine by engine.
     """
 
     python: str
@@ -43,6 +69,7 @@ class Provenance:
     r_source: str | None
     started: str
     command: str
+    r_sources: tuple[RSource, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

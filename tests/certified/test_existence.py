@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from flint import fmpq, fmpq_mat
 
+from pp_compare.certified.existence.direction import fitted_in_one_direction
 from pp_compare.certified.existence.flat import Flat, flat_directions
 from pp_compare.certified.existence.span import Span, span_of
 from pp_compare.certified.general.blocks import RandomBlock
@@ -115,6 +116,40 @@ def test_span_and_flat_directions_agree_with_dense_exact_algebra():
             flat.add((wanted.sigma, wanted.beta, wanted.beta_cov, bool(wanted.dimension)))
     assert held == {True, False}
     assert len(flat) >= 5
+
+
+def test_one_combination_of_intercept_and_slope_that_fits():
+    """Two groups of two rows: Z fits any response, and y = beta + c_g (1 + s x) has a solution."""
+    y = [956.8420864956837, 949.1938493367778, 89.12195617198482, 98.96170330827731]
+    x = [-0.00099, 0.0001, 0.00127, -0.00174]
+    data = pd.DataFrame({"y": y, "x": x, "g": list("aabb")})
+    sentence = existence_of(design(data, "y ~ 1 + (x | g)")).sentence
+    assert sentence.startswith("one combination of the columns of (Intercept + x | g)")
+
+
+def test_directions_that_fit_are_the_real_roots_of_a_quadratic():
+    """Of four rows in two groups |1, z_a, z_b, y| is a quadratic in s: its discriminant decides."""
+    rng = np.random.default_rng(11)
+    group, seen = np.array([0, 0, 1, 1]), set()
+    for _ in range(60):
+        x, y = rng.integers(-3, 4, 4).astype(float), rng.integers(-4, 5, 4).astype(float)
+        z = [
+            np.column_stack([np.where(group == k, 1 + s * x, 0) for k in (0, 1)])
+            for s in (-1, 0, 1)
+        ]
+        first, middle, last = (
+            round(np.linalg.det(np.column_stack([np.ones(4), columns, y]))) for columns in z
+        )
+        a, b, c = (first + last - 2 * middle) / 2, (last - first) / 2, middle
+        X, Z = np.ones((4, 1)), np.column_stack([np.ones(4), x])
+        if a == 0 or b * b == 4 * a * c:
+            continue  # no quadratic, or a double root at which [1, z_a, z_b] may be dependent too
+        wanted = b * b > 4 * a * c
+        found = fitted_in_one_direction(y, X, RandomBlock(group, Z))
+        if not wanted:
+            assert not found
+        seen.add((wanted, found))
+    assert {(True, True), (False, False)} <= seen
 
 
 def test_a_wide_component_is_eliminated_like_a_narrow_one(monkeypatch):

@@ -92,9 +92,50 @@ def test_a_known_deviation_of_ones_own_is_an_expected_failure(
     stale.stdout.fnmatch_lines("the known deviation se-is-variance no longer shows")
 
 
+REPAIRED = """
+engine = "henderson"
+quantities = ["sigma"]
+causes = ["objective"]
+summary = "a defect that was repaired"
+seen = "x"
+true = "y"
+upstream = "not reported"
+checked = "2026-01-01"
+examples = [{ case = "seed_case1", method = "REML" }]
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "outcomes", "said"),
+    [
+        ((), {"passed": 1, "warnings": 1}, "*deviation repaired no longer shows; --pp-retired*"),
+        (("-W", "error"), {"passed": 1, "warnings": 1}, "*deviation repaired no longer shows*"),
+        (("--pp-strict",), {"failed": 1}, "*the known deviation repaired no longer shows*"),
+        (("--pp-retired", "repaired"), {"skipped": 1}, "*no deviation is asked of henderson*"),
+    ],
+)
+def test_a_repair_of_what_we_know_is_a_warning_and_fails_where_that_is_asked_for(
+    options: tuple[str, ...],
+    outcomes: dict[str, int],
+    said: str,
+    run: Callable[..., pytest.RunResult],
+    example: Callable[..., None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    example()
+    (tmp_path / "repaired.toml").write_text(REPAIRED)
+    monkeypatch.setattr("pp_compare.verdict.deviations.resource", lambda *_: tmp_path)
+    asked = ("--pp-engine", "henderson.adapter:Engine", "--pp-case", "seed_case1")
+    done = run("--pyargs", "pp_compare.conformance.test_deviations", *asked, *options)
+    done.assert_outcomes(**outcomes)
+    done.stdout.fnmatch_lines([said])
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        (("--pp-engine", "statsmodels", "--pp-retired", "x"), "no known deviation 'x'"),
         ((), "say which engine to test: --pp-engine package.module:factory"),
         (("--pp-engine", "nobody"), "no engine 'nobody'; there are: "),
         (("--pp-engine", "nobody.knows:it"), "no engine factory 'nobody.knows:it'"),

@@ -34,6 +34,7 @@ from pp_compare.report.record import CaseReport, Report
 from pp_compare.report.table import Table
 from pp_compare.verdict.agreement import Comparison
 from pp_compare.verdict.deviations import load_deviations
+from pp_compare.verdict.harm import Harm
 from pp_compare.verdict.judgement import Judgement
 from pp_compare.verdict.outcome import ProbeCheck
 from tests.examples import corpus_design
@@ -192,7 +193,9 @@ def test_camis_compares_statsmodels_with_r_and_blames_whom_the_judgement_blames(
     template = next(x for x in case.comparisons if x.quantity == "beta" and x.kind == "truth")
     line = replace(template, candidate="statsmodels", reference="lme4", verdict="pass", digits=7.0)
     off = replace(line, verdict="known", cause="optimiser", digits=2.0)
-    right, wrong = Judgement("statsmodels", "right", ""), Judgement("lme4", "wrong", "")
+    right = Judgement("statsmodels", "right", "")
+    harm = Harm(beyond=(("beta", template.label),))
+    wrong = Judgement("lme4", "wrong", "", harm=harm)
     short = Judgement("statsmodels", "short of the optimum, harmless", "")
 
     def row(line: Comparison, *judgements: Judgement) -> dict[str, str]:
@@ -208,6 +211,9 @@ def test_camis_compares_statsmodels_with_r_and_blames_whom_the_judgement_blames(
     harmless = row(replace(off, blamed="statsmodels"), short, wrong)
     assert harmless["Match"] == "Harmless difference"
     assert "statsmodels (short of the optimum, harmless): optimiser." in harmless["Notes"]
+    elsewhere = replace(wrong, harm=Harm(beyond=(("sigma", ""),)))
+    assert row(replace(off, blamed="lme4"), right, elsewhere)["Match"] == "Harmless difference"
+    assert row(off, right, wrong)["Match"] == "No"  # nobody could be blamed
     other = row(replace(off, cause="definition", blamed="statsmodels"), right, wrong)
     assert other["Match"] == "Other definition"
     exact = row(replace(line, digits=math.nan), right, wrong)

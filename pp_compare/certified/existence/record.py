@@ -15,6 +15,7 @@ from typing import Literal
 
 import numpy as np
 
+from pp_compare.certified.existence.direction import fitted_in_one_direction
 from pp_compare.certified.existence.flat import Flat, flat_directions
 from pp_compare.certified.existence.limits import limits_of
 from pp_compare.certified.existence.span import Span, UnprovedError, span_of
@@ -99,6 +100,9 @@ def _falls(design: Design, blocks: list[RandomBlock], reml: bool) -> str | None:
             part = span_of(y, X, [blocks[b] for b in chosen])
             if part.holds_response and _leaves_room(part, len(y), reml):
                 return _why_exact(design, tuple(design.blocks[b] for b in chosen))
+    for block, random in zip(design.blocks, blocks, strict=True):
+        if fitted_in_one_direction(y, X, random):
+            return f"one combination of the columns of {_title(block)} fits the response exactly"
     return None
 
 

@@ -10,7 +10,6 @@ import hashlib
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 from pp_compare.identities import IDENTITIES
 from pp_compare.report.audit.findings import findings, models_worst_first, worst_first
@@ -20,9 +19,11 @@ from pp_compare.report.digest import DETAILED, engines_of, kind_of
 from pp_compare.report.document import Document, Section
 from pp_compare.report.record import CaseReport, FailOn, Report
 from pp_compare.report.table import Table
+from pp_compare.resources import resource
 from pp_compare.verdict.agreement import Comparison
 from pp_compare.verdict.deviations import Deviation
 from pp_compare.verdict.digits import digits_text, least
+from pp_compare.verdict.judgement import Judgement
 
 STATISTICS = {
     "beta": "Fixed effects",
@@ -121,7 +122,7 @@ def _installation(report: Report) -> list[Section]:
 
 def source_checksum() -> str:
     """SHA-256 over the package's Python files: their names and contents, in order of name."""
-    package = Path(__file__).resolve().parents[2]
+    package = resource()
     total = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         total.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
@@ -263,12 +264,20 @@ def _match(case: CaseReport, lines: Sequence[Comparison]) -> tuple[str, list[Com
     differing = [line for line in lines if line.verdict != "pass"]
     if not differing:
         return "Yes", []
+    wrong = {j.engine: _harmed(j) for j in case.judgements if j.bad}
+    if any(
+        line.blamed is None or line.quantity in wrong.get(line.blamed, ()) for line in differing
+    ):
+        return "No", differing
     if all(line.cause == "definition" for line in differing):
         return "Other definition", differing
-    bad = {judgement.engine for judgement in case.judgements if judgement.bad}
-    if any(line.blamed in bad or line.blamed is None for line in differing):
-        return "No", differing
     return "Harmless difference", differing
+
+
+def _harmed(judgement: Judgement) -> set[str]:
+    """Quantities with a number that is off by more than is harmless."""
+    found = {quantity for quantity, _ in judgement.harm.beyond}
+    return found | {"beta_cov"} if "beta_se" in found else found
 
 
 def _note(case: CaseReport, line: Comparison, registry: Mapping[str, Deviation]) -> str:

@@ -48,6 +48,12 @@ class Finding:
     deviations: tuple[str, ...]
     news: bool
 
+    @property
+    def why(self) -> str:
+        """The cause, where the standing does not say it already."""
+        said = {"wrong optimum", "definition", "failure"}
+        return "" if self.cause in said and self.standing != "wrong" else self.cause
+
 
 def severity(judgement: Judgement) -> tuple[int, float]:
     """Sorts the worst first: what cannot be used by its harm, then the standings that can."""

@@ -54,7 +54,7 @@ def _pictures(i: int, case: CaseReport, designs: Designs) -> list[Picture]:
         caption = "fixed effects with 95 % intervals; the band is the certified one"
         svg = intervals_figure(estimates, f"intervals{i}")
         found.append(Picture(case.title, caption, svg))
-    if design.spec.is_random_intercept:
+    if design.spec.is_random_intercept and design.weights is None:
         try:
             profile = criterion_profile(design, answered)
         except (DegenerateModelError, DataError):

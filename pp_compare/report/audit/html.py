@@ -37,10 +37,15 @@ from pp_compare.report.record import CaseReport, Report
 from pp_compare.report.table import Table
 from pp_compare.verdict.deviations import Deviation
 from pp_compare.verdict.digits import MAX_DIGITS, digits_text
-from pp_compare.verdict.judgement import STANDINGS, Judgement
+from pp_compare.verdict.judgement import STANDINGS, Judgement, Standing
 
 SHADES = 5
 """Steps of colour from no digits to all."""
+NARROW: dict[Standing, str] = {
+    "right, other definition": "right, other",
+    "short of the optimum, harmless": "short, harmless",
+}
+"""Standings in the table of models, where they are long."""
 MARK_STYLES = {"!": "fail", "*": "known", "": ""}
 
 
@@ -258,7 +263,8 @@ def _engine_cell(case: CaseReport, engine: str, fewest: dict[tuple[str, str], fl
     digits = "" if all(map(math.isnan, pair)) else " / ".join(map(digits_text, pair))
     # Harm is bounded here, so that it orders within a standing and never across.
     key = place + math.atan(harm) / math.pi
-    return Cell(judgement.standing, key, STYLE[judgement.standing], digits)
+    shown = NARROW.get(judgement.standing, judgement.standing)
+    return Cell(shown, key, STYLE[judgement.standing], digits)
 
 
 # ---- what both have -----------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich.console import Console
 from rich.padding import Padding
@@ -21,7 +21,7 @@ from pp_compare.report.audit.terminal_tables import (
     standings_tables,
 )
 from pp_compare.report.digest import DETAILED
-from pp_compare.report.record import CaseReport, Report
+from pp_compare.report.record import CaseReport, Report, RSource
 from pp_compare.report.verbatim import verbatim
 from pp_compare.verdict.deviations import Deviation
 from pp_compare.verdict.judgement import Judgement
@@ -53,18 +53,32 @@ def print_report(console: Console, report: Report, registry: Iterable[Deviation]
 
 
 def sources_line(report: Report) -> str:
-    """Where R's numbers come from."""
+    """Where R's numbers come from, by which road, or what was not found."""
     p = report.provenance
-    packages = ", ".join(f"{name} {version}" for name, version in sorted(p.r_packages.items()))
-    sm = f"statsmodels {p.packages['statsmodels']}, Python {p.python}"
-    if p.r_source is None:
-        return f"No R engine took part; {sm}."
-    if p.r_source == "live":
-        return f"R {p.R} runs here ({packages}); {sm}."
-    return (
-        f"R is not available here: lme4 and nlme are played back from {p.r_source} "
-        f"(R {p.R}, {packages}); {sm}."
-    )
+    alike: dict[tuple[str, ...], list[RSource]] = {}
+    for source in p.r_sources:
+        key = (source.stack or "", source.road, source.missing, source.versions.get("R", ""))
+        alike.setdefault(key, []).append(source)
+    told = [_source(together) for together in alike.values()] or ["No R engine took part"]
+    return f"{'; '.join(told)}; statsmodels {p.packages['statsmodels']}, Python {p.python}."
+
+
+def _source(alike: Sequence[RSource]) -> str:
+    """What engines of one R have in common."""
+    first = alike[0]
+    versions = {name: text for source in alike for name, text in source.versions.items()}
+    r = f"R {versions.pop('R', 'of a version that no fit told')}"
+    packages = [f"{name} {text}" for name, text in sorted(versions.items())]
+    if first.stack is None:
+        by = f" by {first.road}" if first.road else ""
+        return f"{r} runs here{by}" + (f" ({', '.join(packages)})" if packages else "")
+    names = " and ".join(source.engine for source in alike)
+    are, they = ("is", "it does") if len(alike) == 1 else ("are", "they do")
+    why = f", for {they} not run here: {first.missing}" if first.missing else ""
+    if not packages:
+        return f"{names} gave no answer{why}; recorded:{first.stack} has none to these models"
+    told = ", ".join([r, *packages])
+    return f"{names} {are} played back from recorded:{first.stack} ({told}){why}"
 
 
 # ---- up to a few models -------------------------------------------------------------------------
@@ -147,23 +161,23 @@ def _print_survey(console: Console, report: Report) -> None:
         console.print()
         console.print(Text("What is off, worst first", "bold"))
     for finding in found:
-        for line in _finding_lines(finding, len(report.cases)):
-            console.print(Padding(line, (0, 0, 0, 2)))
+        first, worst = _finding_lines(finding, len(report.cases))
+        console.print(Padding(first, (0, 0, 0, 2)))
+        console.print(Padding(worst, (0, 0, 0, 6)))
     _print_tables(console, models_tables(report, console.width))
     console.print(Text(SHORT_LEGEND, "dim"))
 
 
-def _finding_lines(finding: Finding, models: int) -> Iterator[Text]:
+def _finding_lines(finding: Finding, models: int) -> tuple[Text, Text]:
     known = f", known as {', '.join(finding.deviations)}" if finding.deviations else ""
-    new = ", partly in no registry" if finding.news and known else ""
-    new = new or (", in no registry" if finding.news else "")
-    cause = f" ({finding.cause})" if finding.cause else ""
-    yield verbatim(
+    new = f", {'partly ' if known else ''}in no registry" if finding.news else ""
+    cause = f" ({finding.why})" if finding.why else ""
+    first = verbatim(
         f"{finding.engine}: {finding.standing}{cause} on {finding.models} of {models} models"
         f"{known}{new}",
         STYLES[STYLE[finding.standing]],
     )
-    yield verbatim(f"  worst on {finding.title}: {finding.worst.sentence}")
+    return first, verbatim(f"worst on {finding.title}: {finding.worst.sentence}")
 
 
 def _print_tables(console: Console, tables: list[Table]) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from pp_compare.engines.calls import Names, Python, column_of, used_columns
 from pp_compare.engines.formulas import group_alias
+from pp_compare.engines.source.names import Names, Python, column_of, used_columns
 from pp_compare.engines.statsmodels import Layout, layout
 from pp_compare.model.design import Block, Design
 from pp_compare.model.rescaling import Rescaling
