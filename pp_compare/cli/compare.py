@@ -24,7 +24,8 @@ from pp_compare.cli.options import (
 )
 from pp_compare.conformance.parity import held_numbers
 from pp_compare.errors import DataError, InputError
-from pp_compare.fitted.printout import MOST_CHARACTERS, Printout, from_printout
+from pp_compare.fitted.printed import Printout
+from pp_compare.fitted.printout import MOST_CHARACTERS, from_printout
 from pp_compare.model import Method
 from pp_compare.report.rich_table import rich_table
 from pp_compare.report.table import Table
