@@ -31,6 +31,25 @@ def resource(*parts: str) -> Path:
     return packaged if packaged.exists() else _PACKAGE.parent.joinpath(*parts)
 
 
+def require_folder(path: Path | None) -> None:
+    """Refuse a folder that nothing can be written into, before there is anything to write.
+
+    Raises
+    ------
+    InputError
+        Where a file is in its place, or the folder is not ours to write to.
+    """
+    there = path
+    while there is not None and not os.path.lexists(there) and there != there.parent:
+        there = there.parent
+    if there is None:
+        return
+    if not there.is_dir():
+        raise InputError(f"{quoted(str(there), 300)} is a file, so no folder to write into")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise InputError(f"the folder {quoted(str(there), 300)} cannot be written into")
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a file whole: to a temporary name in the same folder, then renamed.
 

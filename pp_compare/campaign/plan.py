@@ -204,7 +204,7 @@ def read_plan(path: Path, allow: Collection[str] = ()) -> Plan:
     text = read_bounded(path)
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # also of a number with thousands of digits
         raise InputError(f"{quoted(str(path))} is not TOML: {quoted(str(error))}") from None
     except RecursionError:
         raise InputError(f"{quoted(str(path))} is nested too deeply for a plan") from None
@@ -372,7 +372,7 @@ def _whole(key: str, value: object, least: int, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise InputError(f"{key} is a whole number from {least}, not {_shown(value)}")
     if value > most:
-        raise InputError(f"{key} is a whole number up to {most:.3g}, not {value:.3g}")
+        raise InputError(f"{key} is a whole number up to {most:.3g}, not {_shown(value)}")
     return value
 
 
@@ -426,9 +426,9 @@ def _range(name: str, value: Mapping[str, Any]) -> Range:
 
 def _number(name: str, value: object) -> int | float:
     low, high = _LIMITS[name]
-    good = isinstance(value, int | float) and not isinstance(value, bool)
-    if not good or not low <= float(value) <= high or (name, float(value)) in _OPEN:  # type: ignore[arg-type]  # good says it is a number
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else np.nan
+    if not low <= number <= high or (name, number) in _OPEN:
         raise InputError(f"{name} is a number from {low:g} to {high:g}, not {_shown(value)}")
     if name == "clusters":
         return _whole(name, value, 2, int(high))
-    return float(value)  # type: ignore[arg-type]  # checked above
+    return float(number)

@@ -37,7 +37,7 @@ from pp_compare.model.design import Design
 from pp_compare.report.audit.json import to_json
 from pp_compare.report.audit.terminal import print_report
 from pp_compare.report.record import CaseReport, FailOn, Report
-from pp_compare.resources import write_text
+from pp_compare.resources import require_folder, write_text
 from pp_compare.verdict.deviations import load_deviations
 
 
@@ -86,6 +86,7 @@ def audit_command(
     ] = None,
 ) -> None:
     """Fit every model with every engine, and say how well they agree, who is right, and why not."""
+    require_folder(out)
     policy = na_policy(na)
     told = read_as(types, na_value)
     selections = select(cases, parse_methods(method), data, formula, tag, large, told)

@@ -15,7 +15,7 @@ from pp_compare.cli.app import app
 from pp_compare.cli.console import follow, stdout
 from pp_compare.cli.options import Limit
 from pp_compare.errors import InputError
-from pp_compare.resources import resource, write_text
+from pp_compare.resources import require_folder, resource, write_text
 
 if TYPE_CHECKING:
     from pp_compare.campaign.run import Fleet
@@ -58,6 +58,7 @@ def campaign_command(
     # pyarrow and, with --scheduler, dask are no part of a plain installation.
     from pp_compare.campaign.run import read_campaign_plan, run_campaign  # noqa: PLC0415
 
+    require_folder(out)
     chosen, folder = _plan_and_folder(plan, out, allow_engine or (), read_campaign_plan)
     if not report_only:
         with follow("the first processes start", keep=True) as show:

@@ -16,6 +16,7 @@ from pp_compare.inferences.explain import explain
 from pp_compare.inferences.r_inference import all_inference, first_factor
 from pp_compare.model.variables import NaPolicy
 from pp_compare.report.explain.terminal import print_explanation, print_inference
+from pp_compare.resources import require_folder
 
 
 @app.command("explain")
@@ -43,6 +44,7 @@ def explain_command(
     """Show the steps of partial pooling with a model's own numbers, and why its line lies there."""
     if (name is None) == (data is None):
         raise InputError("give either a named case or --data with --formula")
+    require_folder(out)
     told, methods = options.read_as(types, na_value), options.parse_methods(method)
     selections = options.select([name] if name else None, methods, data, formula, None, True, told)
     asked = selections[: len(methods or ("REML",))]

@@ -16,7 +16,7 @@ from pp_compare.cli.options import Engines, Limit, Methods, designs_of, parse_me
 from pp_compare.report.document import to_markdown
 from pp_compare.report.league.tables import league_document
 from pp_compare.report.league.terminal import print_league
-from pp_compare.resources import write_text
+from pp_compare.resources import require_folder, write_text
 from pp_compare.verdict.deviations import load_deviations
 
 
@@ -40,6 +40,7 @@ def league_command(
 
     The exit status is 0 where the league was made; what an engine gets wrong is in it.
     """
+    require_folder(out)
     selections = select(cases, parse_methods(method), None, None, tag, large=False)
     with fits_bar("league") as progress:
         run = run_league(

@@ -41,7 +41,7 @@ from pp_compare.report.release.json import releases_json
 from pp_compare.report.release.junit import releases_junit
 from pp_compare.report.release.record import ReleaseReport
 from pp_compare.report.release.terminal import print_releases
-from pp_compare.resources import write_text
+from pp_compare.resources import require_folder, write_text
 from pp_compare.verdict.deviations import load_deviations
 
 FAIL_ON = ("worse", "any", "none")
@@ -109,6 +109,8 @@ def releases_command(
     if fail_on not in FAIL_ON:
         raise InputError(f"--fail-on is {', '.join(FAIL_ON)}, not '{fail_on}'")
     folder, warning = cache_folder(cache)
+    for place in (folder, out):
+        require_folder(place)
     os.environ.update(uv_cache(folder))
     if warning:
         sys.stderr.write(f"{warning}\n")

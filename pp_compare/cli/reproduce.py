@@ -13,6 +13,7 @@ from pp_compare.cli import options
 from pp_compare.cli.app import app
 from pp_compare.cli.console import print_lines, stdout
 from pp_compare.report.verbatim import verbatim
+from pp_compare.resources import require_folder
 
 
 @app.command("reproduce")
@@ -27,6 +28,7 @@ def reproduce_command(
     out: Annotated[Path, typer.Option(help="Folder for the bundles.")] = Path("bundles"),
 ) -> None:
     """Write data, scripts and an issue with which anybody can see what the audit sees."""
+    require_folder(out)
     told, methods = options.read_as(types, na_value), options.parse_methods(method)
     if formula is None:
         selections = options.select([subject], methods, None, None, None, True, told)

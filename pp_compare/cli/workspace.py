@@ -16,6 +16,9 @@ from pathlib import Path
 
 from pp_compare.resources import is_running
 
+VARIABLES = ("TMPDIR", "HYPOTHESIS_STORAGE_DIRECTORY")
+"""Hypothesis would keep things in the current folder."""
+
 PREFIX = "pp-compare-work-"
 """Then comes the number of the process."""
 
@@ -30,16 +33,17 @@ def workspace() -> Iterator[None]:
     except OSError:
         yield
         return
-    before = os.environ.get("TMPDIR")
-    os.environ["TMPDIR"] = tempfile.tempdir = folder
+    before = {name: os.environ.get(name) for name in VARIABLES}
+    tempfile.tempdir = folder
+    os.environ.update(dict.fromkeys(VARIABLES, folder))
     try:
         yield
     finally:
         tempfile.tempdir = None
-        if before is None:
-            del os.environ["TMPDIR"]
-        else:
-            os.environ["TMPDIR"] = before
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -81,7 +81,7 @@ def questions(dataset: Dataset, spec: ModelSpec, told: ReadAs = AS_R) -> list[st
 
 def _questions(dataset: Dataset, spec: ModelSpec, told: ReadAs) -> Iterator[str]:
     groups = {column for term in spec.random for column in term.group}
-    measured = _measured(dataset, spec)
+    measured = measured_columns(dataset, spec)
     for name in _columns(dataset, spec):
         if told.kind(name) is not None or name not in dataset.frame.columns:
             continue
@@ -161,7 +161,7 @@ def _wide(column: pd.Series, name: str) -> Iterator[str]:
 def remarks(dataset: Dataset, spec: ModelSpec, told: ReadAs = AS_R) -> list[str]:
     """What is worth a look."""
     found = []
-    measured = _measured(dataset, spec)
+    measured = measured_columns(dataset, spec)
     for name in _columns(dataset, spec):
         if told.kind(name) is not None or name not in dataset.frame.columns:
             continue
@@ -203,12 +203,12 @@ def _of_levels(levels: Sequence[str], name: str) -> list[str]:
 
 def _columns(dataset: Dataset, spec: ModelSpec) -> list[str]:
     """Columns of the model in the order of the formula."""
-    names = list(_measured(dataset, spec, factors=True))
+    names = list(measured_columns(dataset, spec, factors=True))
     names += [column for term in spec.random for column in term.group]
     return list(dict.fromkeys(names))
 
 
-def _measured(dataset: Dataset, spec: ModelSpec, *, factors: bool = False) -> list[str]:
+def measured_columns(dataset: Dataset, spec: ModelSpec, *, factors: bool = False) -> list[str]:
     """Columns whose values count, not as names of groups; without ``C(x)`` unless `factors`."""
     known, found = set(map(str, dataset.frame.columns)), []
     for variable in variable_names(spec):

@@ -23,6 +23,8 @@ from pp_compare.model.words import Matrix, Text, Value, as_factor
 NaPolicy = Literal["raise", "drop"]
 
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*$")
+_OURS = re.compile(r"group_\d+$|all_rows$|vc\d+$")
+"""Names that engines' own columns get beside those of the data (`engines.formulas`)."""
 # Words that R or a Python formula would read as something else than a column.
 _RESERVED = frozenset(
     {*keyword.kwlist, "TRUE", "FALSE", "NULL", "NA", "NaN", "Inf", "function", "repeat", "next"}
@@ -250,6 +252,7 @@ def group_variable(name: str, factor: Factor, taken: set[str]) -> Variable:
 
 def _alias(name: str, taken: set[str]) -> str:
     plain = bool(_PLAIN.match(name)) and name not in _RESERVED and name not in taken
+    plain = plain and _OURS.match(name) is None
     alias = (
         name if plain else next(a for a in (f"v{i}" for i in range(1, 10_000)) if a not in taken)
     )
