@@ -111,7 +111,7 @@ class Told:
     standing: str
     ground: str
     sentence: str
-    code: str
+    code: tuple[str, ...]
     remedy: str
 
 
@@ -156,7 +156,7 @@ def _told_in_page(case: str, judgement: Judgement) -> Told:
         judgement.standing,
         GROUND.get(judgement.standing, BAD_GROUND),
         visible(judgement.sentence),
-        judgement.remedy.code if judgement.remedy else "",
+        tuple(judgement.remedy.code.splitlines()) if judgement.remedy else (),
         visible(judgement.remedy.sentence) if judgement.remedy else "",
     )
 
@@ -175,7 +175,7 @@ def _number(value: float) -> str:
 
 def _digits(case: CaseReport) -> str:
     found = []
-    for engine in (engine for engine in case.fits if engine != "certified"):
+    for engine in (judgement.engine for judgement in case.judgements if not judgement.bad):
         side = (engine, "truth", "beta")
         own = [x.digits for x in case.comparisons if (x.candidate, x.kind, x.quantity) == side]
         if own:
