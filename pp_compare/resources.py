@@ -22,7 +22,11 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def resource(*parts: str) -> Path:
-    """Path of a file or folder of ``r/`` or ``fixtures/``, such as ``resource("r", "fit.R")``."""
+    """Path of a file or folder of the package; without a name, of the package itself.
+
+    ``r/`` and ``fixtures/``, as in ``resource("r", "fit.R")``, are folders of the package where it
+    is installed; in an editable installation they stand beside it.
+    """
     packaged = _PACKAGE.joinpath(*parts)
     return packaged if packaged.exists() else _PACKAGE.parent.joinpath(*parts)
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 
-from pp_compare.audits.judging import PARITY_REFERENCES, judge, unjudged
+from pp_compare.audits.judging import PARITY_REFERENCES, judged, unjudged
+from pp_compare.audits.mending import mended
 from pp_compare.audits.provenance import collect_provenance
 from pp_compare.audits.selection import Selection
 from pp_compare.engines.worker import Workers
@@ -25,7 +26,8 @@ DEFAULT_ENGINES = ("lme4", "nlme", "statsmodels", "certified")
 RECORDED_STACK = "bookworm"
 """Recorded references that stand in for lme4 and nlme where there is no R."""
 
-Progress = Callable[[str], None]
+Progress = Callable[[str, int, int], None]
+"""Takes what is under way, how many fits are done, and of how many."""
 
 
 def audit(
@@ -37,8 +39,9 @@ def audit(
     processes: int = 1,
     registry: Sequence[Deviation] | None = None,
     fail_on: FailOn = "news",
+    remedies: bool = False,
     command: str = "",
-    progress: Progress = lambda _: None,
+    progress: Progress = lambda _title, _done, _of: None,
 ) -> Report:
     """Audit the selections with the engines.
 
@@ -57,10 +60,14 @@ def audit(
         Known deviations; those of the project by default.
     fail_on : {"wrong", "news", "any", "none"}
         What the exit status asks about (`Report.exit_status`).
+    remedies : bool
+        Whether to look for what mends each engine whose numbers cannot be used: its other
+        optimisers, limits, start values and predictors rescaled are run, one after the other.
     command : str
         For the provenance.
     progress : callable
-        Called with a case's title when it is done.
+        Called when a fit is done, with its model and engine, for each model that is judged, and for
+        each remedy that is looked for; with how many fits are done, of how many.
 
     Raises
     ------
@@ -73,26 +80,57 @@ def audit(
     known = load_deviations() if registry is None else tuple(registry)
     designs = [build_design(s.dataset, parse_formula(s.formula, s.method), na) for s in selections]
     with Workers(limit, processes) as workers:
-        sources = available_engines(engines, workers)
+        cast = available_engines(engines, workers)
         pending = [
-            {engine: workers.start_fit(source, design) for engine, source in sources.items()}
+            {engine: workers.start_fit(source, design) for engine, source in cast.sources.items()}
             for design in designs
         ]
-        judged = []
+        pending_cases, total, done = [], len(designs) * len(cast.sources), 0
         for selection, design, waiting in zip(selections, designs, pending, strict=True):
-            fits = {engine: replace(fit(), engine=engine) for engine, fit in waiting.items()}
+            fits = {}
+            for engine, fit in waiting.items():
+                fits[engine] = replace(fit(), engine=engine)
+                done += 1
+                progress(f"{selection.case} {selection.method}, {engine}", done, total)
             failed = partial(unjudged, selection, design, fits)
-            judged.append(workers.start(judge, selection, design, fits, known, otherwise=failed))
-        cases = []
-        for selection, verdict in zip(selections, judged, strict=True):
-            cases.append(verdict())
-            progress(f"{selection.case} {selection.method}")
+            judging = workers.start(judged, selection, design, fits, known, otherwise=failed)
+            pending_cases.append(judging)
+        found = []
+        for selection, verdict in zip(selections, pending_cases, strict=True):
+            progress(f"judging {selection.case} {selection.method}", done, total)
+            found.append(verdict())
+        cases = [one.report for one in found]
+        if remedies:
+            cases = mended(
+                found, designs, workers, limit, lambda title: progress(title, done, total)
+            )
     answers = [fit for case in cases for fit in case.fits.values()]
-    provenance = collect_provenance(answers, sources, command)
-    return Report(provenance, tuple(cases), time.perf_counter() - started, fail_on)
+    provenance = collect_provenance(
+        answers, cast.sources, command, roads=cast.roads, missing=cast.missing
+    )
+    return Report(provenance, tuple(cases), time.perf_counter() - started, fail_on, tuple(designs))
 
 
-def available_engines(engines: Sequence[str], workers: Workers) -> dict[str, str]:
+@dataclass(frozen=True)
+class Cast:
+    """Who plays each engine's part.
+
+    Parameters
+    ----------
+    sources : dict of str to str
+        The engine id that does, by that of the part.
+    roads : dict of str to str
+        How R is reached, of those that are in R.
+    missing : dict of str to str
+        What was not found, of those that are played back for want of it.
+    """
+
+    sources: dict[str, str] = field(default_factory=dict)
+    roads: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+
+
+def available_engines(engines: Sequence[str], workers: Workers) -> Cast:
     """The engine that plays each part: itself, or the recorded one where there is no R.
 
     Raises
@@ -100,14 +138,15 @@ def available_engines(engines: Sequence[str], workers: Workers) -> dict[str, str
     InputError, UnavailableError
         For an engine that there is not, or not here and not recorded.
     """
-    sources = {}
+    cast = Cast()
     for engine in dict.fromkeys(engines):
+        cast.sources[engine] = engine
         try:
-            workers.make(engine)
-            sources[engine] = engine
-        except UnavailableError:
+            cast.roads[engine] = workers.make(engine)
+        except UnavailableError as error:
             if engine not in PARITY_REFERENCES:
                 raise
-            sources[engine] = f"recorded:{RECORDED_STACK}/{engine}"
-            workers.make(sources[engine])
-    return sources
+            cast.missing[engine] = str(error)
+            cast.sources[engine] = f"recorded:{RECORDED_STACK}/{engine}"
+            workers.make(cast.sources[engine])
+    return cast

@@ -19,13 +19,14 @@ from typing import Any, Literal
 
 import numpy as np
 
+from pp_compare.data.corpus import METHODS
 from pp_compare.engines import engine_names, is_path
 from pp_compare.errors import MOST_QUOTED, InputError, one_line, quoted
+from pp_compare.model import Method
 
 SCHEMA = "pp-compare/plan/1"
 MODELS = ("intercept", "slope", "slopes", "nested", "crossed")
 PREDICTORS = ("none", "cluster", "within", "both")
-METHODS = ("REML", "ML")
 
 MOST_BYTES = 2**20
 """Of a plan's file."""
@@ -51,8 +52,7 @@ class Point:
         ``(1|a) + (1|b)`` with half as many b as a.
     predictors : str
         ``cluster`` is a binary w, constant within clusters; ``within`` a normal x.
-    method : str
-        REML or ML.
+    method : {"REML", "ML"}
     clusters : int
         Levels of the (outer) grouping factor.
     rows : float
@@ -71,7 +71,7 @@ class Point:
 
     model: str = "intercept"
     predictors: str = "cluster"
-    method: str = "REML"
+    method: Method = "REML"
     clusters: int = 8
     rows: float = 8.0
     imbalance: float = 0.0
@@ -427,7 +427,7 @@ def _range(name: str, value: Mapping[str, Any]) -> Range:
 def _number(name: str, value: object) -> int | float:
     low, high = _LIMITS[name]
     good = isinstance(value, int | float) and not isinstance(value, bool)
-    if not good or not low <= value <= high or (name, value) in _OPEN:  # type: ignore[arg-type]  # good says it is a number
+    if not good or not low <= value <= high or (name, value) in _OPEN:  # type: ignore[operator]  # good says it is a number
         raise InputError(f"{name} is a number from {low:g} to {high:g}, not {_shown(value)}")
     if name == "clusters":
         return _whole(name, value, 2, int(high))

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from pp_compare.engines.advice import pip_install
 from pp_compare.errors import InputError, UnavailableError, quoted
 from pp_compare.resources import LACKING
 
@@ -20,7 +21,7 @@ try:
     import pyarrow as pa
     import pyarrow.parquet as pq
 except ImportError as error:
-    raise UnavailableError(f"{error}; 'pip install pp-compare[campaign]' brings it") from error
+    raise UnavailableError(f"{error}; this brings it: {pip_install('campaign')}") from error
 
 VERSION = "pp-compare/campaign/1"
 Table: TypeAlias = pa.Table
@@ -28,46 +29,33 @@ Table: TypeAlias = pa.Table
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 _NUMBERS = pa.list_(pa.float64())
 
+_INTEGER, _NUMBER, _FLAG = pa.int64(), pa.float64(), pa.bool_()
+
+
+def _columns(kind: Any, *names: str) -> list[tuple[str, Any]]:
+    return [(name, kind) for name in names]
+
+
 SCHEMA = pa.schema(
     [
-        ("index", pa.int64()),
-        ("point", pa.int64()),
-        ("replicate", pa.int64()),
-        ("model", _TEXT),
-        ("predictors", _TEXT),
-        ("method", _TEXT),
-        ("clusters", pa.int64()),
-        ("rows", pa.float64()),
-        ("imbalance", pa.float64()),
-        ("icc", pa.float64()),
-        ("noise", pa.float64()),
-        ("effect", pa.float64()),
-        ("offset", pa.float64()),
-        ("n_obs", pa.int64()),
-        ("data_crc", pa.uint32()),
-        ("beta_true", _NUMBERS),
-        ("engine", _TEXT),
-        ("version", _TEXT),
-        ("status", _TEXT),
-        ("converged", pa.bool_()),
-        ("singular", pa.bool_()),
-        ("messages", _TEXT),
-        ("seconds", pa.float64()),
-        ("beta", _NUMBERS),
-        ("beta_se", _NUMBERS),
-        ("variances", _NUMBERS),
-        ("sigma", pa.float64()),
-        ("loglik", pa.float64()),
-        ("optima", pa.int32()),
-        ("boundary", pa.bool_()),
-        ("outcome", _TEXT),
-        ("above", pa.float64()),
-        ("tolerance", pa.float64()),
-        ("loglik_error", pa.float64()),
-        ("beta_error", pa.float64()),
-        ("se_error", pa.float64()),
-        ("digits_beta", pa.float64()),
-        ("digits_variances", pa.float64()),
+        *_columns(_INTEGER, "index", "point", "replicate"),
+        *_columns(_TEXT, "model", "predictors", "method"),
+        *_columns(_INTEGER, "clusters"),
+        *_columns(_NUMBER, "rows", "imbalance", "icc", "noise", "effect", "offset"),
+        *_columns(_INTEGER, "n_obs"),
+        *_columns(pa.uint32(), "data_crc"),
+        *_columns(_NUMBERS, "beta_true"),
+        *_columns(_TEXT, "engine", "version", "status"),
+        *_columns(_FLAG, "converged", "singular"),
+        *_columns(_TEXT, "messages"),
+        *_columns(_NUMBER, "seconds"),
+        *_columns(_NUMBERS, "beta", "beta_se", "variances"),
+        *_columns(_NUMBER, "sigma", "loglik"),
+        *_columns(pa.int32(), "optima"),
+        *_columns(_FLAG, "boundary"),
+        *_columns(_TEXT, "outcome"),
+        *_columns(_NUMBER, "above", "tolerance", "loglik_error", "beta_error", "se_error"),
+        *_columns(_NUMBER, "digits_beta", "digits_variances"),
     ],
     metadata={"schema": VERSION},
 )

@@ -14,7 +14,7 @@ import typer
 from pp_compare.audits.audit import DEFAULT_ENGINES, audit
 from pp_compare.audits.reproduce import write_bundle
 from pp_compare.cli.app import app
-from pp_compare.cli.console import print_lines, progress_bar, stdout
+from pp_compare.cli.console import fits_bar, print_lines, print_paragraphs, stdout
 from pp_compare.cli.options import (
     Data,
     Engines,
@@ -23,6 +23,7 @@ from pp_compare.cli.options import (
     Methods,
     Na,
     NaValues,
+    Text,
     Types,
     designs_of,
     na_policy,
@@ -69,6 +70,15 @@ def audit_command(
             "either or an early stop (any), or never (none).",
         ),
     ] = None,
+    remedies: Annotated[
+        bool | None,
+        typer.Option(
+            "--remedies/--no-remedies",
+            help="Run an engine's other settings where its numbers cannot be used, until one "
+            "arrives; on your own data by default.",
+        ),
+    ] = None,
+    text: Text = False,
     out: Annotated[Path | None, typer.Option(help="Folder for the reports and the data.")] = None,
     json: Annotated[str | None, typer.Option(help="File for report.json; - for stdout.")] = None,
     bundle: Annotated[
@@ -80,8 +90,7 @@ def audit_command(
     policy = na_policy(na)
     told = read_as(types, na_value)
     selections = select(cases, parse_methods(method), data, formula, tag, large, told)
-    with progress_bar() as progress:
-        task = progress.add_task("audit", total=len(selections), title="")
+    with fits_bar("audit") as progress:
         report = audit(
             selections,
             _engines(engine, tight),
@@ -89,13 +98,14 @@ def audit_command(
             limit=limit,
             processes=os.cpu_count() or 1,
             fail_on=_fail_on(fail_on, own_data=data is not None),
+            remedies=(data is not None) if remedies is None else remedies,
             command=shlex.join(["pp-compare", *sys.argv[1:]]),
-            progress=lambda title: progress.update(task, advance=1, title=title),
+            progress=progress,
         )
     designs = designs_of(selections, policy)
     if data is not None:
         print_lines(reading_of(selections[0], told), to_stderr=json == "-")
-    _deliver(report, out, json, designs)
+    _deliver(report, out, json, designs, paper=text)
     if bundle is not None:
         for failing in (c for c in report.cases if c.failing):
             write_bundle(bundle / failing.file_name, designs(failing), failing)
@@ -125,13 +135,20 @@ def _engines(names: list[str] | None, tight: bool) -> tuple[str, ...]:
 
 
 def _deliver(
-    report: Report, out: Path | None, json: str | None, designs: Callable[[CaseReport], Design]
+    report: Report,
+    out: Path | None,
+    json: str | None,
+    designs: Callable[[CaseReport], Design],
+    *,
+    paper: bool,
 ) -> None:
     text = to_json(report)
     if json == "-":
         sys.stdout.write(text)
     else:
         print_report(stdout(), report, load_deviations())
+        if paper:
+            print_paragraphs(stdout(), report)
     if json and json != "-":
         write_text(Path(json), text)
     if out is not None:

@@ -15,7 +15,7 @@ from pp_compare.cli.app import app
 from pp_compare.cli.console import follow, stdout
 from pp_compare.cli.options import Limit
 from pp_compare.errors import InputError
-from pp_compare.resources import require_folder, write_text
+from pp_compare.resources import require_folder, resource, write_text
 
 if TYPE_CHECKING:
     from pp_compare.campaign.run import Fleet
@@ -83,7 +83,8 @@ def _plan_and_folder(
         if out is None:
             raise InputError("give a plan, or with --out the folder of a campaign that has one")
         return read(out, allow), out
-    chosen = read_plan(plan, allow)
+    ours = resource("fixtures", "plans", f"{plan.name}.toml")
+    chosen = read_plan(ours if plan == Path(plan.name) and ours.is_file() else plan, allow)
     return chosen, out or Path(f"{plan.stem}-campaign")
 
 

@@ -11,7 +11,7 @@ import typer
 
 from pp_compare.audits.league import run_league
 from pp_compare.cli.app import app
-from pp_compare.cli.console import progress_bar, stdout
+from pp_compare.cli.console import fits_bar, stdout
 from pp_compare.cli.options import Engines, Limit, Methods, designs_of, parse_methods, select
 from pp_compare.report.document import to_markdown
 from pp_compare.report.league.tables import league_document
@@ -42,14 +42,13 @@ def league_command(
     """
     require_folder(out)
     selections = select(cases, parse_methods(method), None, None, tag, large=False)
-    with progress_bar() as progress:
-        task = progress.add_task("league", total=len(selections), title="")
+    with fits_bar("league") as progress:
         run = run_league(
             selections,
             engine,
             limit=limit,
             command=shlex.join(["pp-compare", *sys.argv[1:]]),
-            progress=lambda title: progress.update(task, advance=1, title=title),
+            progress=progress,
         )
     document = league_document(run.report, run.unavailable)
     print_league(stdout(), document)

@@ -47,6 +47,10 @@ NaValues = Annotated[
 Formula = Annotated[str | None, typer.Option(help="As in lme4: 'y ~ x + (1|g)'.")]
 Na = Annotated[str, typer.Option(help="Rows with missing values: raise or drop.")]
 
+Text = Annotated[
+    bool, typer.Option("--text", help="A paragraph for the paper too, made from the numbers.")
+]
+
 MOST_SECONDS = 1e7
 """Four months."""
 

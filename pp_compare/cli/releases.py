@@ -17,23 +17,9 @@ import typer
 from pp_compare.audits.audit import RECORDED_STACK
 from pp_compare.audits.judging import PARITY_REFERENCES
 from pp_compare.audits.selection import Selection
+from pp_compare.cli import options
 from pp_compare.cli.app import app
 from pp_compare.cli.console import follow, stdout
-from pp_compare.cli.options import (
-    Data,
-    Formula,
-    Limit,
-    Methods,
-    Na,
-    NaValues,
-    Types,
-    design_of,
-    na_policy,
-    parse_methods,
-    read_as,
-    select,
-    words_of,
-)
 from pp_compare.errors import InputError
 from pp_compare.releases.candidate import Candidate, Effort
 from pp_compare.releases.check import Broken, Plan, check
@@ -47,7 +33,7 @@ from pp_compare.releases.named import (
     r_candidates,
 )
 from pp_compare.releases.platform import pinned, variants
-from pp_compare.releases.store import Store, default_cache
+from pp_compare.releases.store import Store, cache_folder, uv_cache
 from pp_compare.releases.subject import Subject
 from pp_compare.report.document import to_markdown, to_page
 from pp_compare.report.release.document import release_document
@@ -90,12 +76,12 @@ def releases_command(
         str | None, typer.Option(help="One more index; its pre-releases and nightlies count.")
     ] = None,
     case: Annotated[list[str] | None, typer.Option(help="Named case; repeatable.")] = None,
-    method: Methods = None,
-    data: Data = None,
-    formula: Formula = None,
-    types: Types = None,
-    na_value: NaValues = None,
-    na: Na = "raise",
+    method: options.Methods = None,
+    data: options.Data = None,
+    formula: options.Formula = None,
+    types: options.Types = None,
+    na_value: options.NaValues = None,
+    na: options.Na = "raise",
     large: Annotated[bool, typer.Option("--large", help="The large cases too.")] = False,
     generate: Annotated[
         int,
@@ -109,7 +95,7 @@ def releases_command(
         list[str] | None,
         typer.Option(help="Noise floor: again, kernel=NAME, threads=N or none; repeatable."),
     ] = None,
-    limit: Limit = 60.0,
+    limit: options.Limit = 60.0,
     fail_on: Annotated[str, typer.Option(help="worse, any or none: exit status 1.")] = "worse",
     cache: Annotated[Path | None, typer.Option(help="Folder for environments, results.")] = None,
     json: Annotated[str | None, typer.Option(help="File for releases.json; - for stdout.")] = None,
@@ -122,17 +108,20 @@ def releases_command(
     """Say what a release gained and lost: any versions, each where it runs, on the same models."""
     if fail_on not in FAIL_ON:
         raise InputError(f"--fail-on is {', '.join(FAIL_ON)}, not '{fail_on}'")
-    folder = cache or default_cache()
+    folder, warning = cache_folder(cache)
+    os.environ.update(uv_cache(folder))
+    if warning:
+        sys.stderr.write(f"{warning}\n")
     for place in (folder, out):
         require_folder(place)
     recipe = Recipe(package, tuple(companion or ()), python, _day(exclude_newer), index)
     asked = parse_sources(candidates or [], recipe)
-    commands = [shlex.join(words_of(command, "--rscript")) for command in rscript or ()]
+    commands = [shlex.join(options.words_of(command, "--rscript")) for command in rscript or ()]
     dialects = choose_dialects(package, adapter, setting)
     if not asked and not rscript:
         raise InputError("name a version, a wheel or another candidate, or give --rscript")
-    told = read_as(types, na_value)
-    chosen = select(case, parse_methods(method), data, formula, None, large, told)
+    told = options.read_as(types, na_value)
+    chosen = options.select(case, options.parse_methods(method), data, formula, None, large, told)
     subjects = _subjects(chosen, na, generate, seed)
     plan = _plan(floor, limit, folder)
     with follow("") as show:
@@ -167,8 +156,8 @@ def _day(text: str | None) -> date | None:
 
 
 def _subjects(chosen: Sequence[Selection], na: str, count: int, seed: int) -> list[Subject]:
-    policy = na_policy(na)
-    named = [Subject(selection, design_of(selection, policy)) for selection in chosen]
+    policy = options.na_policy(na)
+    named = [Subject(selection, options.design_of(selection, policy)) for selection in chosen]
     return [*named, *generated(count, seed)]
 
 

@@ -16,16 +16,13 @@ from pp_compare.data.corpus import Case, case
 from pp_compare.data.files import read_dataset
 from pp_compare.identities import IDENTITIES
 from pp_compare.model import Method
-from pp_compare.model.design import Design
+from pp_compare.model.answer import quantities_of
 from pp_compare.verdict.agreement import Comparison, Verdict
 from pp_compare.verdict.deviations import Deviation, Example
 from pp_compare.verdict.digits import least
 
 Kind = Literal["answer", "identity", "truth", "parity", "deviation"]
 KINDS: tuple[Kind, ...] = ("answer", "identity", "truth", "parity", "deviation")
-PLAIN = ("beta", "beta_cov", "beta_se", "sigma", "loglik", "fitted")
-GROUPED = ("random_cov", "blup", "cluster_mean")
-"""Kinds of quantities of which each grouping factor has one."""
 
 
 class ConformanceError(AssertionError):
@@ -43,11 +40,14 @@ class Outcome:
         Of a failure everything one needs to know; else the reason, in one line.
     digits : float or None
         Least number of right digits, where numbers were compared.
+    gone : str
+        Id of a known deviation that no longer shows, which is the failure.
     """
 
     verdict: Verdict
     text: str = ""
     digits: float | None = None
+    gone: str = ""
 
 
 @dataclass(frozen=True)
@@ -160,12 +160,6 @@ def _example_model(example: Example) -> Model:
     return Model(Case(example.case, lambda: read_dataset(path), example.formula), method)
 
 
-def quantities_of(design: Design) -> tuple[str, ...]:
-    """Names of the quantities that every engine owes for a model."""
-    grouped = (f"{kind}[{group}]" for kind in GROUPED for group in design.group_levels)
-    return (*PLAIN, *grouped)
-
-
 def _short(subject: str, groups: Sequence[str]) -> str:
     """``blup`` of ``blup[g]`` where there is one grouping factor, else ``blup-g``."""
     kind, bracket, group = subject.partition("[")
@@ -201,7 +195,7 @@ def _deviation(check: Check) -> Outcome:
     if not entry.must_show(trial.name, version):
         return Outcome("skip", f"the examples of {entry.id} are of another setting")
     if entry.id in report.stale:
-        return Outcome("fail", wording.stale(trial, check.model, entry))
+        return Outcome("fail", wording.stale(trial, check.model, entry), gone=entry.id)
     return Outcome("pass")
 
 

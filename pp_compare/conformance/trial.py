@@ -100,15 +100,6 @@ class Trial:
         found = (c for c in self.judged(model).identities if c.engine == self.name)
         return next((check for check in found if check.identity == identity), None)
 
-    def deviations(self, model: Model) -> list[Deviation]:
-        """Known deviations of the engine that must show in a model."""
-        name, case = self.name.partition(":")[0], (model.case.name, model.method)
-        return [
-            entry
-            for entry in self.registry
-            if entry.engine == name and case in {(e.case, e.method) for e in entry.examples}
-        ]
-
     def _fails(self, report: CaseReport) -> bool:
         """Whether anything unexpected was found of this engine."""
         ours = [c.verdict for c in report.identities if c.engine == self.name]

@@ -12,18 +12,21 @@ settings may be a class, or a function, that takes no argument.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, TypeVar
 
 from pp_compare.errors import InputError, PPCompareError, UnavailableError, quoted
 from pp_compare.model import Fit
 from pp_compare.model.design import Design
 
 GROUP = "pp_compare.engines"
+T = TypeVar("T")
 
 
 class Engine(Protocol):
@@ -88,16 +91,20 @@ def is_path(engine_id: str) -> bool:
 
 def _by_path(module: str, rest: str, engine_id: str) -> Engine:
     attribute, _, setting = rest.partition(":")
+    _see_working_directory()
     if not attribute or not _can_be_module(module):
         raise InputError(
             f"no engine {quoted(module)}; there are: {', '.join(engine_names())}, "
             "or package.module:factory for one of your own"
         )
     try:
-        factory: EngineFactory = getattr(import_module(module), attribute)
+        imported = import_module(module)
     except Exception as error:  # the module is somebody else's, and runs as it is imported
         what = quoted(f"{type(error).__name__}: {error}", 200)
-        raise InputError(f"no engine factory {quoted(f'{module}:{attribute}')}: {what}") from error
+        raise InputError(f"{quoted(module)} cannot be imported, because {what}") from error
+    factory: EngineFactory | None = getattr(imported, attribute, None)
+    if factory is None:
+        raise InputError(f"no engine factory {quoted(f'{module}:{attribute}')}")
     if not callable(factory):
         raise InputError(f"{quoted(f'{module}:{attribute}')} is no engine factory: not a function")
     try:
@@ -123,6 +130,13 @@ def _can_be_module(name: str) -> bool:
     return "." in name or find_spec(name) is not None
 
 
+def _see_working_directory() -> None:
+    """A script's path begins with its own folder; a module of one's own lies where one works."""
+    here = str(Path.cwd())
+    if not {"", here} & set(sys.path):
+        sys.path.append(here)
+
+
 def _made(factory: Callable[..., Engine], engine_id: str, setting: str) -> Engine:
     """Call a factory with the setting, or without where it has no place for one."""
     try:
@@ -133,3 +147,24 @@ def _made(factory: Callable[..., Engine], engine_id: str, setting: str) -> Engin
             raise InputError(f"'{name}' has no settings, so no setting '{setting}'") from None
         return factory()
     return factory(setting or None)
+
+
+def engine_id(name: str, setting: str | None) -> str:
+    """``lme4`` or ``lme4:setting``."""
+    return f"{name}:{setting}" if setting else name
+
+
+def setting_of(engine: str, settings: Mapping[str, T], setting: str | None, default: T) -> T:
+    """What a setting stands for.
+
+    Raises
+    ------
+    InputError
+        For a setting that there is not.
+    """
+    if setting is None:
+        return default
+    if setting not in settings:
+        known = ", ".join(sorted(settings))
+        raise InputError(f"{engine} has no setting '{setting}'; there are: {known}")
+    return settings[setting]

@@ -20,8 +20,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NoAnswerError
 from contextlib import suppress
 from functools import cache, partial
-from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Any
 
 from pp_compare.errors import EngineError
 from pp_compare.model.fit import OUT_OF_TIME
@@ -56,6 +55,11 @@ def message(line: bytes) -> Message:
     raise EngineError(f"said something else than an answer: {line[:80]!r}")
 
 
+def json_line(question: Mapping[str, Any]) -> bytes:
+    """A message as a line."""
+    return json.dumps(question).encode() + b"\n"
+
+
 def _is_ready(ask: Ask) -> None:
     """Of a program that is asked without ado."""
     del ask
@@ -78,6 +82,11 @@ class ChildProcess:
         Sent to each new process before all else.
     read : callable
         The message in a line; None for a line that is none.
+    write : callable
+        A message as a line.
+    nested : bool
+        Whether the process belongs to the group of this one, so that whoever ends that group, or
+        stops it by Ctrl-C, ends both; what it starts itself is then not ended by `close`.
     words : int
         Lines of its standard error that are told where it ends.
     """
@@ -90,26 +99,18 @@ class ChildProcess:
         *,
         preamble: bytes = b"",
         read: Callable[[bytes], Message | None] = message,
+        write: Callable[[Mapping[str, Any]], bytes] = json_line,
         words: int = 1,
+        nested: bool = False,
     ) -> None:
         self._command, self._environment = list(command), dict(environment)
-        self._begin, self._preamble, self._read, self._words = begin, preamble, read, words
+        self._begin, self._preamble, self._words = begin, preamble, words
+        self._read, self._write, self._nested = read, write, nested
         self._process: subprocess.Popen[bytes] | None = None
         self._errors: _Tail | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
         self._lock = threading.Lock()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def start(self) -> None:
         """Start the program, where it does not run.
@@ -163,7 +164,7 @@ class ChildProcess:
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
                     env=self._environment,
-                    start_new_session=True,
+                    start_new_session=not self._nested,
                 )
             except OSError as error:
                 raise EngineError(f"does not start: {error}") from error
@@ -175,7 +176,7 @@ class ChildProcess:
         process, errors = self._process, self._errors
         if process is None or errors is None:
             raise ChildEndedError("was closed")
-        line = b"" if question is None else json.dumps(question).encode() + b"\n"
+        line = b"" if question is None else self._write(question)
         text, self._unsent = self._unsent + line, b""
         answer: Future[Message | None] = Future()
         do = partial(_exchange, process, text, self._read)
@@ -203,7 +204,11 @@ class ChildProcess:
             errors, self._errors = self._errors, None
         if process is None or errors is None:
             return
-        kill_tree(process)
+        if self._nested:
+            process.kill()
+            process.wait()
+        else:
+            kill_tree(process)
         errors.close()
         if self._thread is not None:
             self._thread.join(PATIENCE)
@@ -238,7 +243,8 @@ def kill_tree(process: subprocess.Popen[bytes]) -> None:
             command = ["taskkill", "/F", "/T", "/PID", str(process.pid)]
             subprocess.run(command, capture_output=True, check=False)  # noqa: S603  # fixed
         else:
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # another thread has just waited for it
+                os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 

@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pp_compare.engines import Engine
+import numpy as np
+
+from pp_compare.engines import Engine, engine_id, setting_of
 from pp_compare.engines._r import (
+    OFFSET,
     Answer,
     Effects,
     REngine,
@@ -16,10 +19,9 @@ from pp_compare.engines._r import (
     covariance,
     group_column,
     prediction,
-    setting_of,
     terms_of,
 )
-from pp_compare.engines._rpy2 import session
+from pp_compare.engines.road import session
 from pp_compare.model.design import Design
 
 Step = Mapping[str, Any]
@@ -53,12 +55,7 @@ SETTINGS: Mapping[str, Sequence[Step]] = {
 
 def make(setting: str | None) -> Engine:
     """Engine factory: the default, or one of `SETTINGS`."""
-    return REngine(engine_id(setting), dialect(setting), session("lme4"))
-
-
-def engine_id(setting: str | None) -> str:
-    """``lme4`` or ``lme4:setting``."""
-    return f"lme4:{setting}" if setting else "lme4"
+    return REngine(engine_id("lme4", setting), dialect(setting), session("lme4"))
 
 
 def dialect(setting: str | None) -> Lme4:
@@ -69,24 +66,33 @@ def dialect(setting: str | None) -> Lme4:
     InputError
         For a setting that there is not.
     """
-    return Lme4(({},) if setting is None else setting_of("lme4", SETTINGS, setting))
+    return Lme4(setting_of("lme4", SETTINGS, setting, ({},)))
 
 
 @dataclass(frozen=True)
 class Lme4:
-    """Requests to ``pp_fit_lme4``, and its names read back."""
+    """Requests to ``pp_fit_lme4``, and its names read back; `start` is a theta to start at."""
 
     steps: Sequence[Step]
     function: str = "pp_fit_lme4"
+    start: tuple[float, ...] = ()
 
     @property
     def settings(self) -> Mapping[str, str]:
         """Arguments of ``lmerControl()``, step by step."""
         asked = [", ".join(f"{key}={value}" for key, value in step.items()) for step in self.steps]
-        return {"control": " then ".join(asked)} if any(asked) else {}
+        found = {"control": " then ".join(asked)} if any(asked) else {}
+        return found | ({"start": str(list(self.start))} if self.start else {})
 
     def unsupported(self, design: Design) -> str | None:
-        """None: the grammar of the models is lme4's own."""
+        """None: the grammar of the models is lme4's own.
+
+        Of what goes through the same requests, glmmTMB means another thing by weights.
+        """
+        if self.function != "pp_fit_lme4" and (
+            design.weights is not None or design.offset is not None
+        ):
+            return "weights and offsets are handed to lme4, nlme and certified alone"
         return None
 
     def request(self, design: Design) -> Request:
@@ -99,7 +105,12 @@ class Lme4:
             }
             for block in design.blocks
         ]
-        return base_request(design) | {"random": random, "control": list(self.steps)}
+        request = base_request(design) | {"random": random, "control": list(self.steps)}
+        if self.start:
+            request["start"] = np.array(self.start)
+        if design.offset is not None:
+            request["data"][OFFSET] = np.ascontiguousarray(design.offset)
+        return request
 
     def covariances(self, design: Design, answer: Answer) -> list[Effects]:
         """One matrix a random term."""

@@ -78,8 +78,13 @@ class Workers:
             child.close()
         self._threads.shutdown()
 
-    def make(self, engine_id: str) -> None:
+    def make(self, engine_id: str) -> str:
         """Make an engine in a worker, to see whether this machine can.
+
+        Returns
+        -------
+        str
+            By which road R is reached, of an engine in R; empty for others.
 
         Raises
         ------
@@ -90,7 +95,8 @@ class Workers:
             answer = self._threads.submit(self._run, _engine, engine_id).result()
         except EngineError as end:
             raise UnavailableError(f"'{engine_id}' does not start: {end}") from None
-        _value(answer)
+        road: str = _value(answer)
+        return road
 
     def start_fit(self, engine_id: str, design: Design) -> Callable[[], Fit]:
         """Start a fit; what is returned waits for it. One that hangs or crashes is a failed Fit."""
@@ -165,9 +171,10 @@ def _unpacked(text: str) -> Any:
     return pickle.loads(base64.b64decode(text))  # noqa: S301  # of our own process
 
 
-def _engine(engine_id: str) -> None:
+def _engine(engine_id: str) -> str:
     if engine_id not in _engines:
         _engines[engine_id] = make_engine(engine_id)
+    return str(getattr(_engines[engine_id], "road", ""))
 
 
 def _fit(engine_id: str, design: Design) -> Fit:

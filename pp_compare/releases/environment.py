@@ -17,6 +17,7 @@ from pathlib import Path
 
 from packaging.version import Version
 
+from pp_compare.engines.advice import pip_install
 from pp_compare.engines.child_process import leash
 from pp_compare.errors import EngineError, UnavailableError
 from pp_compare.releases.index import PYPI, companions_date
@@ -115,7 +116,7 @@ def find_uv() -> str:
     else:
         found = str(find_uv_bin())
     if found is None:
-        raise UnavailableError("uv makes the environments: pip install 'pp-compare[releases]'")
+        raise UnavailableError(f"uv makes the environments: {pip_install('releases')}")
     return found
 
 

@@ -127,10 +127,11 @@ def _why_not(fit: Fit, stop: Stop, cause: Cause | None, lines: Sequence[Comparis
 def describe(move: Move) -> str:
     """A move in words: ``standard error of Time 3.60 for 0.189``, and how large that is."""
     value, truth = _pair(move.value, move.truth)
-    return f"{_name(move)} {value} for {truth}{_in_units(move)}"
+    return f"{name_of(move)} {value} for {truth}{_in_units(move)}"
 
 
-def _name(move: Move) -> str:
+def name_of(move: Move) -> str:
+    """What moved, in words: ``standard error of Time``."""
     if move.kind == "beta":
         return f"fixed effect {move.label}"
     if move.kind == "beta_se":

@@ -10,6 +10,7 @@ import pytest
 from pp_compare.conformance.contract import CONTRACT
 from pp_compare.conformance.wording import MEANING
 from pp_compare.identities import IDENTITIES
+from pp_compare.resources import resource
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -40,7 +41,7 @@ def test_every_cause_is_explained(cause) -> None:
 
 
 def test_every_option_of_the_plugin_is_listed(pytestconfig: pytest.Config) -> None:
-    source = (DOCS.parent / "pp_compare" / "plugin.py").read_text(encoding="utf-8")
+    source = resource("plugin.py").read_text(encoding="utf-8")
     options = set(re.findall(r'"(--pp-[a-z]+)"', source))
     listed = page("reference/pytest.md")
     assert len(options) >= 6

@@ -67,6 +67,7 @@ class FloatCriterion:
         self._constant = self.df * (
             1 + np.log(2 * np.pi / self.df) + products.coordinates.y_exponent * np.log(4.0)
         ) - (2 * float(np.log(basis).sum()) if reml else 0.0)
+        self._constant -= float(products.log_weights)
 
     def factors(self, x: Floats) -> list[Floats]:
         """Unpack a vector over ``parameters`` into one lower-triangular T a random term."""
@@ -193,14 +194,17 @@ def _descend(criterion: FloatCriterion, start: Floats) -> Stop | None:
     def hessian_at(x: Floats) -> Floats:
         return evaluate(x.tobytes())[2]
 
-    result = minimize(
-        deviance_at,
-        start,
-        method="trust-exact",
-        jac=gradient_at,
-        hess=hessian_at,
-        options={"gtol": 1e-7, "maxiter": 100},
-    )
+    try:
+        result = minimize(
+            deviance_at,
+            start,
+            method="trust-exact",
+            jac=gradient_at,
+            hess=hessian_at,
+            options={"gtol": 1e-7, "maxiter": 100},
+        )
+    except (ValueError, np.linalg.LinAlgError):
+        return None  # scipy's and numpy's word for numbers that overflow far out
     x = np.asarray(result.x, dtype=np.float64)
     deviance, gradient, _ = criterion(x)
     if not np.isfinite(deviance):
