@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pp_compare.conformance.models import Model
     from pp_compare.conformance.trial import Trial
     from pp_compare.engines import Engine
+    from pp_compare.report.record import Report
     from pp_compare.verdict.deviations import Deviation
 
 TRIAL = pytest.StashKey["Trial"]()
@@ -30,6 +31,7 @@ OWN = pytest.StashKey[frozenset[str]]()
 DIGITS = pytest.StashKey[tuple[str, float]]()
 """Kind of quantity and digits right, of a test that held one against the certified optimum."""
 _MODEL = re.compile(r"\[.+?-(REML|ML)\b")
+FAIL_ON = ("wrong", "news", "any", "none")
 MARKERS = (
     "pp_cases(*names, level='quick', methods=('REML', 'ML')): the models that the fixture pp_case "
     "goes through; by default those of --pp-case and --pp-level",
@@ -63,6 +65,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="PATH",
         help="known deviations of your own: a TOML file or a folder of them; repeatable",
     )
+    parser.addini(
+        "pp_fail_on",
+        default="wrong",
+        help="what fails a test that judges a fit by pp_check: wrong, news, any or none",
+    )
     group.addoption(
         "--pp-retired",
         action="append",
@@ -84,6 +91,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Make engine and references, so that what is missing is said before any test."""
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
+    if config.getini("pp_fail_on") not in FAIL_ON:
+        asked = config.getini("pp_fail_on")
+        raise pytest.UsageError(f"pp-compare: pp_fail_on is {', '.join(FAIL_ON)}, not '{asked}'")
     if config.option.pp_engine is not None:
         try:
             config.stash[TRIAL] = _trial(config)
@@ -116,10 +126,10 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give `pp_check` its checks and `pp_case` its models."""
+    """Give `pp_case_check` its checks and `pp_case` its models."""
     names = metafunc.fixturenames
-    if "pp_check" in names and TRIAL in metafunc.config.stash:
-        metafunc.parametrize("pp_check", _checks(metafunc))
+    if "pp_case_check" in names and TRIAL in metafunc.config.stash:
+        metafunc.parametrize("pp_case_check", _checks(metafunc))
     if "pp_case" in names:
         metafunc.parametrize("pp_case", _models(metafunc), ids=lambda model: model.id)
 
@@ -171,6 +181,30 @@ def pp_engine(pytestconfig: pytest.Config) -> Engine:
 def pp_trial(pytestconfig: pytest.Config) -> Trial:
     """The engine of --pp-engine with its references and what was found so far."""
     return pytestconfig.stash[TRIAL]
+
+
+@pytest.fixture
+def pp_check(request: pytest.FixtureRequest) -> Callable[..., Report]:
+    """Judge a fit as a test: ``pp_check(fit_my_model())``; arguments of `pp_compare.check`.
+
+    What fails is ``pp_fail_on`` of the configuration, or ``fail_on=`` of the call. The standing of
+    each engine is a property of the test, as in JUnit's XML.
+    """
+
+    def judge(fitted: object, *data: Any, **options: Any) -> Report:
+        __tracebackhide__ = True
+        from pp_compare.audits.handed import check  # noqa: PLC0415  # heavy: see above
+
+        options.setdefault("fail_on", request.config.getini("pp_fail_on"))
+        report = check(fitted, *data, **options)
+        for judgement in report.judgements:
+            said = (f"pp_compare {judgement.engine}", judgement.standing)
+            request.node.user_properties.append(said)
+        if report.exit_status:
+            pytest.fail(f"{report!r}", pytrace=False)
+        return report
+
+    return judge
 
 
 @pytest.fixture

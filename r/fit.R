@@ -10,6 +10,8 @@
 #   fixed      list of terms, a term being the names of the variables whose product it is
 #   random     see pp_fit_lme4 and pp_fit_nlme
 #   REML       TRUE or FALSE
+# A column pp.weights of `data` holds prior weights: the residual variance of a row is sigma^2 / weight.
+# A column pp.offset, for lme4 alone, is added to the linear predictor; lme() ignores an offset.
 #   limit      elapsed seconds after which R-level code is stopped; Inf for none
 #   control    list of settings of the engine
 #
@@ -104,7 +106,9 @@ pp_lmer_formula <- function(request) {
   bars <- lapply(request$random, function(term) {
     call("(", call("|", pp_sum(term$intercept, term$terms), as.name(term$group)))
   })
-  right <- Reduce(function(a, b) call("+", a, b), bars, pp_sum(request$intercept, request$fixed))
+  offset <- if (!is.null(request$data$pp.offset)) list(quote(offset(pp.offset)))
+  right <- Reduce(function(a, b) call("+", a, b), c(bars, offset),
+    pp_sum(request$intercept, request$fixed))
   pp_formula(list(as.name(request$response), right))
 }
 
@@ -125,7 +129,12 @@ pp_lmer_steps <- function(formula, data, REML, controls, start = NULL) {
 # lmer() keeps its call: here that call holds names, not the data.
 pp_lmer <- function(formula, data, REML, control, start) {
   began <- Sys.time()
-  fit <- lme4::lmer(formula, data = data, REML = REML, control = control, start = start)
+  fit <- if (is.null(data$pp.weights)) {
+    lme4::lmer(formula, data = data, REML = REML, control = control, start = start)
+  } else {
+    lme4::lmer(formula, data = data, REML = REML, control = control, start = start,
+      weights = pp.weights)
+  }
   list(fit = fit, seconds = pp_seconds_since(began))
 }
 
@@ -135,9 +144,9 @@ pp_lmer_quantities <- function(fit) {
     names(modes), unclass(modes), USE.NAMES = FALSE)
   c(pp_lmer_estimates(fit), list(
     blup = blup,
-    fitted = as.double(stats::fitted(fit)),
+    fitted = as.double(stats::fitted(fit)) - fit@resp$offset,
     X = pp_columns(stats::model.matrix(fit)),
-    y = as.double(stats::model.response(stats::model.frame(fit)))
+    y = as.double(stats::model.response(stats::model.frame(fit))) - fit@resp$offset
   ))
 }
 
@@ -202,8 +211,14 @@ pp_lme_fitter <- function(request, ...) {
 }
 
 pp_lme <- function(fixed, data, random, method, control) {
+  weights <- NULL
+  if (!is.null(data$pp.weights)) {
+    data$pp.variance <- 1 / data$pp.weights
+    weights <- nlme::varFixed(~ pp.variance)
+  }
   began <- Sys.time()
-  fit <- nlme::lme(fixed, data = data, random = random, method = method, control = control)
+  fit <- nlme::lme(fixed, data = data, random = random, method = method, control = control,
+    weights = weights)
   list(fit = fit, seconds = pp_seconds_since(began))
 }
 

@@ -9,17 +9,14 @@ from pp_compare.engines import Engine
 from pp_compare.engines._r import REngine
 from pp_compare.engines.lme4 import Lme4
 from pp_compare.engines.road import session
-from pp_compare.errors import InputError
 
 
-def make(setting: str | None) -> Engine:
-    """Engine factory; there are no settings.
+def make() -> Engine:
+    """Engine factory.
 
     Raises
     ------
     UnavailableError
         Without R or glmmTMB, with what to do.
     """
-    if setting is not None:
-        raise InputError(f"glmmtmb has no setting '{setting}'; there are none")
     return REngine("glmmtmb", Lme4(({},), function="pp_fit_glmmtmb"), session("glmmTMB"))

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from pp_compare.audits.judging import PARITY_REFERENCES, judge, unjudged
+from pp_compare.audits.judging import PARITY_REFERENCES, judged, unjudged
+from pp_compare.audits.mending import mended
 from pp_compare.audits.provenance import collect_provenance
 from pp_compare.audits.selection import Selection
 from pp_compare.engines.worker import Workers
@@ -25,7 +26,8 @@ DEFAULT_ENGINES = ("lme4", "nlme", "statsmodels", "certified")
 RECORDED_STACK = "bookworm"
 """Recorded references that stand in for lme4 and nlme where there is no R."""
 
-Progress = Callable[[str], None]
+Progress = Callable[[str, int, int], None]
+"""Takes what is under way, how many fits are done, and of how many."""
 
 
 def audit(
@@ -37,8 +39,9 @@ def audit(
     processes: int = 1,
     registry: Sequence[Deviation] | None = None,
     fail_on: FailOn = "news",
+    remedies: bool = False,
     command: str = "",
-    progress: Progress = lambda _: None,
+    progress: Progress = lambda _title, _done, _of: None,
 ) -> Report:
     """Audit the selections with the engines.
 
@@ -57,10 +60,14 @@ def audit(
         Known deviations; those of the project by default.
     fail_on : {"wrong", "news", "any", "none"}
         What the exit status asks about (`Report.exit_status`).
+    remedies : bool
+        Whether to look for what mends each engine whose numbers cannot be used: its other
+        optimisers, limits, start values and predictors rescaled are run, one after the other.
     command : str
         For the provenance.
     progress : callable
-        Called with a case's title when it is done.
+        Called when a fit is done, with its model and engine, for each model that is judged, and for
+        each remedy that is looked for; with how many fits are done, of how many.
 
     Raises
     ------
@@ -78,20 +85,30 @@ def audit(
             {engine: workers.start_fit(source, design) for engine, source in cast.sources.items()}
             for design in designs
         ]
-        judged = []
+        pending_cases, total, done = [], len(designs) * len(cast.sources), 0
         for selection, design, waiting in zip(selections, designs, pending, strict=True):
-            fits = {engine: replace(fit(), engine=engine) for engine, fit in waiting.items()}
+            fits = {}
+            for engine, fit in waiting.items():
+                fits[engine] = replace(fit(), engine=engine)
+                done += 1
+                progress(f"{selection.case} {selection.method}, {engine}", done, total)
             failed = partial(unjudged, selection, design, fits)
-            judged.append(workers.start(judge, selection, design, fits, known, otherwise=failed))
-        cases = []
-        for selection, verdict in zip(selections, judged, strict=True):
-            cases.append(verdict())
-            progress(f"{selection.case} {selection.method}")
+            judging = workers.start(judged, selection, design, fits, known, otherwise=failed)
+            pending_cases.append(judging)
+        found = []
+        for selection, verdict in zip(selections, pending_cases, strict=True):
+            progress(f"judging {selection.case} {selection.method}", done, total)
+            found.append(verdict())
+        cases = [one.report for one in found]
+        if remedies:
+            cases = mended(
+                found, designs, workers, limit, lambda title: progress(title, done, total)
+            )
     answers = [fit for case in cases for fit in case.fits.values()]
     provenance = collect_provenance(
         answers, cast.sources, command, roads=cast.roads, missing=cast.missing
     )
-    return Report(provenance, tuple(cases), time.perf_counter() - started, fail_on)
+    return Report(provenance, tuple(cases), time.perf_counter() - started, fail_on, tuple(designs))
 
 
 @dataclass(frozen=True)

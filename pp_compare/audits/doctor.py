@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from pp_compare.advice import rpy2_for
 from pp_compare.audits.audit import DEFAULT_ENGINES
 from pp_compare.engines import engine_names
+from pp_compare.engines.advice import rpy2_for
 from pp_compare.engines.road import find_rscript
 from pp_compare.engines.rscript import RscriptSession
 from pp_compare.engines.worker import Workers

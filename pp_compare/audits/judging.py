@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pp_compare.audits.known import Known
 from pp_compare.audits.selection import Selection
 from pp_compare.certified.models import CertifiedModel, DegenerateModelError, certified_model
+from pp_compare.engines.certified import certified_fit
 from pp_compare.errors import DataError
 from pp_compare.identities import check_identities
 from pp_compare.model import Fit
@@ -27,61 +28,117 @@ PARITY_REFERENCES = ("lme4", "nlme")
 """Engines that the others are held against."""
 
 
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """One case with what it was judged by.
+
+    Parameters
+    ----------
+    report : CaseReport
+    model : CertifiedModel or None
+        None where the model has no certified optimum.
+    tolerances : Tolerances or None
+    """
+
+    report: CaseReport
+    model: CertifiedModel | None = None
+    tolerances: Tolerances | None = None
+
+
 def judge(
     selection: Selection, design: Design, fits: Mapping[str, Fit], registry: Sequence[Deviation]
 ) -> CaseReport:
     """Hold the fits of one case against algebra, the truth and each other, and judge each."""
+    return judged(selection, design, fits, registry).report
+
+
+def judged(
+    selection: Selection, design: Design, fits: Mapping[str, Fit], registry: Sequence[Deviation]
+) -> Judged:
+    """As `judge`, with the model that the fits were judged by."""
     answered = {engine: fit for engine, fit in fits.items() if fit.status == "ok"}
-    comparisons = [_no_answer(fit) for fit in fits.values() if fit.status != "ok"]
-    identities = [c for fit in answered.values() for c in check_identities(design, fit)]
-    facts: dict[str, Fact] = _data_facts(design)
-    stops: dict[str, Stop | str] = {}
-    model: CertifiedModel | None = None
-    reason = ""
     try:
         model = certified_model(design, _starts(design, answered.values()))
         tolerances = derive_tolerances(design, model)
-    except (DegenerateModelError, DataError) as error:
-        reason = str(error)
-        comparisons += [_skipped(fit, reason) for fit in answered.values()]
-    else:
-        facts |= _optimum_facts(design, model)
-        stops = {e: stop_of(design, f, model) for e, f in answered.items() if e != "certified"}
-        truth = _truth(design, answered, stops, model, tolerances)
-        comparisons += [*truth, *parity(answered, tolerances, truth)]
-    labelled = Known(registry, design, fits, facts, stops)
-    checked = tuple(labelled.identity(check) for check in identities)
-    lines = tuple(labelled.comparison(line) for line in comparisons)
-    probed = tuple(labelled.probes(selection))
-    return replace(
-        case_report(selection, design, fits),
-        identities=checked,
-        comparisons=lines,
-        probes=probed,
-        stale=labelled.stale(selection, checked, lines, probed),
-        judgements=tuple(_judgements(design, fits, stops, model, lines, reason)),
+    except (DegenerateModelError, DataError) as reason:
+        return Judged(_without_truth(selection, design, fits, registry, str(reason)))
+    fits = _with_certified(fits, model)
+    answered = {engine: fit for engine, fit in fits.items() if fit.status == "ok"}
+    stops = {e: stop_of(design, f, model) for e, f in answered.items() if e != "certified"}
+    truth = _truth(design, answered, stops, model, tolerances)
+    lines = [*_no_answers(fits, model), *truth, *parity(answered, tolerances, truth)]
+    facts = {**_data_facts(design), **_optimum_facts(design, model)}
+    known = Known(registry, design, fits, facts, stops)
+    report = _labelled(selection, known, lines)
+    found = tuple(_judgements(design, fits, stops, model, report.comparisons))
+    return Judged(replace(report, judgements=found), model, tolerances)
+
+
+def _without_truth(
+    selection: Selection,
+    design: Design,
+    fits: Mapping[str, Fit],
+    registry: Sequence[Deviation],
+    reason: str,
+) -> CaseReport:
+    """A model without a certified optimum: nothing is held against it, and nobody accused."""
+    lines = [_skipped(fit, reason) for fit in fits.values()]
+    known = Known(registry, design, fits, _data_facts(design), {})
+    found = tuple(
+        judgement.unjudged(fit, reason)
+        if fit.status == "ok"
+        else judgement.without_answer(fit, reason)
+        for engine, fit in fits.items()
+        if engine != "certified"
     )
+    return replace(_labelled(selection, known, lines), judgements=found)
+
+
+def _labelled(selection: Selection, known: Known, lines: Sequence[Comparison]) -> CaseReport:
+    """The case with its identities, lines and probes, each with the entry that knows it."""
+    answered = [fit for fit in known.fits.values() if fit.status == "ok"]
+    identities = [c for fit in answered for c in check_identities(known.design, fit)]
+    checked = tuple(known.identity(check) for check in identities)
+    labelled = tuple(known.comparison(line) for line in lines)
+    probed = tuple(known.probes(selection))
+    return replace(
+        case_report(selection, known.design, known.fits),
+        identities=checked,
+        comparisons=labelled,
+        probes=probed,
+        stale=known.stale(selection, checked, labelled, probed),
+    )
+
+
+def _with_certified(fits: Mapping[str, Fit], model: CertifiedModel) -> dict[str, Fit]:
+    """The fits, the certified one that of the model that judges: a report holds one truth."""
+    shown = fits.get("certified")
+    if shown is None:
+        return dict(fits)
+    return {**fits, "certified": certified_fit(model, seconds=shown.seconds)}
 
 
 def _judgements(
     design: Design,
     fits: Mapping[str, Fit],
     stops: Mapping[str, Stop | str],
-    model: CertifiedModel | None,
+    model: CertifiedModel,
     lines: Sequence[Comparison],
-    reason: str,
 ) -> Iterator[Judgement]:
-    """One for each engine but the certified one; `reason` says why there is no model."""
+    """One for each engine but the certified one."""
     for engine, fit in fits.items():
         own = [line for line in lines if (line.candidate, line.kind) == (engine, "truth")]
         if engine == "certified":
             continue
-        if fit.status != "ok":
-            yield judgement.without_answer(fit, reason, own[0])
-        elif model is None:
-            yield judgement.unjudged(fit, reason)
-        else:
+        if fit.status == "ok":
             yield judgement.judge_fit(design, fit, stops[engine], model, own)
+        else:
+            yield judgement.without_answer(fit, _unfixed(model), own[0])
+
+
+def _unfixed(model: CertifiedModel) -> str:
+    """Why not everything in the model is identified; empty where it is."""
+    return model.existence.sentence if model.existence.kind == "not identified" else ""
 
 
 def case_report(selection: Selection, design: Design, fits: Mapping[str, Fit]) -> CaseReport:
@@ -100,16 +157,15 @@ def case_report(selection: Selection, design: Design, fits: Mapping[str, Fit]) -
     )
 
 
-def unjudged(
-    selection: Selection, design: Design, fits: Mapping[str, Fit], reason: str
-) -> CaseReport:
+def unjudged(selection: Selection, design: Design, fits: Mapping[str, Fit], reason: str) -> Judged:
     """Nothing of this case was compared, which is a failure of ours and said so."""
     lines = tuple(
         replace(_skipped(fit, f"the comparison {reason}"), verdict="fail", cause="failure")
         for fit in fits.values()
     )
-    judged = tuple(judgement.unjudged(fit, f"the comparison {reason}") for fit in fits.values())
-    return replace(case_report(selection, design, fits), comparisons=lines, judgements=judged)
+    found = tuple(judgement.unjudged(fit, f"the comparison {reason}") for fit in fits.values())
+    report = case_report(selection, design, fits)
+    return Judged(replace(report, comparisons=lines, judgements=found))
 
 
 def _truth(
@@ -172,6 +228,11 @@ def _candidates(fits: Mapping[str, Fit], reference: str) -> list[str]:
     return [engine for engine in fits if engine not in (*earlier, "certified")]
 
 
+def case_facts(design: Design, model: CertifiedModel) -> dict[str, Fact]:
+    """What the registry may ask of a case whose optimum is certified."""
+    return _data_facts(design) | _optimum_facts(design, model)
+
+
 def _data_facts(design: Design) -> dict[str, Fact]:
     """What the registry may ask of the data: `Deviation` has the list."""
     sizes = [np.bincount(codes) for codes in design.group_codes.values()]
@@ -191,14 +252,15 @@ def _optimum_facts(design: Design, model: CertifiedModel) -> dict[str, Fact]:
     return {
         "boundary": best.singular,
         "optima": float(len(best.optima)),
-        "residual_share": float(best.quantities["sigma"].values) / spread if spread else np.nan,
+        "residual_share": float(best.representative["sigma"].values) / spread if spread else np.nan,
     }
 
 
 def _starts(design: Design, fits: Iterable[Fit]) -> list[np.ndarray]:
     """The engines' own answers as starting points of the certified search, in lme4's theta."""
     found = []
-    for fit in fits:
+    needed = {"sigma", *(f"random_cov[{group}]" for group in design.group_levels)}
+    for fit in (f for f in fits if needed <= set(f.quantities)):
         sigma = float(fit["sigma"])
         parts = [relative_factors(cov, sigma) for cov in design.by_block(fit.covariances)]
         theta = np.concatenate(parts)
@@ -222,15 +284,20 @@ def relative_factors(cov: np.ndarray, sigma: float) -> np.ndarray:
     return np.concatenate([factor[k:, k] for k in range(q)])
 
 
-def _no_answer(fit: Fit) -> Comparison:
-    """An engine that raised has failed; one that cannot express the model is left out.
+def _no_answers(fits: Mapping[str, Fit], model: CertifiedModel) -> Iterator[Comparison]:
+    """A line for each fit without numbers: an engine that raised has failed.
 
-    One that was stopped at the time limit has no answer either, but nothing differs from anything.
+    One that cannot express the model is left out; one that refuses what is not identified is right;
+    one that was stopped at the time limit has no answer either, but differs from nothing.
     """
-    if fit.out_of_time:
-        return _skipped(fit, f"{fit.messages[0]}; --limit SECONDS gives it more")
-    line = _skipped(fit, "; ".join(fit.messages))
-    return line if fit.status == "unsupported" else replace(line, verdict="fail", cause="failure")
+    for fit in (f for f in fits.values() if f.status != "ok"):
+        line = _skipped(fit, "; ".join(fit.messages))
+        if fit.out_of_time:
+            yield replace(line, reason=f"{fit.messages[0]}; --limit SECONDS gives it more")
+        elif fit.status == "unsupported" or _unfixed(model):
+            yield line
+        else:
+            yield replace(line, verdict="fail", cause="failure")
 
 
 def _skipped(fit: Fit, reason: str) -> Comparison:

@@ -18,8 +18,8 @@ from pp_compare.engines import nlme as nlme_engine
 from pp_compare.engines import statsmodels as statsmodels_engine
 from pp_compare.engines._r import REngine
 from pp_compare.engines._rpy2 import session
-from pp_compare.engines.python_calls import mixedlm_call
-from pp_compare.engines.r_calls import lme_call, lmer_call
+from pp_compare.engines.source.python import mixedlm_call
+from pp_compare.engines.source.r import lme_call, lmer_call
 from pp_compare.engines.statsmodels import StatsmodelsEngine
 from pp_compare.model import Fit, Quantity
 from pp_compare.model.design import Design

@@ -32,7 +32,7 @@ def run_league(
     *,
     limit: float = 60.0,
     command: str = "",
-    progress: Progress = lambda _: None,
+    progress: Progress = lambda _title, _done, _of: None,
 ) -> Run:
     """Audit the models with the engines, the certified one among them, serially.
 
@@ -47,7 +47,7 @@ def run_league(
     command : str
         For the provenance.
     progress : callable
-        Called with each model's title when it is done.
+        As of `pp_compare.audits.audit.audit`.
 
     Raises
     ------

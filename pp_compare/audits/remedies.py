@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pp_compare.audits.ladder import Attempt, ladder
 from pp_compare.certified.models import CertifiedModel, Optimum
 from pp_compare.engines.worker import Workers
-from pp_compare.errors import UnavailableError
+from pp_compare.errors import FormulaError, UnavailableError
 from pp_compare.model import Fit
 from pp_compare.model.design import Design
 from pp_compare.verdict import sentences
@@ -98,8 +98,11 @@ def find_remedy(
         seconds = time.monotonic() - began
         return f"none of what was tried in {seconds:.0f} s reached the optimum: {'; '.join(tried)}"
     best = min(mending, key=lambda outcome: outcome.rank)
-    code = best.attempt.code(design)
-    return Remedy(best.attempt.name, code, gives(judgement, best, model.optimum))
+    told = gives(judgement, best, model.optimum)
+    try:
+        return Remedy(best.attempt.name, best.attempt.code(design), told)
+    except FormulaError as error:
+        return Remedy(best.attempt.name, "", f"{told}; {error}")
 
 
 def run(

@@ -32,10 +32,11 @@ def write_worst(
     if not selections:
         return ()
     engines = (*(e for e in plan.engines if e != "certified"), "certified")
-    judged = audit(list(selections.values()), engines, progress=say)
+    judged = audit(list(selections.values()), engines)
     folders = []
     for sample, case in zip(samples.values(), judged.cases, strict=True):
         path = folder / case.file_name
         write_bundle(path, sample.design, case)
+        say(case.title)
         folders.append(path)
     return tuple(folders)

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from pp_compare.advice import pip_install
 from pp_compare.campaign import store
 from pp_compare.campaign.plan import Plan, from_document, to_document
 from pp_compare.campaign.run import Range
 from pp_compare.campaign.sandbox import DEFAULT_LIMITS, Limits, Sandbox
+from pp_compare.engines.advice import pip_install
 from pp_compare.errors import InputError, UnavailableError
 
 try:

@@ -66,12 +66,6 @@ class Sandbox:
         self._process = ChildProcess(command, environment(), self._begin)
         self._process.start()
 
-    def __enter__(self) -> Sandbox:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def close(self) -> None:
         """Kill the process, in the middle of a fit if need be."""
         self._process.close()

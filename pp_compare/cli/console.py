@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from pp_compare.report.paragraph import paragraphs
+from pp_compare.report.record import Report
+from pp_compare.report.verbatim import verbatim
 
 LOG_SECONDS = 10.0
 """Between two lines of a log."""
@@ -20,6 +25,20 @@ Show = Callable[[str, int, int | None], None]
 def stdout() -> Console:
     """A terminal has its own width; a file or a pipe gets lines of 120."""
     return _console(width=None if sys.stdout.isatty() else 120)
+
+
+def print_paragraphs(console: Console, report: Report) -> None:
+    """A paragraph for the paper for each model, without line breaks of its own."""
+    for text in paragraphs(report):
+        console.print()
+        console.print(verbatim(text))
+
+
+def print_lines(lines: Sequence[str], *, to_stderr: bool = False) -> None:
+    """Lines of plain text, whole ones even where the terminal is narrow; none of it is markup."""
+    console = Console(stderr=True, highlight=False) if to_stderr else stdout()
+    for line in lines:
+        console.print(Text(line), soft_wrap=True)
 
 
 def progress_bar() -> Progress:
@@ -34,6 +53,14 @@ def progress_bar() -> Progress:
         transient=True,
         disable=not sys.stderr.isatty(),
     )
+
+
+@contextmanager
+def fits_bar(description: str) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar that counts fits, for ``progress`` of `pp_compare.audits.audit.audit`."""
+    with progress_bar() as bar:
+        task = bar.add_task(f"{description}: fits", total=None, title="")
+        yield lambda title, done, of: bar.update(task, completed=done, total=of, title=title)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import typer
 
 from pp_compare.cli.app import app
 from pp_compare.cli.console import stdout
+from pp_compare.cli.options import Seconds
 from pp_compare.errors import UnavailableError
 from pp_compare.report.verbatim import verbatim
 
@@ -17,7 +18,7 @@ from pp_compare.report.verbatim import verbatim
 @app.command("search")
 def search_command(
     engine: Annotated[str, typer.Option(help="Engine id.")] = "statsmodels",
-    seconds: Annotated[float, typer.Option(help="For the whole search.")] = 600.0,
+    seconds: Seconds = 600.0,
     seed: Annotated[int, typer.Option(help="Of the generated data.")] = 1,
     bundle: Annotated[Path | None, typer.Option(help="Folder for one bundle a finding.")] = None,
 ) -> None:

@@ -16,16 +16,13 @@ from pp_compare.data.corpus import Case, case
 from pp_compare.data.files import read_dataset
 from pp_compare.identities import IDENTITIES
 from pp_compare.model import Method
-from pp_compare.model.design import Design
+from pp_compare.model.answer import quantities_of
 from pp_compare.verdict.agreement import Comparison, Verdict
 from pp_compare.verdict.deviations import Deviation, Example
 from pp_compare.verdict.digits import least
 
 Kind = Literal["answer", "identity", "truth", "parity", "deviation"]
 KINDS: tuple[Kind, ...] = ("answer", "identity", "truth", "parity", "deviation")
-PLAIN = ("beta", "beta_cov", "beta_se", "sigma", "loglik", "fitted")
-GROUPED = ("random_cov", "blup", "cluster_mean")
-"""Kinds of quantities of which each grouping factor has one."""
 
 
 class ConformanceError(AssertionError):
@@ -161,12 +158,6 @@ def _example_model(example: Example) -> Model:
         return Model(case(example.case), method)
     path = example.data
     return Model(Case(example.case, lambda: read_dataset(path), example.formula), method)
-
-
-def quantities_of(design: Design) -> tuple[str, ...]:
-    """Names of the quantities that every engine owes for a model."""
-    grouped = (f"{kind}[{group}]" for kind in GROUPED for group in design.group_levels)
-    return (*PLAIN, *grouped)
 
 
 def _short(subject: str, groups: Sequence[str]) -> str:

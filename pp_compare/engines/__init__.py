@@ -13,24 +13,28 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType
-from typing import Protocol
+from typing import Protocol, TypeVar
 
-from pp_compare.errors import InputError, UnavailableError
+from pp_compare.errors import InputError, PPCompareError, UnavailableError, quoted
 from pp_compare.model import Fit
 from pp_compare.model.design import Design
 
 GROUP = "pp_compare.engines"
+T = TypeVar("T")
 
 
 class Engine(Protocol):
-    """Something that fits a linear mixed model."""
+    """Something that fits a linear mixed model.
+
+    One that takes prior weights and offsets says so by an attribute ``weighted = True``; no other
+    is handed a design that has them (`not_asked`), for it would leave them out without a word.
+    """
 
     @property
     def name(self) -> str:
@@ -45,6 +49,14 @@ class Engine(Protocol):
         Whatever the engine says or raises becomes part of the Fit (`Fit.failed`); nothing but
         KeyboardInterrupt leaves this function.
         """
+
+
+def not_asked(engine: Engine, design: Design) -> str | None:
+    """Why an engine is not asked for a model, whatever it says itself; None where it is."""
+    if (design.weights is None and design.offset is None) or getattr(engine, "weighted", False):
+        return None
+    what = "prior weights" if design.offset is None else "an offset"
+    return f"{engine.name} does not say that it takes {what}"
 
 
 EngineFactory = Callable[[str | None], Engine]
@@ -81,19 +93,53 @@ def make_engine(engine_id: str) -> Engine:
     return _made(factory, engine_id, setting)
 
 
+def is_path(engine_id: str) -> bool:
+    """Whether making the engine would import a module by its name, and so run what is in it.
+
+    Only who types the command may ask for that; no file that is read may.
+    """
+    return engine_id.partition(":")[0] not in _registered()
+
+
 def _by_path(module: str, rest: str, engine_id: str) -> Engine:
     attribute, _, setting = rest.partition(":")
     _see_working_directory()
-    if not attribute or ("." not in module and find_spec(module) is None):
+    if not attribute or not _can_be_module(module):
         raise InputError(
-            f"no engine '{module}'; there are: {', '.join(engine_names())}, "
+            f"no engine {quoted(module)}; there are: {', '.join(engine_names())}, "
             "or package.module:factory for one of your own"
         )
     try:
-        factory: EngineFactory = getattr(_imported(module), attribute)
-    except (AttributeError, ValueError) as error:
-        raise InputError(f"no engine factory '{module}:{attribute}': {error}") from error
-    return _made(factory, engine_id, setting)
+        imported = import_module(module)
+    except Exception as error:  # the module is somebody else's, and runs as it is imported
+        what = quoted(f"{type(error).__name__}: {error}", 200)
+        raise InputError(f"{quoted(module)} cannot be imported, because {what}") from error
+    factory: EngineFactory | None = getattr(imported, attribute, None)
+    if factory is None:
+        raise InputError(f"no engine factory {quoted(f'{module}:{attribute}')}")
+    if not callable(factory):
+        raise InputError(f"{quoted(f'{module}:{attribute}')} is no engine factory: not a function")
+    try:
+        engine = _made(factory, engine_id, setting)
+    except PPCompareError:
+        raise
+    except Exception as error:  # as above
+        what = quoted(f"{type(error).__name__}: {error}", 200)
+        raise InputError(f"the factory {quoted(engine_id)} makes no engine: {what}") from error
+    missing = [name for name in ("name", "fit", "unsupported") if not hasattr(engine, name)]
+    if missing:
+        raise InputError(
+            f"{quoted(engine_id)} is no engine factory: it gives a {type(engine).__name__} "
+            f"without {', '.join(missing)}"
+        )
+    return engine
+
+
+def _can_be_module(name: str) -> bool:
+    """Whether a name is dotted words, and where it is one word, something is installed under it."""
+    if not all(word.isidentifier() for word in name.split(".")):
+        return False
+    return "." in name or find_spec(name) is not None
 
 
 def _see_working_directory() -> None:
@@ -101,18 +147,6 @@ def _see_working_directory() -> None:
     here = str(Path.cwd())
     if not {"", here} & set(sys.path):
         sys.path.append(here)
-
-
-def _imported(module: str) -> ModuleType:
-    """The module; what it raises while it is imported is the reader's to mend."""
-    try:
-        return import_module(module)
-    except Exception as error:
-        own = isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")
-        if own:
-            raise ValueError(error) from error
-        said = f"{type(error).__name__}: {error}"
-        raise InputError(f"'{module}' cannot be imported, because {said}") from error
 
 
 def _made(factory: Callable[..., Engine], engine_id: str, setting: str) -> Engine:
@@ -125,3 +159,24 @@ def _made(factory: Callable[..., Engine], engine_id: str, setting: str) -> Engin
             raise InputError(f"'{name}' has no settings, so no setting '{setting}'") from None
         return factory()
     return factory(setting or None)
+
+
+def engine_id(name: str, setting: str | None) -> str:
+    """``lme4`` or ``lme4:setting``."""
+    return f"{name}:{setting}" if setting else name
+
+
+def setting_of(engine: str, settings: Mapping[str, T], setting: str | None, default: T) -> T:
+    """What a setting stands for.
+
+    Raises
+    ------
+    InputError
+        For a setting that there is not.
+    """
+    if setting is None:
+        return default
+    if setting not in settings:
+        known = ", ".join(sorted(settings))
+        raise InputError(f"{engine} has no setting '{setting}'; there are: {known}")
+    return settings[setting]

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 
 from pp_compare.engines.alignment import align, design_error
-from pp_compare.errors import EngineError, InputError, UnavailableError
-from pp_compare.model import Fit, Quantity, Term
+from pp_compare.errors import EngineError, UnavailableError
+from pp_compare.model import Fit, Term
+from pp_compare.model.answer import labelled, predicted
 from pp_compare.model.design import Block, Design
 from pp_compare.model.matrices import Column
 from pp_compare.model.variables import Variable
 
-T = TypeVar("T")
-
 Request = dict[str, Any]
 """Plain values: bool, float, str, arrays of float64 and int32, lists and mappings of these."""
+WEIGHTS, OFFSET = "pp.weights", "pp.offset"
+"""Columns of ``r/fit.R``; names with a dot are no alias, so no column of the data has them."""
 Answer = dict[str, Any]
 """What R returned: arrays of float64, lists of str or of bool and None, mappings of these."""
 
@@ -99,6 +100,7 @@ class REngine:
     dialect: Dialect
     session: Session
     seconds: float = float("inf")
+    weighted = True
 
     @property
     def road(self) -> str:
@@ -138,12 +140,15 @@ def base_request(design: Design) -> Request:
     refuse_ambiguous(design)
     columns = {variable.alias: variable for variable in design.variables.values()}
     columns |= {group_column(design, block): _group_variable(block) for block in design.blocks}
+    data = {name: _vector(variable) for name, variable in columns.items()}
+    if design.weights is not None:
+        data[WEIGHTS] = np.ascontiguousarray(design.weights)
     return {
-        "data": {name: _vector(variable) for name, variable in columns.items()},
+        "data": data,
         "levels": {n: list(v.levels) for n, v in columns.items() if v.levels is not None},
         "response": design.alias(spec.response),
-        "intercept": spec.intercept,
-        "fixed": terms_of(design, spec.fixed),
+        "intercept": design.intercept,
+        "fixed": terms_of(design, design.fixed),
         "REML": spec.method == "REML",
     }
 
@@ -180,7 +185,7 @@ def r_name(design: Design, column: Column, terms: Sequence[Term]) -> str:
 
 def fixed_names(design: Design) -> list[str]:
     """R's name of each column of the fixed part."""
-    return [r_name(design, column, design.spec.fixed) for column in design.columns]
+    return [r_name(design, column, design.fixed) for column in design.columns]
 
 
 def effect_names(design: Design, block: Block) -> list[str]:
@@ -215,21 +220,6 @@ def prediction(
     return Effects(group, rows, ours, table["values"].reshape(-1, len(ours), order="F"))
 
 
-def setting_of(package: str, settings: Mapping[str, T], setting: str) -> T:
-    """What a setting stands for.
-
-    Raises
-    ------
-    InputError
-        For a setting that there is not.
-    """
-    if setting not in settings:
-        raise InputError(
-            f"{package} has no setting '{setting}'; there are: {', '.join(sorted(settings))}"
-        )
-    return settings[setting]
-
-
 def refuse_ambiguous(design: Design) -> None:
     """Refuse two columns or two levels that R would call alike.
 
@@ -262,9 +252,10 @@ def read_fit(name: str, dialect: Dialect, design: Design, answer: Answer) -> Fit
         return Fit(name, "error", messages=said, settings=dialect.settings, versions=versions)
     whole = "fitted" in answer
     try:
-        quantities = _estimates(dialect, design, answer)
+        values = _estimates(dialect, design, answer)
         if whole:
-            quantities += _predictions(dialect, design, answer)
+            values |= _blup(design, dialect.predictions(design, answer))
+            values |= predicted(design, answer["fitted"])
     except KeyError as error:
         reason = f"R names {error} differently, or has dropped it"
         said = (reason, *messages)
@@ -272,7 +263,7 @@ def read_fit(name: str, dialect: Dialect, design: Design, answer: Answer) -> Fit
     return Fit(
         name,
         "ok",
-        {quantity.name: quantity for quantity in quantities},
+        labelled(design, values),
         converged=answer["converged"][0],
         singular=answer["singular"][0],
         messages=messages,
@@ -290,56 +281,40 @@ def _design_error(design: Design, answer: Answer) -> float:
     return design_error(design, [ours.get(name, name) for name in theirs], X, answer["y"])
 
 
-def _estimates(dialect: Dialect, design: Design, answer: Answer) -> list[Quantity]:
-    labels, names, wanted = design.labels, answer["beta"]["names"], fixed_names(design)
+def _estimates(dialect: Dialect, design: Design, answer: Answer) -> dict[str, np.ndarray]:
+    names, wanted = answer["beta"]["names"], fixed_names(design)
     p = len(names)
     cov = align(names, align(names, answer["beta_cov"].reshape(p, p), wanted).T, wanted)
-    return [
-        Quantity("beta", align(names, answer["beta"]["values"], wanted), labels),
-        Quantity("beta_cov", cov, labels, labels),
-        Quantity("beta_se", align(names, answer["beta_se"], wanted), labels),
-        Quantity("sigma", answer["sigma"][0]),
-        Quantity("loglik", answer["loglik"][0]),
-        *_random_cov(design, dialect.covariances(design, answer)),
-    ]
+    return {
+        "beta": align(names, answer["beta"]["values"], wanted),
+        "beta_cov": cov,
+        "beta_se": align(names, answer["beta_se"], wanted),
+        "sigma": answer["sigma"][0],
+        "loglik": answer["loglik"][0],
+        **_random_cov(design, dialect.covariances(design, answer)),
+    }
 
 
-def _predictions(dialect: Dialect, design: Design, answer: Answer) -> list[Quantity]:
-    fitted = answer["fitted"]
-    return [
-        *_blup(design, dialect.predictions(design, answer)),
-        Quantity("fitted", fitted, tuple(str(i + 1) for i in range(design.n_obs))),
-        *_cluster_mean(design, fitted),
-    ]
-
-
-def _random_cov(design: Design, pieces: Sequence[Effects]) -> list[Quantity]:
+def _random_cov(design: Design, pieces: Sequence[Effects]) -> dict[str, np.ndarray]:
     """One block-diagonal matrix a grouping factor; nan where R gave no variance."""
-    found = []
+    found = {}
     for group in design.group_levels:
         labels = design.random_labels(group)
         matrix = np.diag(np.full(len(labels), np.nan))
         for piece in (piece for piece in pieces if piece.group == group):
             at = [labels.index(label) for label in piece.columns]
             matrix[np.ix_(at, at)] = piece.values
-        found.append(Quantity(f"random_cov[{group}]", matrix, labels, labels))
+        found[f"random_cov[{group}]"] = matrix
     return found
 
 
-def _blup(design: Design, pieces: Sequence[Effects]) -> list[Quantity]:
-    found = []
+def _blup(design: Design, pieces: Sequence[Effects]) -> dict[str, np.ndarray]:
+    found = {}
     for group, levels in design.group_levels.items():
         labels = design.random_labels(group)
         values = np.full((len(levels), len(labels)), np.nan)
         for piece in (piece for piece in pieces if piece.group == group):
             rows = align(piece.rows, piece.values.T, levels).T
             values[:, [labels.index(label) for label in piece.columns]] = rows
-        found.append(Quantity(f"blup[{group}]", values, levels, labels))
+        found[f"blup[{group}]"] = values
     return found
-
-
-def _cluster_mean(design: Design, fitted: np.ndarray) -> list[Quantity]:
-    return [
-        Quantity(f"cluster_mean[{group}]", design.group_means(group, fitted), levels)
-        for group, levels in design.group_levels.items()
-    ]

@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from pp_compare.advice import INSTALL_R, r_package, rpy2_for
 from pp_compare.engines._r import Answer, Request
+from pp_compare.engines.advice import INSTALL_R, r_package, rpy2_for
 from pp_compare.errors import EngineError, UnavailableError
 from pp_compare.resources import resource
 
@@ -70,7 +70,7 @@ class Rpy2Session:
         self._callbacks = importlib.import_module("rpy2.rinterface_lib.callbacks")
         with self._console():
             self._functions = interface.baseenv["new.env"](parent=interface.globalenv)
-            for name in ("fit.R", "batch.R", "glmmtmb.R"):
+            for name in ("fit.R", "batch.R", "glmmtmb.R", "write_fit.R"):
                 code = resource("r", name).read_text(encoding="utf-8")
                 interface.evalr(code, envir=self._functions)
 
@@ -103,6 +103,21 @@ class Rpy2Session:
             except self._r.embedded.RRuntimeError as error:
                 raise EngineError(f"R: {str(error).strip()}") from None
         answer["messages"] = [*answer["messages"], *"".join(printed).splitlines()]
+        return answer
+
+    def describe(self, fitted: RObject) -> Answer:
+        """What ``r/write_fit.R`` says of a fitted object of R.
+
+        Raises
+        ------
+        EngineError
+            In R's words, where the object is none that can be described.
+        """
+        with self._console(), self._undisturbed():
+            try:
+                answer: Answer = self._from_r(self._functions["pp_fit_record"](fitted))
+            except self._r.embedded.RRuntimeError as error:
+                raise EngineError(str(error).strip()) from None
         return answer
 
     @contextmanager
@@ -162,6 +177,8 @@ class Rpy2Session:
         match value:
             case r.FloatSexpVector():
                 return np.array(value.memoryview())
+            case r.IntSexpVector():
+                return np.array(value.memoryview(), dtype=float)
             case r.BoolSexpVector():
                 return [None if item is r.NA_Logical else bool(item) for item in value]
             case r.StrSexpVector():

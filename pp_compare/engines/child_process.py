@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,9 +19,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NoAnswerError
 from contextlib import suppress
-from functools import partial
-from types import TracebackType
-from typing import IO, Any, Self
+from functools import cache, partial
+from typing import IO, Any
 
 from pp_compare.errors import EngineError
 from pp_compare.model.fit import OUT_OF_TIME
@@ -112,17 +112,6 @@ class ChildProcess:
         self._closed = False
         self._lock = threading.Lock()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def start(self) -> None:
         """Start the program, where it does not run.
 
@@ -170,7 +159,7 @@ class ChildProcess:
                 raise EngineError("was closed")
             try:
                 self._process = subprocess.Popen(  # noqa: S603  # arguments in a list, no shell
-                    self._command,
+                    [*leash(self._command), *self._command],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
@@ -228,6 +217,25 @@ class ChildProcess:
                 _pipe(pipe).close()
 
 
+def leash(command: Sequence[str]) -> tuple[str, ...]:
+    """What to put before a command so that the kernel kills it with the thread that starts it.
+
+    Nothing of ours can do that where this process is killed itself; Linux keeps the wish of
+    `setpriv` (prctl, PR_SET_PDEATHSIG) through what the command executes in turn. Empty where there
+    is no such program, and for a command that is not there: its own error is the better one.
+    """
+    return _setpriv() if shutil.which(command[0]) else ()
+
+
+@cache
+def _setpriv() -> tuple[str, ...]:
+    prefix = ("setpriv", "--pdeathsig", "KILL")
+    if sys.platform != "linux" or shutil.which(prefix[0]) is None:
+        return ()
+    tried = subprocess.run([*prefix, "true"], capture_output=True, check=False)  # noqa: S603  # fixed
+    return prefix if tried.returncode == 0 else ()
+
+
 def kill_tree(process: subprocess.Popen[bytes]) -> None:
     """End a process that leads a session of its own, and all it started; it is waited for."""
     if process.poll() is None:
@@ -235,7 +243,8 @@ def kill_tree(process: subprocess.Popen[bytes]) -> None:
             command = ["taskkill", "/F", "/T", "/PID", str(process.pid)]
             subprocess.run(command, capture_output=True, check=False)  # noqa: S603  # fixed
         else:
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # another thread has just waited for it
+                os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 

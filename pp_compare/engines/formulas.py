@@ -22,8 +22,8 @@ def sum_of_terms(design: Design, intercept: bool, terms: tuple[Term, ...]) -> st
 
 def fixed_formula(design: Design) -> str:
     """``y ~ 1 + x``."""
-    spec = design.spec
-    return f"{design.alias(spec.response)} ~ {sum_of_terms(design, spec.intercept, spec.fixed)}"
+    right = sum_of_terms(design, design.intercept, design.fixed)
+    return f"{design.alias(design.spec.response)} ~ {right}"
 
 
 def bar(design: Design, block: Block) -> str:

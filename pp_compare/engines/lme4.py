@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from pp_compare.engines import Engine
+from pp_compare.engines import Engine, engine_id, setting_of
 from pp_compare.engines._r import (
+    OFFSET,
     Answer,
     Effects,
     REngine,
@@ -18,7 +19,6 @@ from pp_compare.engines._r import (
     covariance,
     group_column,
     prediction,
-    setting_of,
     terms_of,
 )
 from pp_compare.engines.road import session
@@ -55,12 +55,7 @@ SETTINGS: Mapping[str, Sequence[Step]] = {
 
 def make(setting: str | None) -> Engine:
     """Engine factory: the default, or one of `SETTINGS`."""
-    return REngine(engine_id(setting), dialect(setting), session("lme4"))
-
-
-def engine_id(setting: str | None) -> str:
-    """``lme4`` or ``lme4:setting``."""
-    return f"lme4:{setting}" if setting else "lme4"
+    return REngine(engine_id("lme4", setting), dialect(setting), session("lme4"))
 
 
 def dialect(setting: str | None) -> Lme4:
@@ -71,7 +66,7 @@ def dialect(setting: str | None) -> Lme4:
     InputError
         For a setting that there is not.
     """
-    return Lme4(({},) if setting is None else setting_of("lme4", SETTINGS, setting))
+    return Lme4(setting_of("lme4", SETTINGS, setting, ({},)))
 
 
 @dataclass(frozen=True)
@@ -90,7 +85,14 @@ class Lme4:
         return found | ({"start": str(list(self.start))} if self.start else {})
 
     def unsupported(self, design: Design) -> str | None:
-        """None: the grammar of the models is lme4's own."""
+        """None: the grammar of the models is lme4's own.
+
+        Of what goes through the same requests, glmmTMB means another thing by weights.
+        """
+        if self.function != "pp_fit_lme4" and (
+            design.weights is not None or design.offset is not None
+        ):
+            return "weights and offsets are handed to lme4, nlme and certified alone"
         return None
 
     def request(self, design: Design) -> Request:
@@ -103,8 +105,12 @@ class Lme4:
             }
             for block in design.blocks
         ]
-        begin = {"start": np.array(self.start)} if self.start else {}
-        return base_request(design) | {"random": random, "control": list(self.steps)} | begin
+        request = base_request(design) | {"random": random, "control": list(self.steps)}
+        if self.start:
+            request["start"] = np.array(self.start)
+        if design.offset is not None:
+            request["data"][OFFSET] = np.ascontiguousarray(design.offset)
+        return request
 
     def covariances(self, design: Design, answer: Answer) -> list[Effects]:
         """One matrix a random term."""

@@ -63,13 +63,19 @@ def _fit(request: Request) -> Answer:
     for step in request["steps"]:
         begin = _starting_point(request) if result is None else _stopping_point(result)
         result = model.fit(reml=request["reml"], start_params=begin, **step)
+    answer = read(model, result, request.get("predictions", True))
+    answer["seconds"] = time.perf_counter() - start
+    return answer
+
+
+def read(model: Any, result: Any, predictions: bool = True) -> Answer:
+    """The numbers of a fit that is there: `_estimates`, and `_predictions` where it has them."""
     answer = {"converged": bool(result.converged), "problem": "", **_estimates(model, result)}
-    if request.get("predictions", True):
+    if predictions:
         try:
             answer.update(_predictions(model, result))
         except (ValueError, np.linalg.LinAlgError) as error:
             answer["problem"] = f"no predictions: {type(error).__name__}: {error}"
-    answer["seconds"] = time.perf_counter() - start
     return answer
 
 
@@ -169,7 +175,7 @@ def _predictions(model: Any, result: Any) -> Answer:
         effects.append(values[: model.k_re])
         at = model.k_re
         for j, component in enumerate(components):
-            columns = model.exog_vc.mats[j][g]
+            columns = _dense(model.exog_vc.mats[j][g])
             for k in range(columns.shape[1]):
                 used = np.flatnonzero(columns[:, k])
                 if len(used):
@@ -182,6 +188,11 @@ def _predictions(model: Any, result: Any) -> Answer:
         "component_rows": [np.array([row for row, _ in c], dtype=np.int64) for c in components],
         "components": [np.array([value for _, value in c]) for c in components],
     }
+
+
+def _dense(matrix: Any) -> Any:
+    """``from_formula(use_sparse=True)`` keeps the columns of components as sparse matrices."""
+    return matrix.toarray() if hasattr(matrix, "toarray") else np.asarray(matrix)
 
 
 def prepared_model(request: Request) -> Any:

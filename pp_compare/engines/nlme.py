@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from pp_compare.engines import Engine
+from pp_compare.engines import Engine, engine_id, setting_of
 from pp_compare.engines._r import (
     Answer,
     Effects,
@@ -25,7 +25,6 @@ from pp_compare.engines._r import (
     covariance,
     group_column,
     prediction,
-    setting_of,
     terms_of,
 )
 from pp_compare.engines.road import session
@@ -47,12 +46,7 @@ _WHOLE = "all.rows"
 
 def make(setting: str | None) -> Engine:
     """Engine factory: the default, or one of `SETTINGS`."""
-    return REngine(engine_id(setting), dialect(setting), session("nlme"))
-
-
-def engine_id(setting: str | None) -> str:
-    """``nlme`` or ``nlme:setting``."""
-    return f"nlme:{setting}" if setting else "nlme"
+    return REngine(engine_id("nlme", setting), dialect(setting), session("nlme"))
 
 
 def dialect(setting: str | None) -> Nlme:
@@ -63,7 +57,7 @@ def dialect(setting: str | None) -> Nlme:
     InputError
         For a setting that there is not.
     """
-    return Nlme({} if setting is None else setting_of("nlme", SETTINGS, setting))
+    return Nlme(setting_of("nlme", SETTINGS, setting, {}))
 
 
 @dataclass(frozen=True)
@@ -93,6 +87,8 @@ class Nlme:
     def request(self, design: Design) -> Request:
         """The random part is a list of grouping factors, outermost first, each with its blocks."""
         request = base_request(design)
+        # lme() leaves an offset() of its formula out without a word: it is taken off here.
+        request["data"][request["response"]] = np.ascontiguousarray(design.y)
         groups = chain(design)
         if groups is not None:
             _refuse_joined(design, groups)

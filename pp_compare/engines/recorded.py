@@ -82,6 +82,7 @@ class RecordedEngine:
     name: str
     engine_id: str
     references: References
+    weighted = True
 
     def unsupported(self, design: Design) -> str | None:
         """Why there is nothing to play back; None where there is."""
@@ -167,7 +168,8 @@ def model_key(spec: ModelSpec) -> str:
     """The model without the way it was typed: response, fixed part, random terms, method."""
     random = [[list(t.group), t.intercept, [list(x) for x in t.terms]] for t in spec.random]
     fixed = [list(term) for term in spec.fixed]
-    return json.dumps([spec.response, spec.intercept, fixed, random, spec.method])
+    beyond = [[list(spec.offset), spec.weights]] if spec.offset or spec.weights else []
+    return json.dumps([spec.response, spec.intercept, fixed, random, spec.method, *beyond])
 
 
 def design_sha256(design: Design) -> str:
@@ -178,7 +180,8 @@ def design_sha256(design: Design) -> str:
     digest = hashlib.sha256()
     for labels in (design.labels, *design.group_levels.values()):
         digest.update(json.dumps(labels).encode())
-    for numbers in (design.y, design.X, *design.group_codes.values()):
+    weights = () if design.weights is None else (design.weights,)
+    for numbers in (design.y, design.X, *design.group_codes.values(), *weights):
         digest.update(" ".join(np.char.mod("%.11e", np.ravel(numbers) + 0.0)).encode())
     return digest.hexdigest()
 

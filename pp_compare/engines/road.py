@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from pp_compare.advice import INSTALL_R
 from pp_compare.engines import _rpy2
+from pp_compare.engines.advice import INSTALL_R
 from pp_compare.engines.rscript import RscriptSession
 from pp_compare.errors import UnavailableError
 

@@ -19,8 +19,8 @@ from copy import deepcopy
 from functools import cache
 from typing import Any, Self
 
-from pp_compare.advice import r_package
 from pp_compare.engines._r import Answer, Request
+from pp_compare.engines.advice import r_package
 from pp_compare.engines.child_process import Ask, ChildProcess, Message
 from pp_compare.engines.xdr import dumps, loads
 from pp_compare.errors import EngineError, UnavailableError

@@ -18,10 +18,10 @@ from queue import LifoQueue
 from types import TracebackType
 from typing import Any, TypeVar
 
-from pp_compare.engines import Engine, make_engine
+from pp_compare.engines import Engine, make_engine, not_asked
 from pp_compare.engines.child_process import Ask, ChildProcess, Message
 from pp_compare.engines.parent import Parent
-from pp_compare.errors import EngineError, UnavailableError
+from pp_compare.errors import EngineError, PPCompareError, UnavailableError, quoted
 from pp_compare.model import Fit
 from pp_compare.model.design import Design
 
@@ -110,7 +110,8 @@ class Workers:
         Parameters
         ----------
         otherwise : callable
-            Gives the answer from the reason, where the function does not end or ends its process.
+            Gives the answer from the reason, where the function does not end, ends its process, or
+            raises what only a fault of ours can be.
         """
         running = self._threads.submit(self._run, function, *args)
 
@@ -119,7 +120,13 @@ class Workers:
                 found = running.result()
             except EngineError as end:
                 return otherwise(str(end))
-            value: T = _value(found)
+            try:
+                value: T = _value(found)
+            except PPCompareError:
+                raise
+            except Exception as fault:  # of one model, which the others need not suffer for
+                what = quoted(f"{type(fault).__name__}: {fault}", 200)
+                return otherwise(f"ended in a fault of pp-compare: {what}")
             return value
 
         return answer
@@ -172,4 +179,13 @@ def _engine(engine_id: str) -> str:
 
 def _fit(engine_id: str, design: Design) -> Fit:
     _engine(engine_id)
-    return _engines[engine_id].fit(design)
+    engine = _engines[engine_id]
+    reason = not_asked(engine, design)
+    if reason is not None:
+        return Fit.unsupported(engine.name, reason)
+    try:
+        return engine.fit(design)
+    except PPCompareError:
+        raise
+    except Exception as error:  # an engine's fault is its answer, and costs the others nothing
+        return Fit.failed(engine_id, f"raised {type(error).__name__}: {error}")

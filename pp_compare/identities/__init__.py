@@ -45,6 +45,8 @@ def _check(identity: Identity, at: Workings) -> IdentityCheck:
     missing = [need for need in identity.needs if need not in kinds]
     if missing:
         return _skipped(engine, identity, f"{engine} did not give {', '.join(missing)}")
+    if identity.unweighted and at.design.weights is not None:
+        return _skipped(engine, identity, identity.unweighted)
     try:
         with np.errstate(all="ignore"):
             residue = identity.residue(at)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from pp_compare.identities.record import Identity, Residue
-from pp_compare.identities.rounding import EPS
+from pp_compare.identities.rounding import EPS, largest_number
 from pp_compare.identities.workings import Workings
 
 
 def _loglik(at: Workings) -> Residue:
     # Worst case for both sides: n residuals of size sigma, each off by eps max|y| in one direction;
     # and a quadratic form and determinants that are differences of terms 1 + rho sum z^2 larger.
-    (n, p), y = at.design.X.shape, at.design.y
-    one_way = float(2 * n * EPS * np.abs(y).max() / at.fit["sigma"])
+    n, p = at.design.X.shape
+    one_way = float(2 * n * EPS * largest_number(at.design) / np.float64(at.rounding.sigma))
     differences = (n / 2 + p) * at.rounding.relative
     tolerance = at.rounding.criterion + one_way + differences
     return Residue(abs(float(at.fit["loglik"]) - loglik(at)), tolerance)
@@ -40,9 +40,8 @@ def _residual_variance(at: Workings) -> Residue:
     wanted = float(np.sqrt(at.quadratic / df))
     sigma = float(at.fit["sigma"])
     # A norm of n residuals whose errors have the line's size, over sqrt(df), is off by as much.
-    return Residue(
-        abs(sigma - wanted), at.rounding.line * np.sqrt(n / df) + at.rounding.relative * sigma
-    )
+    line = at.rounding.scaled_line
+    return Residue(abs(sigma - wanted), line * np.sqrt(n / df) + at.rounding.relative * sigma)
 
 
 CRITERION: tuple[Identity, ...] = (

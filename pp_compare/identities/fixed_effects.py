@@ -33,10 +33,11 @@ def _ols_on_predicted_means(at: Workings) -> Residue:
 
 
 def _ols_less_random_part(at: Workings) -> Residue:
-    X = at.design.X
-    beta = _ols(X, at.design.y - at.random_part)
+    X = at.design.scaled(at.design.X)
+    beta = _ols(X, at.design.scaled(at.design.y - at.random_part))
     # A projection turns n errors of one size into one at most sqrt(n) times as large.
-    return Residue(largest(X @ (beta - at.fit["beta"])), at.rounding.line * np.sqrt(len(X)))
+    moved = largest(at.design.X @ (beta - at.fit["beta"]))
+    return Residue(moved, at.rounding.line * np.sqrt(len(X)))
 
 
 def _gls(at: Workings) -> Residue:
@@ -57,17 +58,18 @@ def _standard_errors(at: Workings) -> Residue:
 
 
 def _complete_pooling(at: Workings) -> Residue:
-    X, y = at.design.X, at.design.y
+    X, y = at.design.scaled(at.design.X), at.design.scaled(at.design.y)
     ols = _ols(X, y)
     moved = float(np.linalg.norm(X @ (at.fit["beta"] - ols)))
     allowed = at.norm * float(np.linalg.norm(y - X @ ols))
-    return Residue(moved, allowed + at.rounding.line * np.sqrt(len(y)))
+    return Residue(moved, allowed + at.rounding.scaled_line * np.sqrt(len(y)))
 
 
 def _no_pooling(at: Workings) -> Residue:
     W, codes = cluster_level_design(at.design), at.design.blocks[0].codes
-    sizes = np.bincount(codes)
-    means = np.bincount(codes, at.design.y) / sizes
+    weights = np.ones(len(codes)) if at.design.weights is None else at.design.weights
+    sizes = np.bincount(codes, weights)
+    means = np.bincount(codes, weights * at.design.y) / sizes
     ols = _ols(W, means)
     moved = float(np.linalg.norm(W @ (at.fit["beta"] - ols)))
     rho = float(at.covariance(at.design.blocks[0])[0, 0]) / at.sigma2

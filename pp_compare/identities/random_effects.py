@@ -136,6 +136,7 @@ RANDOM_EFFECTS: tuple[Identity, ...] = (
         needs=("beta", "cluster_mean", "random_cov", "sigma"),
         applies=has_random_intercept,
         residue=_pooling_weight,
+        unweighted="with weights it holds of weighted means, and predicted means are plain ones",
     ),
     Identity(
         id="between-mean-and-line",
@@ -145,6 +146,7 @@ RANDOM_EFFECTS: tuple[Identity, ...] = (
         needs=("beta", "cluster_mean", "random_cov", "sigma"),
         applies=has_random_intercept,
         residue=_between,
+        unweighted="with weights it holds of weighted means, and predicted means are plain ones",
     ),
     Identity(
         id="cancelling-effects",

@@ -50,6 +50,8 @@ class Identity:
         Error and tolerance on a Fit, from the Workings at its estimates.
     applies : callable
         Whether the identity is claimed for a model.
+    unweighted : str
+        Why it is not claimed for a model with prior weights; empty where it is.
     cause : str
         The cause (`pp_compare.verdict.agreement.Cause`) of a failure.
     """
@@ -61,6 +63,7 @@ class Identity:
     needs: tuple[str, ...]
     residue: Callable[[Workings], Residue]
     applies: Callable[[Design], bool] = every_model
+    unweighted: str = ""
     cause: Literal["post-processing", "objective", "optimiser"] = "post-processing"
 
 

@@ -4,7 +4,8 @@ Rows that share no random effect are independent of one another, so each connect
 itself: a Householder QR of ``[Z L, X, y; I, 0, 0]`` (with ``L L' = D / sigma^2``) eliminates its
 random effects and leaves the triangle of the whitened ``[X, y]`` (Bates and DebRoy 2004, *J.
 Multivariate Anal.* 91, 1-17). Nothing is subtracted and nothing inverted that could be singular:
-variances of 0 and correlations of 1 are no special case.
+variances of 0 and correlations of 1 are no special case. Prior weights scale the rows by their
+roots (`Design.scaled`), after which all have one residual variance.
 """
 
 from __future__ import annotations
@@ -132,12 +133,12 @@ class Workings:
             if (len(rows) + at + m * q) * (at + m * q) > LARGEST:
                 raise TooLargeError
             wide = np.zeros((len(rows), m, q))
-            wide[np.arange(len(rows)), codes] = block.Z[rows] @ factor
+            wide[np.arange(len(rows)), codes] = design.scaled(block.Z)[rows] @ factor
             columns.append(wide.reshape(len(rows), m * q))
             effects.append((levels, at + np.arange(m * q).reshape(m, q)))
             at += m * q
         ZL = np.hstack(columns)
-        W = np.column_stack([design.X[rows], design.y[rows]])
+        W = design.scaled(np.column_stack([design.X, design.y]))[rows]
         stacked = np.block([[ZL, W], [np.eye(at), np.zeros((at, W.shape[1]))]])
         R = _triangle(stacked)
         norm = float(np.linalg.norm(ZL, 2)) ** 2
@@ -145,13 +146,15 @@ class Workings:
 
     @cached_property
     def norm(self) -> float:
-        """Largest eigenvalue of ``Z D Z' / sigma^2``."""
+        """Largest eigenvalue of ``Z D Z' / sigma^2``, of scaled rows where there are weights."""
         return max(part.norm for part in self.parts)
 
     @cached_property
     def logdet(self) -> float:
-        """``log |V / sigma^2|``."""
-        return 2 * float(sum(np.log(np.abs(np.diag(p.triangle))).sum() for p in self.parts))
+        """``log |V / sigma^2|``, with ``V / sigma^2 = W^-1 + Z D Z' / sigma^2``."""
+        value = 2 * float(sum(np.log(np.abs(np.diag(p.triangle))).sum() for p in self.parts))
+        weights = self.design.weights
+        return value if weights is None else value - float(np.log(weights).sum())
 
     @cached_property
     def triangle(self) -> np.ndarray:

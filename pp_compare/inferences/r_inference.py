@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pp_compare.advice import INSTALL_R, r_package
 from pp_compare.engines import make_engine
-from pp_compare.errors import EngineError, InputError, UnavailableError
+from pp_compare.engines.advice import INSTALL_R, r_package
+from pp_compare.errors import EngineError, UnavailableError
 from pp_compare.inferences.inference import Estimate, InferenceTable, joint_wald, own_inference
+from pp_compare.inferences.partial_pooling import random_intercept
 from pp_compare.model import Dataset
 from pp_compare.model.design import Design
 from pp_compare.resources import resource
@@ -122,7 +123,7 @@ def all_inference(
 
 def first_factor(design: Design) -> str | None:
     """The first factor of the fixed part that stands there alone: whose means one asks for."""
-    for term in design.spec.fixed:
+    for term in design.fixed:
         if len(term) == 1 and design.variables[term[0]].levels is not None:
             return term[0]
     return None
@@ -197,15 +198,13 @@ def answer_of(design: Design, answer: Mapping[str, Any]) -> RInference:
 
 
 def _request(design: Design, means: str | None) -> dict[str, Any]:
-    spec = design.spec
-    if not spec.is_random_intercept:
-        raise InputError(f"'{spec.formula}' is not a model with one random intercept")
+    spec, term = design.spec, random_intercept(design).term
     variables = [*design.variables.values(), *design.groups.values()]
     return {
         "response": design.alias(spec.response),
-        "intercept": spec.intercept,
-        "fixed": [[design.alias(name) for name in term] for term in spec.fixed],
-        "group": [design.groups[name].alias for name in spec.random[0].group],
+        "intercept": design.intercept,
+        "fixed": [[design.alias(name) for name in term] for term in design.fixed],
+        "group": [design.groups[name].alias for name in term.group],
         "levels": {v.alias: v.levels for v in variables if v.levels is not None},
         "means": design.alias(means) if means else None,
         "method": spec.method,
@@ -218,7 +217,7 @@ def _term_names(design: Design) -> dict[str, str]:
     for column in design.columns:
         parts = [design.alias(part.variable) + (part.level or "") for part in column.factors]
         names[":".join(parts) or "(Intercept)"] = column.label
-    for term in design.spec.fixed:
+    for term in design.fixed:
         names[":".join(design.alias(name) for name in term)] = ":".join(term)
     return names
 

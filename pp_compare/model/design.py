@@ -10,23 +10,33 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 import scipy.linalg
 
 from pp_compare.errors import DataError
-from pp_compare.model import Dataset, ModelSpec, RandomTerm
-from pp_compare.model.matrices import Column, design_matrix
+from pp_compare.model import Dataset, ModelSpec, RandomTerm, Term
+from pp_compare.model.factor import Factor
+from pp_compare.model.formula import parse_formula
+from pp_compare.model.matrices import Coded, Column
+from pp_compare.model.parts import Part, computed, make_part
 from pp_compare.model.variables import (
     NaPolicy,
+    Rows,
     Variable,
     complete_rows,
     first_text,
-    make_group_variable,
+    group_variable,
     make_variable,
     variable_names,
 )
+
+RankPolicy = Literal["raise", "drop"]
+
+MOST_EFFECTS = 50
+"""Correlated random effects of one term: 1,275 variances and covariances."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +46,7 @@ class Block:
     Parameters
     ----------
     term : RandomTerm
+        Over variables of the design; what stands in the formula is in `ModelSpec.random`.
     group : str
         Name of the grouping factor, ``a`` or ``a:b``.
     levels : tuple of str, length m
@@ -66,17 +77,28 @@ class Design:
     ----------
     dataset : Dataset
     spec : ModelSpec
+        As typed, but with the columns for which ``.`` stood.
     y : ndarray, shape (n,)
+        What is modelled: the response less the offset.
     X : ndarray, shape (n, p)
     columns : tuple of Column, length p
     blocks : tuple of Block
         One a random term, in the order of the formula.
     variables : mapping of str to Variable
-        Response, fixed and random variables by name.
+        The response as observed, and the variables of `fixed` and of the blocks' terms, by name.
     groups : mapping of str to Variable
         The columns that grouping factors are made of.
+    intercept : bool
+    fixed : tuple of Term
+        Products of `variables` of which R and formulaic make the columns of X: those of the
+        formula, or where these are coded otherwise, columns that were computed here.
     rows_dropped : int
         Rows left out for missing or infinite values.
+    offset : ndarray, shape (n,), optional
+    weights : ndarray, shape (n,), optional
+        Prior weights: the residual variance of row i is ``sigma^2 / weights[i]``.
+    columns_dropped : tuple of str
+        Labels of columns that were left out because those before them add up to them.
     """
 
     dataset: Dataset
@@ -87,7 +109,12 @@ class Design:
     blocks: tuple[Block, ...]
     variables: Mapping[str, Variable]
     groups: Mapping[str, Variable]
+    intercept: bool
+    fixed: tuple[Term, ...]
     rows_dropped: int = 0
+    offset: np.ndarray | None = None
+    weights: np.ndarray | None = None
+    columns_dropped: tuple[str, ...] = ()
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -133,12 +160,21 @@ class Design:
         columns = [*self.variables.values(), *self.groups.values()]
         return pd.DataFrame({variable.alias: variable.series() for variable in columns})
 
+    def scaled(self, values: np.ndarray) -> np.ndarray:
+        """Rows, (n,) or (n, k), times the roots of their weights: rows of one residual variance."""
+        if self.weights is None:
+            return values
+        root = np.sqrt(self.weights)
+        return np.asarray(values * (root if values.ndim == 1 else root[:, None]))
+
     def alias(self, name: str) -> str:
         """The plain word that stands for a variable of the formula."""
         return self.variables[name].alias
 
 
-def build_design(dataset: Dataset, spec: ModelSpec, na: NaPolicy = "raise") -> Design:
+def build_design(
+    dataset: Dataset, spec: ModelSpec, na: NaPolicy = "raise", rank: RankPolicy = "raise"
+) -> Design:
     """Make the design of a model on a data set.
 
     Parameters
@@ -147,41 +183,156 @@ def build_design(dataset: Dataset, spec: ModelSpec, na: NaPolicy = "raise") -> D
     spec : ModelSpec
     na : {"raise", "drop"}
         What to do with rows that have a missing or infinite value in a column of the model.
+    rank : {"raise", "drop"}
+        What to do with columns of the fixed part to which those before them add up; those that
+        ``lmer()`` drops are dropped for all engines alike and named in `Design.columns_dropped`.
 
     Raises
     ------
     DataError
         For a missing column, a non-numeric response, missing or infinite values (unless dropped),
         fewer than two groups, groups that all have one row, a constant response, a factor with
-        one level, two levels or columns of one name, an empty or rank-deficient fixed part or one
-        as wide as there are rows; with the column, the rows or the term.
+        one level, two levels or columns of one name, an empty or rank-deficient fixed part (unless
+        dropped) or one as wide as there are rows, weights that are not positive, more columns than
+        can be handled; with the column, the rows or the term.
     """
-    frame, dropped = complete_rows(dataset, spec, na)
-    if frame.empty:
-        raise DataError(f"{dataset.name}: no row is left after dropping {dropped}")
-    taken: set[str] = set()
-    variables = {name: make_variable(frame, name, taken) for name in variable_names(spec)}
-    response = variables[spec.response]
-    if response.levels is not None:
+    spec = _without_dot(spec, dataset)
+    rows = complete_rows(dataset, spec, na)
+    if not rows.n:
+        raise DataError(f"{dataset.name}: no row is left after dropping {rows.dropped}")
+    response = rows.value(spec.response)
+    if not isinstance(response, np.ndarray):
         raise DataError(
-            f"the response '{spec.response}' is not numeric: {first_text(frame, spec.response)}"
+            f"the response '{spec.response}' is not numeric: "
+            f"{first_text(dataset.frame[rows.kept], spec.response)}"
         )
-    _check_levels(variables)
+    values = {name: rows.value(name) for name in variable_names(spec) if name != spec.response}
+    values[spec.response] = response
+    _check_levels(values)
+    fixed = make_part(spec.intercept, spec.fixed, values, rows.n)
+    fixed = fixed if rank == "raise" else _of_full_rank(fixed)
+    random = [_random_part(term, values, rows.n) for term in spec.random]
+    taken: set[str] = set()
+    variables = _variables({spec.response: response}, [fixed, *random], taken)
     group_names = dict.fromkeys(column for term in spec.random for column in term.group)
-    groups = {name: make_group_variable(frame, name, taken) for name in group_names}
-    X, columns = design_matrix(spec.intercept, spec.fixed, variables, len(frame))
-    blocks = tuple(_block(term, variables, groups, len(frame)) for term in spec.random)
-    design = Design(dataset, spec, response.values, X, columns, blocks, variables, groups, dropped)
+    groups = {name: group_variable(name, rows.group(name), taken) for name in group_names}
+    offset = _offset(rows, spec)
+    design = Design(
+        dataset=dataset,
+        spec=spec,
+        y=response if offset is None else response - offset,
+        X=fixed.matrix,
+        columns=fixed.columns,
+        blocks=tuple(_block(t, p, groups) for t, p in zip(spec.random, random, strict=True)),
+        variables=variables,
+        groups=groups,
+        intercept=fixed.intercept,
+        fixed=fixed.terms,
+        rows_dropped=rows.dropped,
+        offset=offset,
+        weights=_weights(rows, spec),
+        columns_dropped=fixed.dropped,
+    )
     _check(design)
     return design
 
 
-def _block(
-    term: RandomTerm, variables: Mapping[str, Variable], groups: Mapping[str, Variable], n: int
-) -> Block:
+def _without_dot(spec: ModelSpec, dataset: Dataset) -> ModelSpec:
+    """The model with the columns of the data where its formula has a ``.``."""
+    if "." not in variable_names(spec):
+        return spec
+    columns = tuple(map(str, dataset.frame.columns))
+    return parse_formula(spec.formula, spec.method, spec.weights, columns)
+
+
+def _random_part(term: RandomTerm, values: Mapping[str, Coded], n: int) -> Part:
+    part = make_part(term.intercept, term.terms, values, n)
+    if len(part.columns) > MOST_EFFECTS:
+        raise DataError(
+            f"the random term of '{term.group_name}' has {len(part.columns)} correlated effects; "
+            f"at most {MOST_EFFECTS} are taken. Is one of its columns a factor that was meant as a "
+            "number?"
+        )
+    return part
+
+
+def _variables(
+    response: Mapping[str, np.ndarray], parts: Sequence[Part], taken: set[str]
+) -> dict[str, Variable]:
+    """The response and every variable of the parts, once each."""
+    found: dict[str, Variable] = {}
+    for variables in (response, *(part.variables for part in parts)):
+        for name, value in variables.items():
+            if name not in found:
+                found[name] = make_variable(name, value, taken)
+            elif not np.array_equal(found[name].values, _numbers(value)):
+                raise DataError(f"two columns of the model are called '{name}'; rename the column")
+    return found
+
+
+def _numbers(value: np.ndarray | Factor) -> np.ndarray:
+    return value.codes if isinstance(value, Factor) else value
+
+
+def _offset(rows: Rows, spec: ModelSpec) -> np.ndarray | None:
+    if not spec.offset:
+        return None
+    total = np.zeros(rows.n)
+    for name in spec.offset:
+        value = rows.value(name)
+        if not isinstance(value, np.ndarray):
+            raise DataError(f"the offset '{name}' is not numeric")
+        total = total + value
+    return total
+
+
+def _weights(rows: Rows, spec: ModelSpec) -> np.ndarray | None:
+    if spec.weights is None:
+        return None
+    value = rows.column(spec.weights)
+    if not isinstance(value, np.ndarray):
+        raise DataError(f"the weights '{spec.weights}' are not numeric")
+    if not (value > 0).all():
+        row = int(np.flatnonzero(rows.kept)[int(np.argmin(value > 0))])
+        raise DataError(
+            f"the weight in row {row + 1} is {value[value <= 0][0]:g}; weights are positive: leave "
+            "the row out if it is not to count"
+        )
+    return value
+
+
+def _of_full_rank(part: Part) -> Part:
+    """The part without the columns that ``lmer()`` drops."""
+    kept = independent_columns(part.matrix)
+    if len(kept) == len(part.columns):
+        return part
+    labels = [label for k, label in enumerate(part.labels) if k not in set(kept)]
+    return computed([part.columns[k] for k in kept], part.matrix[:, kept], labels)
+
+
+def independent_columns(X: np.ndarray) -> list[int]:
+    """The columns that ``lmer()`` keeps: those that add something to the ones before them.
+
+    R's ``qr(X, tol = 1e-7)`` (LINPACK's dqrdc2, as `lme4:::chkRank.drop.cols` calls it) moves a
+    column to the end where less than 1e-7 of its length is left beside the columns before it.
+    """
+    kept: list[int] = []
+    Q = np.empty((len(X), 0))
+    for k, x in enumerate(X.T):
+        length = np.linalg.norm(x)
+        rest = x
+        for _ in range(2):  # twice is enough (Giraud et al. 2005)
+            rest = rest - Q @ (Q.T @ rest)
+        if np.linalg.norm(rest) > 1e-7 * length:
+            kept.append(k)
+            Q = np.column_stack([Q, rest / np.linalg.norm(rest)])
+    return kept
+
+
+def _block(term: RandomTerm, part: Part, groups: Mapping[str, Variable]) -> Block:
     codes, levels = _interaction([groups[column] for column in term.group])
-    Z, columns = design_matrix(term.intercept, term.terms, variables, n)
-    return Block(term, term.group_name, levels, codes, columns, Z)
+    plain = RandomTerm(term.group, part.intercept, part.terms)
+    return Block(plain, term.group_name, levels, codes, part.columns, part.matrix)
 
 
 def _interaction(parts: list[Variable]) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -194,12 +345,12 @@ def _interaction(parts: list[Variable]) -> tuple[np.ndarray, tuple[str, ...]]:
     return codes.ravel(), tuple(levels)
 
 
-def _check_levels(variables: Mapping[str, Variable]) -> None:
+def _check_levels(values: Mapping[str, Coded]) -> None:
     """Refuse a factor without a contrast: coding leaves no column of it, and R stops."""
-    for variable in variables.values():
-        if variable.levels is not None and len(variable.levels) < 2:
+    for name, variable in values.items():
+        if isinstance(variable, Factor) and len(variable.levels) < 2:
             raise DataError(
-                f"factor '{variable.name}' has one level, '{variable.levels[0]}'; "
+                f"factor '{name}' has one level, '{variable.levels[0]}'; "
                 "a contrast needs two: leave it out"
             )
 
@@ -255,8 +406,11 @@ def _check_rank(design: Design) -> None:
     # A pivot below n eps is what rounding leaves of an exact zero (LAPACK Users' Guide, dgeqp3).
     rank = int((pivots > len(X) * np.finfo(float).eps).sum())
     if rank < X.shape[1]:
+        kept = set(independent_columns(design.X))
+        dropped = [label for k, label in enumerate(design.labels) if k not in kept]
         extra = ", ".join(f"'{design.labels[k]}'" for k in sorted(order[rank:]))
         raise DataError(
             f"the design matrix has {X.shape[1]} columns but rank {rank}: {extra} "
-            "can be written as a sum of the other columns; leave a term out"
+            "can be written as a sum of the other columns; leave a term out, or let go of the "
+            f"columns that lmer drops with --rank drop: {', '.join(map(repr, dropped))}"
         )

@@ -1,200 +1,150 @@
 """lme4's formula grammar, read into a ModelSpec. Formulas are parsed, never evaluated.
 
-formulaic parses the fixed part, the left and the right of every bar; the bars themselves, which
-it does not know, are found among its tokens (Bates et al. 2015, *J. Stat. Softw.* 67(1), table 2).
+`expression` reads R's expressions, `terms` has their algebra, `evaluate` knows the functions; here
+are the two sides, the bars (Bates et al. 2015, *J. Stat. Softw.* 67(1), table 2) and the offsets.
 """
 
 from __future__ import annotations
 
-import ast
-import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import lru_cache
-
-from formulaic.errors import FormulaicError
-from formulaic.parser import DefaultFormulaParser
-from formulaic.parser.algos.tokenize import tokenize
-from formulaic.parser.types import Factor, Token
-from formulaic.parser.types import Term as ParsedTerm
 
 from pp_compare.errors import FormulaError
 from pp_compare.model import Method, ModelSpec, RandomTerm, Term
-
-FUNCTIONS = frozenset({"log", "log2", "log10", "exp", "sqrt"})
-"""Functions of one column that a formula may use; `I(x^k)` and `C(x)` come on top."""
+from pp_compare.model.evaluate import check, data_columns
+from pp_compare.model.expression import OPERATORS, Call, Name, Node, parse, shown, written
+from pp_compare.model.terms import Terms, known_as, signed
 
 _EXAMPLE = "A formula looks like 'y ~ x + (1|g)'."
-_POWER = re.compile(r"I\(\s*([^()^*]+?)\s*(?:\^|\*\*)\s*(\d+)\s*\)$")
+MOST_RANDOM = 50
+"""Random terms of a formula, after ``a/b`` and ``||`` are written out."""
 
 
-def parse_formula(formula: str, method: Method = "REML") -> ModelSpec:
+def parse_formula(
+    formula: str,
+    method: Method = "REML",
+    weights: str | None = None,
+    columns: Sequence[str] | None = None,
+) -> ModelSpec:
     """Read a formula in lme4's grammar.
 
     Parameters
     ----------
     formula : str
         ``y ~ x + (1|g)``, ``(1 + x|g)``, ``(x||g)``, ``(1|a/b)``, ``(1|a) + (1|b)``; ``0 +``,
-        ``a:b``, ``a*b``, ``(a + b)^2``, ``C(x)`` and ``factor(x)`` for a factor, `FUNCTIONS` and
-        ``I(x^2)`` of a column. A column whose name is not a plain word stands in backticks.
+        ``a:b``, ``a*b``, ``(a + b)^2``, ``a/b``, ``a %in% b``, ``offset(z)``, ``.``; of columns
+        the functions of `pp_compare.model.words.WORDS`, arithmetic within ``I()``. A column whose
+        name is not a plain word stands in backticks or in patsy's ``Q("...")``.
     method : {"REML", "ML"}
+    weights : str, optional
+        A column of prior weights: the residual variance of row i is sigma^2 / w_i.
+    columns : sequence of str, optional
+        Those of the data, for which ``.`` stands; without them it is left for `build_design`.
 
     Raises
     ------
     FormulaError
-        With the part of the formula that is not understood.
+        With the part of the formula that is not understood, and what to do instead.
     """
-    return _parsed(formula, method)
+    return _parsed(formula, method, weights, None if columns is None else tuple(columns))
 
 
 @lru_cache(maxsize=1024)
-def _parsed(formula: str, method: Method) -> ModelSpec:
+def _parsed(
+    formula: str, method: Method, weights: str | None, columns: tuple[str, ...] | None
+) -> ModelSpec:
     """Generated data ask for the same few formulas again and again."""
     left, right = _sides(formula)
-    response = _single(_terms(left, False), formula)
-    fixed_text, bars = _split_bars(right, formula)
-    random = tuple(term for bar in bars for term in _random_terms(bar))
+    response = _response(left, formula)
+    if columns is not None:
+        own = data_columns(left)
+        columns = tuple(name for name in columns if name not in own)
+    fixed, random = Terms(columns=columns), []
+    # R counts the response as the first variable and takes it out of the right-hand side.
+    fixed.variables[response] = 0
+    for sign, node in signed(right):
+        if isinstance(node, Call) and node.function in {"|", "||"}:
+            random += _random_terms(node, sign, columns)
+        elif isinstance(node, Call) and node.function == "offset":
+            fixed.offsets.append(_offset(node, sign))
+        else:
+            fixed.add(sign, node)
     if not random:
-        raise FormulaError(f"'{formula}': no random term such as (1|g). {_EXAMPLE}")
-    _refuse_repeated(random, formula)
-    fixed = _terms(fixed_text or "1", True)
-    intercept, terms = _split_intercept(fixed)
-    return ModelSpec(formula.strip(), response, intercept, terms, random, method)
+        raise FormulaError(f"{shown(formula)}: no random term such as (1|g). {_EXAMPLE}")
+    if len(random) > MOST_RANDOM:
+        raise FormulaError(
+            f"{shown(formula)} has {len(random)} random terms; {MOST_RANDOM} at most"
+        )
+    _refuse_repeated(tuple(random), formula)
+    terms = tuple(term for term in fixed.ordered if term != (response,))
+    return ModelSpec(
+        formula.strip(), response, fixed.intercept, terms, tuple(random), method,
+        tuple(fixed.offsets), weights,
+    )  # fmt: skip
 
 
-def parse_factor(expression: str) -> tuple[str | None, str, int]:
-    """Split one factor of a term into its function, its column and its power.
-
-    Returns
-    -------
-    function : {None, "C", "I", ...}
-        None for the column as it is, "C" for a factor, "I" for a power, or one of `FUNCTIONS`.
-    column : str
-    power : int
-        1 unless the function is "I".
-
-    Raises
-    ------
-    FormulaError
-        For anything else: code in a formula is refused, not run.
-    """
-    power = _POWER.match(expression)
-    if power:
-        return "I", power.group(1).strip("`"), int(power.group(2))
-    name, argument = _call(expression)
-    if name in {"C", "factor"}:
-        return "C", argument, 1
-    if name in FUNCTIONS:
-        return name, argument, 1
-    allowed = ", ".join(["C", "factor", *sorted(FUNCTIONS)])
-    raise FormulaError(
-        f"'{expression}' is not understood: a formula may use {allowed} or I(x^k) of one column"
-    )
-
-
-def _call(expression: str) -> tuple[str | None, str]:
-    """Name and single column argument of ``f(column)``; (None, "") for anything else."""
-    quoted = re.fullmatch(r"([A-Za-z]\w*)\(\s*`([^`]+)`\s*\)", expression)
-    if quoted:
-        return quoted.group(1), quoted.group(2)
-    try:
-        node = ast.parse(expression.strip(), mode="eval").body
-    except SyntaxError:
-        return None, ""
+def _sides(formula: str) -> tuple[Node, Node]:
+    """Left and right of the one '~'."""
+    node = parse(formula) if formula.strip() else None
     match node:
-        case ast.Call(ast.Name(name), [ast.Name(column)], []):
-            return name, column
-    return None, ""
+        case Call("~", ((_, left), (_, right))) if not _has_tilde(left) and not _has_tilde(right):
+            return left, right
+    raise FormulaError(f"{shown(formula)}: needs one '~' with something on either side. {_EXAMPLE}")
 
 
-def _sides(formula: str) -> tuple[str, str]:
-    """Left and right of the one '~'; what stands in backticks is a name."""
-    parts = [part.strip() for part in re.split(r"~(?=(?:[^`]*`[^`]*`)*[^`]*$)", formula)]
-    if len(parts) != 2 or not all(parts):
-        raise FormulaError(f"'{formula}': needs one '~' with something on either side. {_EXAMPLE}")
-    return parts[0], parts[1]
+def _has_tilde(node: Node) -> bool:
+    return isinstance(node, Call) and (node.function == "~" or any(map(_has_tilde, node.nodes)))
 
 
-def _tokens(text: str) -> list[Token]:
-    try:
-        return list(tokenize(text))
-    except (FormulaicError, SyntaxError) as error:
-        raise FormulaError(f"'{text}': {_first_line(error)}. {_EXAMPLE}") from None
+def _response(left: Node, formula: str) -> str:
+    if not data_like(left):
+        raise FormulaError(
+            f"{shown(formula)}: the response must be one column, or a function of columns such as "
+            f"log(y). {_EXAMPLE}"
+        )
+    found = Terms()
+    found.add(1, left)
+    ((name,),) = found.ordered
+    return name
 
 
-def _is(token: Token, *texts: str) -> bool:
-    return token.kind in {Token.Kind.OPERATOR, Token.Kind.CONTEXT} and token.token in texts
+def data_like(node: Node) -> bool:
+    """Whether a node is one variable: no sum, product or number of a formula."""
+    if isinstance(node, Call):
+        return node.function not in {"+", "-", "*", "/", "^", ":", "%in%", "|", "||", "(", "offset"}
+    return isinstance(node, Name) and (node.name != "." or node.quoted)
 
 
-def _text(formula: str, tokens: list[Token]) -> str:
-    if not tokens:
-        return ""
-    pieces, previous = [], tokens[0].source_start
-    for token in tokens:
-        start, end = _bounds(token, formula)
-        pieces.append(" " if start > previous else "")
-        pieces.append(formula[start:end])
-        previous = end
-    return "".join(pieces)
+def _offset(node: Call, sign: int) -> str:
+    if sign < 0 or len(node.nodes) != 1:
+        raise FormulaError(f"'{written(node)}': an offset is added to a sum, + offset(x)")
+    inner = node.nodes[0]
+    check(inner)
+    # Arithmetic goes by I(), as it does in the rest of a formula: a name is not to be mistaken.
+    is_sum = isinstance(inner, Call) and inner.function in OPERATORS | {"("}
+    return known_as(Call("I", ((None, inner),)) if is_sum else inner)
 
 
-def _bounds(token: Token, formula: str) -> tuple[int, int]:
-    """Where a token stands in the formula; backticks belong to the name they quote."""
-    start, end = int(token.source_start or 0), int(token.source_end or 0) + 1
-    if token.kind is Token.Kind.NAME and formula[start - 1 : start] == "`":
-        return start - 1, end + 1
-    if token.kind is Token.Kind.NAME and formula[start : start + 1] == "`":
-        return start, max(end, formula.index("`", start + 1) + 1)
-    return start, end
-
-
-def _split_bars(text: str, formula: str) -> tuple[str, list[str]]:
-    """Take the parenthesised groups that hold a bar out of a right-hand side.
-
-    The ``+`` that joins such a group goes with it; no other operator can stand there.
-    """
-    tokens = _tokens(text)
-    fixed: list[Token] = []
-    bars: list[str] = []
-    i = 0
-    while i < len(tokens):
-        end = _closing(tokens, i, formula) if _is(tokens[i], "(") else i
-        inside = tokens[i + 1 : end]
-        if any(_is(token, "|", "||") for token in inside):
-            if fixed and not _is(fixed[-1], "+"):
-                raise FormulaError(f"'{formula}': a random term must be joined with '+'")
-            del fixed[-1:]
-            bars.append(_text(text, inside))
-        elif fixed or not _is(tokens[i], "+"):
-            fixed.extend(tokens[i : end + 1])
-        i = end + 1
-    if any(_is(token, "|", "||") for token in fixed):
-        raise FormulaError(f"'{formula}': a random term needs parentheses, (1|g)")
-    return _text(text, fixed), bars
-
-
-def _closing(tokens: list[Token], start: int, formula: str) -> int:
-    depth = 0
-    for i in range(start, len(tokens)):
-        depth += _is(tokens[i], "(") - _is(tokens[i], ")")
-        if depth == 0:
-            return i
-    raise FormulaError(f"'{formula}': a '(' is never closed")
-
-
-def _random_terms(text: str) -> list[RandomTerm]:
-    bar = _tokens(text)
-    cuts = [i for i, token in enumerate(bar) if _is(token, "|", "||")]
-    if len(cuts) != 1 or cuts[0] in (0, len(bar) - 1):
-        raise FormulaError(f"'({text})': a random term is (effects | group)")
-    effects = _terms(_text(text, bar[: cuts[0]]), True)
-    intercept, slopes = _split_intercept(effects)
-    if not intercept and not slopes:
-        raise FormulaError(f"'({text})': has no random effect")
-    groups = [_group(term, text) for term in _terms(_text(text, bar[cuts[0] + 1 :]), False)]
-    if not groups:
-        raise FormulaError(f"'({text})': has no grouping factor")
-    uncorrelated = bar[cuts[0]].token == "||"
-    return [term for group in groups for term in _expand(group, intercept, slopes, uncorrelated)]
+def _random_terms(bar: Call, sign: int, columns: tuple[str, ...] | None) -> list[RandomTerm]:
+    said = shown(f"({written(bar)})")
+    if sign < 0:
+        raise FormulaError(f"{said}: a random term must be joined with '+'")
+    effects = Terms(columns=columns)
+    for inner, part in signed(bar.nodes[0]):
+        if isinstance(part, Call) and part.function in {"|", "||"}:
+            raise FormulaError(f"{said}: a random term is (effects | group)")
+        effects.add(inner, part)
+    if effects.offsets:
+        raise FormulaError(f"{said}: an offset has no place in a random term")
+    if not effects.intercept and not effects.parts:
+        raise FormulaError(f"{said}: has no random effect")
+    uncorrelated = bar.function == "||"
+    groups = _groups(bar.nodes[1], said)
+    return [
+        term
+        for group in groups
+        for term in _expand(group, effects.intercept, effects.ordered, uncorrelated)
+    ]
 
 
 def _expand(
@@ -207,80 +157,50 @@ def _expand(
     return first + [RandomTerm(group, False, (slope,)) for slope in slopes]
 
 
-def _group(term: ParsedTerm, text: str) -> tuple[str, ...]:
-    columns = []
-    for factor in term.factors:
-        function, column = None, factor.expr
-        if factor.eval_method.value != "lookup":
-            function, column, _ = parse_factor(factor.expr)
-        if function not in (None, "C"):
-            raise FormulaError(f"'({text})': '{factor.expr}' cannot be a grouping factor")
-        columns.append(column)
-    return tuple(columns)
+def _groups(node: Node, said: str) -> list[tuple[str, ...]]:
+    """The grouping factors of one bar: ``a``, ``a:b``, or ``a/b`` for ``a`` and ``a:b``."""
+    match node:
+        case Call("(", ((_, inner),)):
+            return _groups(inner, said)
+        case Call("/", ((_, left), (_, right))):
+            outer = _groups(left, said)
+            return [*outer, *(_within(outer[-1], inner) for inner in _groups(right, said))]
+        case Call(":", ((_, left), (_, right))):
+            return [_within(_group(left, said), _group(right, said))]
+    return [_group(node, said)]
 
 
-def _terms(text: str, include_intercept: bool) -> list[ParsedTerm]:
-    tokens = _tokens(text)
-    if any(token.token == "." for token in tokens):
-        raise FormulaError(f"'{text}': '.' is not understood; name the columns")
-    if any(_is(token, "[", "]") for token in tokens):
-        raise FormulaError(f"'{text}': square brackets are not understood")
-    parser = DefaultFormulaParser(include_intercept=include_intercept)
-    try:
-        parsed = parser.get_terms(text).root
-    except (FormulaicError, SyntaxError) as error:
-        raise FormulaError(f"'{text}': {_first_line(error)}. {_EXAMPLE}") from None
-    if isinstance(parsed, tuple):
-        raise FormulaError(f"'{text}': has more than one part")
-    return list(parsed)
+def _group(node: Node, said: str) -> tuple[str, ...]:
+    match node:
+        case Name(name, quoted) if quoted or name != ".":
+            return (name,)
+        case Call("(", ((_, inner),)):
+            return _group(inner, said)
+        case Call(":", ((_, left), (_, right))):
+            return _within(_group(left, said), _group(right, said))
+        case Call("factor" | "as.factor" | "C", ((_, Name() as column),)):
+            return (column.name,)
+    raise FormulaError(
+        f"{said}: '{written(node)}' cannot be a grouping factor, which is a column, a:b or a/b; "
+        "make a column of it in the data and use its name"
+    )
 
 
-def _split_intercept(parsed: Iterable[ParsedTerm]) -> tuple[bool, tuple[Term, ...]]:
-    intercept, terms = False, []
-    for term in parsed:
-        if [factor.expr for factor in term.factors] == ["1"]:
-            intercept = True
-        else:
-            terms.append(_term(term))
-    return intercept, tuple(sorted(dict.fromkeys(terms), key=len))
-
-
-def _term(parsed: ParsedTerm) -> Term:
-    for factor in parsed.factors:
-        if factor.eval_method.value == "literal":
-            raise FormulaError(f"'{parsed}': a number cannot be part of a term")
-        if factor.eval_method.value != "lookup":
-            parse_factor(factor.expr)
-    return tuple(_written(factor) for factor in parsed.factors)
-
-
-def _written(factor: Factor) -> str:
-    """A factor as its variable is known by: a column's bare name, or the call in one spelling."""
-    if factor.eval_method.value == "lookup":
-        return str(factor.expr)
-    function, column, power = parse_factor(factor.expr)
-    column = column if column.isidentifier() else f"`{column}`"
-    return f"I({column}^{power})" if function == "I" else f"{function}({column})"
-
-
-def _single(terms: list[ParsedTerm], formula: str) -> str:
-    if len(terms) != 1 or len(terms[0].factors) != 1:
-        raise FormulaError(f"'{formula}': the response must be one column. {_EXAMPLE}")
-    return _term(terms[0])[0]
+def _within(outer: tuple[str, ...], inner: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([*outer, *inner]))
 
 
 def _refuse_repeated(random: tuple[RandomTerm, ...], formula: str) -> None:
     """The same random effect twice on one group cannot be told apart."""
-    seen: set[tuple[tuple[str, ...], Term]] = set()
+    seen: set[tuple[frozenset[str], frozenset[str]]] = set()
     for term in random:
         effects: list[Term] = [()] if term.intercept else []
         for effect in effects + list(term.terms):
-            if (term.group, effect) in seen:
+            key = frozenset(term.group), frozenset(effect)
+            if key in seen:
                 name = ":".join(effect) or "intercept"
-                raise FormulaError(f"'{formula}': random {name} of {term.group_name} stands twice")
-            seen.add((term.group, effect))
-
-
-def _first_line(error: Exception) -> str:
-    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()
-    return (text.splitlines() or ["does not parse"])[0].rstrip(".")
+                raise FormulaError(
+                    f"{shown(formula)}: random {name} of {term.group_name} stands twice, and its "
+                    "variances cannot be told apart; leave one out, with 0 + in its term"
+                )
+            seen.add(key)

@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pp_compare.model.design import Block, Design
+from pp_compare.model.design import Design
+from pp_compare.model.evaluate import data_columns
 from pp_compare.model.fit import Fit
-from pp_compare.model.formula import parse_factor
-from pp_compare.model.matrices import Column, design_matrix
+from pp_compare.model.matrices import Column
 from pp_compare.model.quantity import Quantity
-from pp_compare.model.variables import Variable
+from pp_compare.model.variables import Variable, node_of
 
 Factors = Mapping[str, float]
 """What each predictor is divided by."""
@@ -32,10 +32,9 @@ class Rescaling:
     def design(self, design: Design) -> Design:
         """The design with those predictors divided; names and rows stay."""
         variables = {n: self._divided(n, v) for n, v in design.variables.items()}
-        spec, n = design.spec, design.n_obs
-        X, columns = design_matrix(spec.intercept, spec.fixed, variables, n)
-        blocks = tuple(_block(block, variables, n) for block in design.blocks)
-        return replace(design, X=X, columns=columns, blocks=blocks, variables=variables)
+        X = design.X / self._of(design.columns)
+        blocks = tuple(replace(b, Z=b.Z / self._of(b.columns)) for b in design.blocks)
+        return replace(design, X=X, blocks=blocks, variables=variables)
 
     def _divided(self, name: str, variable: Variable) -> Variable:
         factor = self.factors.get(name)
@@ -70,11 +69,6 @@ class Rescaling:
         return [self.factors.get(factor.variable, 1.0) for factor in column.factors]
 
 
-def _block(block: Block, variables: Mapping[str, Variable], n: int) -> Block:
-    Z, columns = design_matrix(block.term.intercept, block.term.terms, variables, n)
-    return replace(block, Z=Z, columns=columns)
-
-
 def to_unit_size(design: Design, random_only: bool) -> Rescaling | None:
     """Powers of ten that bring the root mean square of numeric predictors nearest to one.
 
@@ -102,7 +96,8 @@ def to_unit_size(design: Design, random_only: bool) -> Rescaling | None:
 def _free(design: Design) -> set[str]:
     """Plain numeric columns that nothing else is made of."""
     plain = {n for n in design.variables if n in design.dataset.frame.columns}
-    used = {parse_factor(name)[1] for name in set(design.variables) - plain}
+    computed = set(design.variables) - plain
+    used = {column for name in computed for column in data_columns(node_of(name))}
     numeric = {n for n in plain if design.variables[n].levels is None}
     return numeric - used - set(design.groups) - {design.spec.response}
 

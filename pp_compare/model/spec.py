@@ -7,7 +7,8 @@ from typing import Literal
 
 Method = Literal["REML", "ML"]
 Term = tuple[str, ...]
-"""A product of variables, each written as in the formula: ``("x",)``, ``("x", "C(z)")``."""
+"""A product of variables, each written as in the formula: ``("x",)``, ``("x", "C(z)")``. A column
+goes by its bare name; one whose name is itself an expression keeps its backticks."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,10 @@ class ModelSpec:
     fixed : tuple of Term
     random : tuple of RandomTerm
     method : {"REML", "ML"}
+    offset : tuple of str
+        Variables whose sum is taken from the response before anything is fitted.
+    weights : str, optional
+        Column of prior weights: the residual variance of row i is ``sigma^2 / w_i``.
     """
 
     formula: str
@@ -61,6 +66,8 @@ class ModelSpec:
     fixed: tuple[Term, ...]
     random: tuple[RandomTerm, ...]
     method: Method = "REML"
+    offset: tuple[str, ...] = ()
+    weights: str | None = None
 
     @property
     def is_random_intercept(self) -> bool:

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import keyword
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from pp_compare.errors import DataError
-from pp_compare.model import Dataset, ModelSpec, Term
-from pp_compare.model.formula import parse_factor
+from pp_compare.model import Dataset, ModelSpec
+from pp_compare.model.evaluate import data_columns, evaluate, is_expression
+from pp_compare.model.expression import Name, Node, parse
+from pp_compare.model.factor import Factor, factor_of_column, without_unused
+from pp_compare.model.matrices import Coded
+from pp_compare.model.words import Matrix, Text, Value, as_factor
 
 NaPolicy = Literal["raise", "drop"]
 
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*$")
+_OURS = re.compile(r"group_\d+$|all_rows$|vc\d+$")
+"""Names that engines' own columns get beside those of the data (`engines.formulas`)."""
 # Words that R or a Python formula would read as something else than a column.
 _RESERVED = frozenset(
     {*keyword.kwlist, "TRUE", "FALSE", "NULL", "NA", "NaN", "Inf", "function", "repeat", "next"}
@@ -32,7 +39,7 @@ class Variable:
     Parameters
     ----------
     name : str
-        As in the formula: ``x``, ``C(x)``, ``log(x)``.
+        As in the formula: ``x``, ``C(x)``, ``log(x)``; or the label of a computed column.
     alias : str
         A plain word that R and Python formulas can both hold; `name` wherever that is one.
     values : ndarray, shape (n,)
@@ -53,24 +60,113 @@ class Variable:
         return categorical(self.values, self.levels).rename(self.alias)
 
 
+def make_variable(name: str, value: np.ndarray | Factor, taken: set[str]) -> Variable:
+    """A variable under an alias of its own, which is added to `taken`."""
+    if isinstance(value, Factor):
+        return Variable(name, _alias(name, taken), value.codes, value.levels)
+    return Variable(name, _alias(name, taken), value)
+
+
 def variable_names(spec: ModelSpec) -> list[str]:
     """Response, fixed and random variables, each once, in the order of the formula."""
-    terms: Iterable[Term] = [*spec.fixed, *(t for random in spec.random for t in random.terms)]
+    terms = [*spec.fixed, *(t for random in spec.random for t in random.terms)]
     return list(dict.fromkeys([spec.response, *(name for term in terms for name in term)]))
 
 
-def _column_of(name: str) -> str:
-    return parse_factor(name)[1] if name.endswith(")") and "(" in name else name
+def node_of(name: str) -> Node:
+    """What a variable's name stands for; what is no expression is the name of a column."""
+    if name.startswith("`") or is_expression(name):
+        return parse(name)
+    return Name(name, quoted=True)
 
 
-def _used_columns(spec: ModelSpec, frame: pd.DataFrame) -> list[str]:
-    names = [n if n in frame.columns else _column_of(n) for n in variable_names(spec)]
-    names += [column for term in spec.random for column in term.group]
-    return list(dict.fromkeys(names))
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The rows of a data set that count for a model, and the values of its variables there.
+
+    What depends on many rows (``scale(x)``, ``poly(x, 2)``, the levels of a factor) is computed
+    over all rows that have what it needs, as R does, whether or not another column misses there.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    missing : mapping of str to ndarray of bool, shape (rows,)
+        Where each column of the model has a missing or infinite value.
+    kept : ndarray of bool, shape (rows,)
+        Without one in any column of the model.
+    """
+
+    dataset: Dataset
+    missing: Mapping[str, np.ndarray]
+    kept: np.ndarray
+
+    @cached_property
+    def n(self) -> int:
+        """How many count."""
+        return int(self.kept.sum())
+
+    @property
+    def dropped(self) -> int:
+        """How many do not."""
+        return len(self.kept) - self.n
+
+    def value(self, name: str) -> Coded:
+        """A variable in the rows that count.
+
+        Raises
+        ------
+        DataError
+            For a column that does not hold what the expression takes, or a value that is not
+            finite.
+        """
+        node, frame = node_of(name), self.dataset.frame
+        own = np.ones(len(frame), dtype=bool)
+        names = data_columns(node)
+        for column in names:
+            own &= ~self.missing[column]
+        columns = {column: _column(frame[column][own]) for column in names}
+        value: Value
+        if isinstance(node, Name):
+            value = columns[node.name]
+        else:
+            self._refuse_two_meanings(name)
+            value = evaluate(name, columns)
+        coded = _coded(_of_length(value, int(own.sum())), self.kept[own])
+        if not isinstance(coded, Factor):
+            self._refuse_not_finite(name, names, coded)
+        return coded
+
+    def column(self, name: str) -> Coded:
+        """A column by its bare name in the rows that count."""
+        return self.value(f"`{name}`")
+
+    def group(self, name: str) -> Factor:
+        """A column as a grouping factor."""
+        return factor_of_column(self.dataset.frame[name][self.kept])
+
+    def _refuse_two_meanings(self, name: str) -> None:
+        if name in self.dataset.frame.columns:
+            raise DataError(
+                f"'{name}' can be computed, and {self.dataset.name} has a column of that name as "
+                "well; rename that column, or put its name in backticks"
+            )
+
+    def _refuse_not_finite(self, name: str, columns: list[str], value: np.ndarray | Matrix) -> None:
+        table = value.values if isinstance(value, Matrix) else value[:, None]
+        finite = np.isfinite(table).all(axis=1)
+        if finite.all():
+            return
+        row = int(np.flatnonzero(self.kept)[int(np.argmin(finite))])
+        at = [f"{c} = {_shown(self.dataset.frame[c].iloc[row])}" for c in columns]
+        raise DataError(f"'{name}' is not finite in row {row + 1}, where {', '.join(at)}")
 
 
-def complete_rows(dataset: Dataset, spec: ModelSpec, na: NaPolicy) -> tuple[pd.DataFrame, int]:
-    """The rows that have a finite value in every column of the model, and how many have not.
+def _shown(value: object) -> str:
+    return str(float(value)) if isinstance(value, int | float | np.number) else f"'{value}'"
+
+
+def complete_rows(dataset: Dataset, spec: ModelSpec, na: NaPolicy) -> Rows:
+    """The rows that have a finite value in every column of the model.
 
     Raises
     ------
@@ -78,25 +174,31 @@ def complete_rows(dataset: Dataset, spec: ModelSpec, na: NaPolicy) -> tuple[pd.D
         For a missing or repeated column, or values that are not finite, unless they are dropped.
     """
     frame = dataset.frame
-    used = _used_columns(spec, frame)
+    used = used_columns(spec)
     for column in used:
         if column not in frame.columns:
             known = ", ".join(map(str, frame.columns))
             raise DataError(f"no column '{column}' in {dataset.name}; its columns are: {known}")
         if isinstance(frame[column], pd.DataFrame):
             raise DataError(f"column '{column}' stands more than once in {dataset.name}")
-    bad = pd.DataFrame({column: _not_finite(frame[column]) for column in used})
-    rows = bad.any(axis=1)
-    if not rows.any():
-        return frame[used].reset_index(drop=True), 0
-    if na == "drop":
-        return frame.loc[~rows.to_numpy(), used].reset_index(drop=True), int(rows.sum())
-    where = ", ".join(f"'{c}': {int(k)}" for c, k in bad.sum().items() if k)
+    missing = {column: _not_finite(frame[column]) for column in used}
+    rows = np.any(list(missing.values()), axis=0)
+    if not rows.any() or na == "drop":
+        return Rows(dataset, missing, ~rows)
+    where = ", ".join(f"'{c}': {int(bad.sum())}" for c, bad in missing.items() if bad.any())
     raise DataError(
         f"{int(rows.sum())} of {len(frame)} rows have a missing or infinite value ({where}; "
-        f"first in row {int(np.argmax(rows.to_numpy())) + 1}); "
+        f"first in row {int(np.argmax(rows)) + 1}); "
         "drop them for all engines alike with --na drop"
     )
+
+
+def used_columns(spec: ModelSpec) -> list[str]:
+    """Columns of the data that a model is made of, each once."""
+    names = [*variable_names(spec), *spec.offset]
+    used = [column for name in names for column in data_columns(node_of(name))]
+    used += [column for term in spec.random for column in term.group]
+    return list(dict.fromkeys([*used, *([spec.weights] if spec.weights else [])]))
 
 
 def _not_finite(column: pd.Series) -> np.ndarray:
@@ -116,72 +218,41 @@ def _is_real(column: pd.Series) -> bool:
     )
 
 
-def make_variable(frame: pd.DataFrame, name: str, taken: set[str]) -> Variable:
-    """A variable of the formula; its alias is added to `taken`.
-
-    Raises
-    ------
-    DataError
-        For a function of a column that is not numeric, or whose value is not finite.
-    """
-    if name in frame.columns:
-        return _plain_variable(frame, name, taken)
-    function, column, power = parse_factor(name)
-    if function == "C":
-        codes, levels = _levels(frame[column])
-        return Variable(name, _alias(name, taken), codes, levels)
-    numbers = _plain_variable(frame, column, set())
-    if numbers.levels is not None:
-        raise DataError(f"'{name}': column '{column}' is not numeric")
-    with np.errstate(all="ignore"):
-        values = (
-            numbers.values**power if function == "I" else getattr(np, str(function))(numbers.values)
-        )
-    if not np.isfinite(values).all():
-        row = int(np.argmin(np.isfinite(values)))
-        raise DataError(
-            f"'{name}' is not finite in row {row + 1}, where {column} = {numbers.values[row]}"
-        )
-    return Variable(name, _alias(name, taken), values)
-
-
-def _plain_variable(frame: pd.DataFrame, name: str, taken: set[str]) -> Variable:
-    column = frame[name]
+def _column(column: pd.Series) -> Value:
+    """A column of the data, without missing values, as an expression takes it."""
     if _is_real(column):
-        return Variable(name, _alias(name, taken), column.to_numpy(float))
-    codes, levels = _levels(column)
-    return Variable(name, _alias(name, taken), codes, levels)
-
-
-def make_group_variable(frame: pd.DataFrame, name: str, taken: set[str]) -> Variable:
-    """A column as a grouping factor; its alias is added to `taken`."""
-    codes, levels = _levels(frame[name])
-    # The column may also be a variable, perhaps a numeric one, under its own name.
-    return Variable(name, _alias(f"{name}_group" if name in taken else name, taken), codes, levels)
-
-
-def _levels(column: pd.Series) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Codes and levels that occur: in the categorical's own order, else sorted as Python sorts."""
+        return column.to_numpy(float)
+    if pd.api.types.is_bool_dtype(column):
+        return column.to_numpy(bool)
     if isinstance(column.dtype, pd.CategoricalDtype):
-        column = column.cat.remove_unused_categories()
-        codes, values = column.cat.codes.to_numpy(), list(column.cat.categories)
-    else:
-        numeric = pd.api.types.is_numeric_dtype(column)
-        codes, uniques = pd.factorize(column if numeric else column.astype(str), sort=True)
-        values = list(uniques)
-    return codes.astype(np.int64), tuple(_level_label(value) for value in values)
+        return factor_of_column(column)
+    return Text(column.astype(str).to_numpy(object))
 
 
-def _level_label(value: object) -> str:
-    """Whole numbers without a decimal point; other numbers so that they read back exactly."""
-    if not isinstance(value, float | np.floating):
-        return str(value)
-    number = float(value)
-    return str(int(number)) if number.is_integer() and abs(number) < 1e15 else repr(number)
+def _of_length(value: Value, n: int) -> Value:
+    """A single number, as in ``I(2)``, stands in every row."""
+    return np.full(n, value) if isinstance(value, np.ndarray) and value.ndim == 0 else value
+
+
+def _coded(value: Value, rows: np.ndarray) -> Coded:
+    if isinstance(value, Matrix):
+        return Matrix(value.values[rows], value.names)
+    if isinstance(value, np.ndarray) and value.dtype != bool:
+        return np.ascontiguousarray(value[rows], dtype=float)
+    factor = as_factor(value)
+    return without_unused(replace(factor, codes=factor.codes[rows]))
+
+
+def group_variable(name: str, factor: Factor, taken: set[str]) -> Variable:
+    """A grouping factor's column as a variable; its alias is added to `taken`."""
+    # The column may also be a variable, perhaps a numeric one, under its own name.
+    alias = _alias(f"{name}_group" if name in taken else name, taken)
+    return Variable(name, alias, factor.codes, factor.levels)
 
 
 def _alias(name: str, taken: set[str]) -> str:
     plain = bool(_PLAIN.match(name)) and name not in _RESERVED and name not in taken
+    plain = plain and _OURS.match(name) is None
     alias = (
         name if plain else next(a for a in (f"v{i}" for i in range(1, 10_000)) if a not in taken)
     )
@@ -196,8 +267,8 @@ def categorical(codes: np.ndarray, levels: Sequence[str]) -> pd.Series:
 
 
 def first_text(frame: pd.DataFrame, name: str) -> str:
-    """Where a column first holds something that is not a number, in words."""
-    column = _column_of(name) if name not in frame.columns else name
+    """Where the column of a response first holds something that is not a number, in words."""
+    column = (data_columns(node_of(name)) or [name])[0]
     numbers = pd.to_numeric(frame[column].astype(str), errors="coerce")
     row = int(np.argmax(numbers.isna().to_numpy()))
     return f"row {row + 1} holds '{frame[column].iloc[row]}'"

@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -79,7 +80,7 @@ class PythonCandidate:
 
     def versions(self, platform: Platform, effort: Effort) -> dict[str, str]:
         """Versions by the packages' own word."""
-        with self._session(platform, effort) as session:
+        with closing(self._session(platform, effort)) as session:
             return session.about()
 
     def identity(self) -> list[Any]:
@@ -113,7 +114,7 @@ class PythonCandidate:
     ) -> list[Any]:
         """Answers of functions of the adapter; an EngineError in the place of a failed one."""
         found: list[Any] = []
-        with self._session(platform, effort) as session:
+        with closing(self._session(platform, effort)) as session:
             for function, arguments in requests:
                 try:
                     found.append(session.call(function, *arguments))

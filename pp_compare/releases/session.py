@@ -43,12 +43,6 @@ class Session:
         self._seconds = seconds
         self._about: dict[str, str] = {}
 
-    def __enter__(self) -> Session:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def close(self) -> None:
         """End the worker."""
         self._worker.close()

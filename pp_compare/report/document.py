@@ -30,10 +30,10 @@ class Document:
 
 def to_markdown(document: Document) -> str:
     """GitHub's Markdown; text from data stays text."""
-    blocks = [f"# {_escaped(document.title)}"]
+    blocks = [f"# {escaped(document.title)}"]
     for section in document.sections:
-        blocks.append(f"{'#' * section.level} {_escaped(section.title)}")
-        blocks += [_escaped(paragraph) for paragraph in section.paragraphs]
+        blocks.append(f"{'#' * section.level} {escaped(section.title)}")
+        blocks += [escaped(paragraph) for paragraph in section.paragraphs]
         if section.table:
             blocks.append(_markdown_table(section.table))
     return "\n\n".join(blocks) + "\n"
@@ -51,10 +51,10 @@ def _markdown_table(table: Table) -> str:
 
 
 def _line(cells: tuple[str, ...]) -> str:
-    return "| " + " | ".join(_escaped(cell) for cell in cells) + " |"
+    return "| " + " | ".join(escaped(cell) for cell in cells) + " |"
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     r"""No character of `text` means anything in Markdown or in HTML."""
     one_line = visible(" ".join(text.split()))
     safe = one_line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -6,15 +6,23 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
 from typing import Literal
 
+import pandas as pd
+
+from pp_compare.errors import PPCompareError
 from pp_compare.identities import IdentityCheck
 from pp_compare.model import Fit
+from pp_compare.model.design import Design
 from pp_compare.verdict.agreement import Comparison
 from pp_compare.verdict.judgement import Judgement
 from pp_compare.verdict.outcome import ProbeCheck
 
 SCHEMA = "pp-compare/report/2"
+WRITER = "pp_compare.report.audit.folder"
+"""The module that writes a report, above this one and heavy: loaded where a report is saved."""
 FailOn = Literal["wrong", "news", "any", "none"]
 VERDICTS = ("pass", "fail", "known", "skip")
 
@@ -125,7 +133,11 @@ class CaseReport:
         return bool(self.stale) or "fail" in verdicts
 
 
-@dataclass(frozen=True, eq=False)
+class VerdictError(PPCompareError, AssertionError):
+    """A report that holds what its `Report.fail_on` asks about."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Report:
     """A whole run.
 
@@ -137,12 +149,90 @@ class Report:
         Wall time of the run.
     fail_on : {"wrong", "news", "any", "none"}
         What `exit_status` asks about.
+    designs : tuple of Design
+        Of the cases, where the report is to be saved with its figures.
+
+    Examples
+    --------
+    A notebook shows a report as its judgements with the estimates; in text it has ten lines.
+
+    >>> import pp_compare
+    >>> import statsmodels.formula.api as smf
+    >>> batches = pp_compare.case("Dyestuff").dataset.frame
+    >>> report = pp_compare.check(smf.mixedlm("Yield ~ 1", batches, groups="Batch").fit())
+    >>> print(report)  # doctest: +ELLIPSIS
+    statsmodels is right: at the optimum, which is proved; fixed effects to ... digits
+    model: Yield ~ 1 + (1 | Batch), REML; 30 rows, 6 Batch
+    ...
+    >>> float(report.estimates().loc[("sigma", ""), "certified"].round(3))
+    49.51
+    >>> report.raise_for_status()
     """
 
     provenance: Provenance
     cases: tuple[CaseReport, ...]
     seconds: float
     fail_on: FailOn = "news"
+    designs: tuple[Design, ...] = field(default=(), repr=False)
+
+    def __repr__(self) -> str:
+        """At most ten lines, the judgement first."""
+        from pp_compare.report.short import short_text  # noqa: PLC0415  # it reads this record
+
+        return short_text(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        from pp_compare.report.short import short_html  # noqa: PLC0415  # as above
+
+        return short_html(self)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a comparison."""
+        from pp_compare.report.frames import comparison_frame  # noqa: PLC0415  # as above
+
+        return comparison_frame(self)
+
+    def estimates(self) -> pd.DataFrame:
+        """Engines side by side, one row a number."""
+        from pp_compare.report.frames import estimates_frame  # noqa: PLC0415  # as above
+
+        return estimates_frame(self)
+
+    def paragraph(self) -> str:
+        """What to write in a paper, made from these numbers; one paragraph a model."""
+        from pp_compare.report.paragraph import paragraphs  # noqa: PLC0415  # as above
+
+        return "\n\n".join(paragraphs(self))
+
+    def save(self, folder: str | Path) -> Path:
+        """Write report.html, report.json, the evidence and the data into a folder.
+
+        Returns
+        -------
+        Path
+            Of the page, to be opened.
+        """
+        write_report = import_module(WRITER).write_report
+        from pp_compare.verdict.deviations import load_deviations  # noqa: PLC0415  # as above
+
+        pairs = zip(self.cases, self.designs, strict=False)
+        designs = {(case.case, case.method): design for case, design in pairs}
+        write_report(
+            Path(folder), self, load_deviations(), lambda case: designs[case.case, case.method]
+        )
+        return Path(folder) / "report.html"
+
+    def raise_for_status(self) -> None:
+        """Raise where `exit_status` is 1.
+
+        Raises
+        ------
+        VerdictError
+            An AssertionError with the text of the report.
+        """
+        if self.exit_status:
+            raise VerdictError(f"{self!r}")
 
     def counts(self) -> dict[str, int]:
         """Identities, comparisons and probes by verdict."""

@@ -27,6 +27,7 @@ Cause = Literal[
     "failure",
 ]
 
+NOT_FIXED = "not identified: other values are as good"
 LISTED = 20
 """Quantities with more numbers than this are listed by their worst one only."""
 
@@ -87,14 +88,17 @@ class Comparison:
 def compare(candidate: Fit, reference: Fit, tolerances: Tolerances) -> list[Comparison]:
     """Compare every quantity that the reference has.
 
-    One that the candidate lacks is a failure, unless it says why it has none (`Fit.not_given`).
+    One that the candidate lacks is a failure, unless it says why it has none (`Fit.not_given`). One
+    that the criterion does not fix has no tolerance: two sound engines may differ in it.
     """
     slack = 1.0 if reference.engine == "certified" else 2.0
     found: list[Comparison] = []
     for name, quantity in reference.quantities.items():
-        tolerance = tolerances.quantities[name]
+        tolerance = tolerances.quantities.get(name)
         theirs = candidate.quantities.get(name)
-        if theirs is None:
+        if tolerance is None:
+            found.append(_skipped(_missing(candidate, reference, quantity), NOT_FIXED))
+        elif theirs is None:
             found.append(_missing(candidate, reference, quantity))
         else:
             lines = list(_lines(candidate, reference, theirs, quantity, tolerance, slack))
@@ -194,6 +198,8 @@ def _missing(candidate: Fit, reference: Fit, quantity: Quantity) -> Comparison:
         cause="failure",
     )
     why = candidate.not_given.get(quantity.name.partition("[")[0])
-    if why is None:
-        return line
+    return line if why is None else _skipped(line, why)
+
+
+def _skipped(line: Comparison, why: str) -> Comparison:
     return replace(line, digits=float("nan"), reason=why, verdict="skip", count=0, cause=None)

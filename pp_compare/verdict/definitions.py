@@ -100,8 +100,10 @@ class _Profile:
         n, p = design.X.shape
         self.p, self.reml = p, design.spec.method == "REML"
         self.df = n - p if self.reml else n
-        W = np.column_stack([design.X, design.y - design.X @ fit["beta"]])
-        Z = np.hstack([_indicator_columns(b.codes, len(b.levels), b.Z) for b in design.blocks])
+        W = design.scaled(np.column_stack([design.X, design.y - design.X @ fit["beta"]]))
+        Z = np.hstack(
+            [_indicator_columns(b.codes, len(b.levels), design.scaled(b.Z)) for b in design.blocks]
+        )
         covariances = design.by_block(fit.covariances)
         sizes = [(len(b.levels), len(b.columns)) for b in design.blocks]
         parts = [np.kron(np.eye(m), cov) for (m, _), cov in zip(sizes, covariances, strict=True)]

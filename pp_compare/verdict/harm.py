@@ -86,11 +86,14 @@ class Harm:
     moves : tuple of Move
         The largest of each kind, the most harmful first.
     conclusions : tuple of Conclusion
+    beyond : tuple of (str, str)
+        Quantity and label of every number that is off by more than is harmless.
     """
 
     above: float = float("nan")
     moves: tuple[Move, ...] = ()
     conclusions: tuple[Conclusion, ...] = ()
+    beyond: tuple[tuple[str, str], ...] = ()
 
     def of(self, kind: str) -> Move | None:
         """The largest move of a kind; None where nothing of it was compared."""
@@ -118,11 +121,14 @@ def measure_harm(
         Deviance at the fit's own variances above the optimum.
     """
     worst: dict[str, Move] = {}
+    beyond = []
     for move in _moves(design, fit, truth):
+        if move.over > 1:
+            beyond.append(("sigma" if move.quantity == "sigma^2" else move.quantity, move.label))
         if move.kind not in worst or move.size > worst[move.kind].size:
             worst[move.kind] = move
     moves = sorted(worst.values(), key=lambda move: -move.over)
-    return Harm(above, tuple(moves), tuple(_conclusions(fit, truth)))
+    return Harm(above, tuple(moves), tuple(_conclusions(fit, truth)), tuple(beyond))
 
 
 def _moves(design: Design, fit: Fit, truth: Mapping[str, Quantity]) -> Iterator[Move]:

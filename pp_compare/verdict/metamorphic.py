@@ -121,7 +121,14 @@ def _frame(design: Design) -> pd.DataFrame:
 # ---- the relations ------------------------------------------------------------------------------
 
 
-def _response_scaled(design: Design, factor: float = 1000.0) -> Changed:
+def _plain_response(design: Design) -> bool:
+    """Whether the response is a column and nothing is taken from it: it can then be changed."""
+    return design.spec.response in design.dataset.frame and design.offset is None
+
+
+def _response_scaled(design: Design, factor: float = 1000.0) -> Changed | None:
+    if not _plain_response(design):
+        return None
     frame = _frame(design)
     frame[design.spec.response] = design.y * factor
 
@@ -141,7 +148,7 @@ def _response_scaled(design: Design, factor: float = 1000.0) -> Changed:
 
 def _response_shifted(design: Design) -> Changed | None:
     """By as much as the response is large, so that it costs no more than one bit."""
-    if not design.spec.intercept:
+    if not design.spec.intercept or not _plain_response(design):
         return None
     frame, by = _frame(design), float(2.0 ** np.floor(np.log2(np.abs(design.y).max())))
     frame[design.spec.response] = design.y + by
@@ -163,7 +170,8 @@ def _plain_predictor(design: Design) -> str | None:
     terms = [*spec.fixed, *(t for random in spec.random for t in random.terms)]
     for (name,) in (term for term in spec.fixed if len(term) == 1):
         alone = sum(any(name in factor for factor in term) for term in terms) == 1
-        if alone and name in design.dataset.frame and design.variables[name].levels is None:
+        variable = design.variables.get(name)
+        if alone and name in design.dataset.frame and variable and variable.levels is None:
             return name
     return None
 

@@ -13,9 +13,12 @@ from pp_compare.errors import InputError
 MODULE = """
 class Plain:
     name = "plain"
+    fit = unsupported = lambda self, design: None
 
 
 class Chosen:
+    fit = unsupported = lambda self, design: None
+
     def __init__(self, setting):
         self.name = f"chosen:{setting}"
 

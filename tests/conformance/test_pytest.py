@@ -246,3 +246,34 @@ def test_the_fixtures_serve_tests_of_ones_own(
     )
     without = run("-k", "test_engine")
     without.stdout.fnmatch_lines("*the fixture pp_engine needs --pp-engine*")
+
+
+def test_a_fit_of_ones_own_pipeline_is_judged(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import statsmodels.formula.api as smf
+        from pp_compare import case
+
+        def fitted(**arguments):
+            data = case("Dyestuff").dataset.frame
+            return smf.mixedlm("Yield ~ 1", data, groups="Batch").fit(**arguments)
+
+        def test_good(pp_check):
+            assert pp_check(fitted()).judgements[0].standing == "right"
+
+        def test_bad(pp_check):
+            pp_check(fitted(method="bfgs", maxiter=1), fail_on="any", limit=1)
+        """
+    )
+    done = pytester.runpytest("-p", "no:cacheprovider", "-W", "default", "--junitxml=out.xml")
+    done.assert_outcomes(passed=1, failed=1)
+    done.stdout.fnmatch_lines(["*statsmodels is *", "*Yield ~ 1 + (1 | Batch), REML*"])
+    xml = (pytester.path / "out.xml").read_text()
+    assert 'name="pp_compare statsmodels" value="right"' in xml
+
+
+def test_a_word_that_is_none_is_refused(pytester: pytest.Pytester) -> None:
+    pytester.makepyprojecttoml('[tool.pytest.ini_options]\npp_fail_on = "worse"')
+    done = pytester.runpytest()
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    done.stderr.fnmatch_lines(["*pp_fail_on is wrong, news, any, none, not 'worse'"])

@@ -86,10 +86,11 @@ def test_the_first_level_is_the_reference():
     assert made.variables["f"].levels == ("v", "u")
 
 
-def test_an_ordered_factor_is_coded_as_any_other():
+def test_an_ordered_factor_has_polynomial_contrasts():
     order = pd.CategoricalDtype(["v", "u"], ordered=True)
     made = design("y ~ f + (1|g)", f=pd.Series(list("uvuvuv"), dtype=order))
-    assert made.labels == ("Intercept", "f[T.u]")
+    assert made.labels == ("Intercept", "f[.L]")
+    assert np.allclose(made.X[:, 1], np.array([1, -1] * 3) / np.sqrt(2))
 
 
 @pytest.mark.parametrize(

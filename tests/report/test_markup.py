@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from pp_compare.audits.audit import Selection, judge
+from pp_compare.audits.judging import judge
+from pp_compare.audits.selection import Selection
 from pp_compare.data.files import read_dataset
 from pp_compare.engines import make_engine
 from pp_compare.inferences.explain import Explanation, explain

@@ -65,7 +65,8 @@ class Coordinates:
 class CrossProducts:
     """A mixed model of n rows as its cross-products in ``coordinates``.
 
-    ``sizes`` and ``levels`` are q and m of each random term; ``xx`` (p, p), ``xy`` (p, 1), ``yy``.
+    ``sizes`` and ``levels`` are q and m of each random term; ``xx`` (p, p), ``xy`` (p, 1), ``yy``;
+    ``log_weights`` is the sum of the logarithms of the prior weights, 0 without any.
     """
 
     n: int
@@ -76,6 +77,7 @@ class CrossProducts:
     xy: arb_mat
     yy: arb
     coordinates: Coordinates
+    log_weights: arb
 
     @property
     def p(self) -> int:
@@ -89,7 +91,12 @@ class CrossProducts:
 
 
 def cross_products(
-    y: Floats, X: Floats, blocks: Sequence[RandomBlock], *, bits: int = 512
+    y: Floats,
+    X: Floats,
+    blocks: Sequence[RandomBlock],
+    *,
+    weights: Floats | None = None,
+    bits: int = 512,
 ) -> CrossProducts:
     """Form the exact cross-products of a model and move them to good coordinates.
 
@@ -100,6 +107,9 @@ def cross_products(
         Linearly independent columns; p may be 0.
     blocks : sequence of RandomBlock
         One per random term; terms on the same factor are uncorrelated.
+    weights : (n,) float64 array, optional
+        Prior weights, positive: the products are Z'WZ, Z'WX and so on, which are those of rows
+        scaled by the roots of the weights, without the rounding of a root.
     bits : int
         Precision of the change of coordinates; raised by itself where X needs more.
 
@@ -110,12 +120,13 @@ def cross_products(
         exactly), or y is an exact linear combination of the columns of X.
     """
     _check(y, X, blocks)
-    fixed = _FixedSums.of(y, X)
+    heavy = None if weights is None else IntegerColumn.of(weights)
+    fixed = _FixedSums.of(y, X, heavy)
     fixed.require_identified()
     while True:
         try:
             with ctx.workprec(bits):
-                return _in_good_coordinates(fixed, blocks, len(y))
+                return _in_good_coordinates(fixed, blocks, len(y), weights)
         except NotProvedError:
             # The columns are independent in exact arithmetic, so enough precision shows it.
             bits *= 2
@@ -123,15 +134,18 @@ def cross_products(
 
 @dataclass(frozen=True)
 class _FixedSums:
-    """Integer columns of [X y] and the inner products of their integers."""
+    """Integer columns of [X y], and the inner products of their integers, weighted."""
 
     columns: list[IntegerColumn]
     gram: list[list[int]]
+    weights: IntegerColumn | None
 
     @staticmethod
-    def of(y: Floats, X: Floats) -> _FixedSums:
+    def of(y: Floats, X: Floats, weights: IntegerColumn | None) -> _FixedSums:
         columns = [IntegerColumn.of(x) for x in np.column_stack([X, y]).T]
-        return _FixedSums(columns, [[inner_product(a, b) for b in columns] for a in columns])
+        left = [_weighted(column, weights) for column in columns]
+        gram = [[inner_product(a, b) for b in columns] for a in left]
+        return _FixedSums(columns, gram, weights)
 
     def require_identified(self) -> None:
         """Raise DataError unless X has full rank and y lies outside its column space."""
@@ -150,13 +164,23 @@ class _FixedSums:
     def matrix(self) -> arb_mat:
         """The cross-products of [X y]."""
         exponents = [column.exponent for column in self.columns]
+        extra = 0 if self.weights is None else self.weights.exponent
         rows = zip(self.gram, exponents, strict=True)
         return arb_mat(
-            [[arb((v, a + b)) for v, b in zip(row, exponents, strict=True)] for row, a in rows]
+            [
+                [arb((v, a + b + extra)) for v, b in zip(row, exponents, strict=True)]
+                for row, a in rows
+            ]
         )
 
 
-def _in_good_coordinates(fixed: _FixedSums, blocks: Sequence[RandomBlock], n: int) -> CrossProducts:
+def _weighted(column: IntegerColumn, weights: IntegerColumn | None) -> IntegerColumn:
+    return column if weights is None else column.times(weights)
+
+
+def _in_good_coordinates(
+    fixed: _FixedSums, blocks: Sequence[RandomBlock], n: int, weights: Floats | None
+) -> CrossProducts:
     full = fixed.matrix()
     p = full.nrows() - 1
     xx, xy, yy = _part(full, 0, p, 0, p), _part(full, 0, p, p, 1), full[p, p]
@@ -177,20 +201,21 @@ def _in_good_coordinates(fixed: _FixedSums, blocks: Sequence[RandomBlock], n: in
         n=n,
         sizes=tuple(block.size for block in blocks),
         levels=tuple(block.levels for block in blocks),
-        strata=_strata(fixed.columns, blocks, coordinates),
+        strata=_strata(fixed, blocks, coordinates),
         xx=basis.transpose() * xx * basis,
         xy=basis.transpose() * gap * unit,
         yy=rss * unit**2,
         coordinates=coordinates,
+        log_weights=sum((arb(w).log() for w in (weights if weights is not None else ())), arb(0)),
     )
 
 
 def _strata(
-    fixed: list[IntegerColumn], blocks: Sequence[RandomBlock], to: Coordinates
+    fixed: _FixedSums, blocks: Sequence[RandomBlock], to: Coordinates
 ) -> tuple[Stratum, ...]:
     """Sum over rows, and sort the components by the blocks of their levels."""
     sums = _RandomSums.of(fixed, blocks, to.z_exponents)
-    p, unit = len(fixed) - 1, arb(2) ** -to.y_exponent
+    p, unit = len(fixed.columns) - 1, arb(2) ** -to.y_exponent
     grouped: dict[tuple[int, ...], list[Component]] = {}
     for levels, zz, zf in zip(sums.layout.members, sums.zz, sums.zf, strict=True):
         r = zz.nrows()
@@ -210,7 +235,7 @@ class _RandomSums:
 
     @staticmethod
     def of(
-        fixed: list[IntegerColumn],
+        fixed: _FixedSums,
         blocks: Sequence[RandomBlock],
         z_exponents: tuple[tuple[int, ...], ...],
     ) -> _RandomSums:
@@ -222,13 +247,14 @@ class _RandomSums:
         sums = _RandomSums(
             layout,
             [arb_mat(r, r) for r in layout.widths],
-            [arb_mat(r, len(fixed)) for r in layout.widths],
+            [arb_mat(r, len(fixed.columns)) for r in layout.widths],
         )
         for a, block in enumerate(blocks):
-            sums.add_fixed(a, Cells.of(block.group), columns[a], fixed)
+            heavy = [_weighted(column, fixed.weights) for column in columns[a]]
+            sums.add_fixed(a, Cells.of(block.group), heavy, fixed.columns)
             for b, other in enumerate(blocks[: a + 1]):
                 cell = block.group * other.levels + other.group
-                sums.add_random((a, b), other.levels, Cells.of(cell), (columns[a], columns[b]))
+                sums.add_random((a, b), other.levels, Cells.of(cell), (heavy, columns[b]))
         return sums
 
     def add_fixed(

@@ -80,6 +80,7 @@ def deviance_at_variances(
     covariances: Sequence[Floats],
     *,
     reml: bool,
+    weights: Floats | None = None,
     bits: int = 256,
 ) -> arb:
     """-2 log-likelihood at given variances: beta profiled out, sigma^2 taken as it is.
@@ -90,13 +91,15 @@ def deviance_at_variances(
         Residual variance, positive.
     covariances : sequence of (q, q) arrays
         Covariance of the random effects of each term, on the scale of the data.
+    weights : (n,) float64 array, optional
+        Prior weights, positive: the residual variance of row i is ``sigma2 / weights[i]``.
 
     Raises
     ------
     DataError
         If the variances give no likelihood, or for the reasons of ``cross_products``.
     """
-    products = cross_products(y, X, blocks, bits=2 * bits)
+    products = cross_products(y, X, blocks, weights=weights, bits=2 * bits)
     with ctx.workprec(bits):
         value = _solve_at(products, sigma2, covariances).deviance(arb(float(sigma2)), reml)
     if not value.is_finite():
@@ -113,13 +116,14 @@ def gls_at(
     sigma2: float,
     covariances: Sequence[Floats],
     *,
+    weights: Floats | None = None,
     bits: int = 256,
 ) -> Estimates:
     """Fixed effects, their covariance, BLUPs and fitted values that given variances imply.
 
     Parameters and exceptions are those of ``deviance_at_variances``.
     """
-    products = cross_products(y, X, blocks, bits=2 * bits)
+    products = cross_products(y, X, blocks, weights=weights, bits=2 * bits)
     with ctx.workprec(bits):
         solution = _solve_at(products, sigma2, covariances)
         return estimates(solution, arb(float(sigma2)), X, blocks)
@@ -132,10 +136,11 @@ def estimates_at_theta(
     theta: Floats,
     *,
     reml: bool,
+    weights: Floats | None = None,
     bits: int = 256,
 ) -> Estimates:
     """All estimates at given theta (lme4's parametrisation), the residual variance profiled."""
-    products = cross_products(y, X, blocks, bits=2 * bits)
+    products = cross_products(y, X, blocks, weights=weights, bits=2 * bits)
     with ctx.workprec(bits):
         solution = solve(products, exact_covariances(products, theta))
         return estimates(solution, solution.residual() / solution.df(reml), X, blocks)

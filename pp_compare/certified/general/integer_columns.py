@@ -42,6 +42,12 @@ class IntegerColumn:
         fits = largest < 1 << 62
         return IntegerColumn(wide.astype(np.int64) if fits else wide, exponent, largest)
 
+    def times(self, other: IntegerColumn) -> IntegerColumn:
+        """The product of two columns, row by row."""
+        wide = _products(self, other)
+        largest = int(np.abs(wide).max(initial=0))
+        return IntegerColumn(wide, self.exponent + other.exponent, largest)
+
     def divided(self, power: int) -> IntegerColumn:
         """The column over 2^power."""
         return IntegerColumn(self.integers, self.exponent - power, self.largest)

@@ -65,8 +65,12 @@ class Solution:
         return self.products.n - (self.products.p if reml else 0)
 
     def log_determinants(self, reml: bool) -> arb:
-        """log|V|, under REML plus log|X'V^-1 X| in the model's own columns of X."""
+        """log|V|, under REML plus log|X'V^-1 X| in the model's own columns of X.
+
+        With prior weights W the unit matrix in V is W^-1, and ``log_weights`` is the difference.
+        """
         value = sum((piece.system.det().log() for piece in self.pieces), arb(0))
+        value -= self.products.log_weights
         if reml:
             basis = self.products.coordinates.basis
             value += self.precision.det().log()

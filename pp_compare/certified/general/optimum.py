@@ -109,6 +109,7 @@ def general_optimum(
     blocks: Sequence[RandomBlock],
     *,
     reml: bool,
+    weights: Floats | None = None,
     starts: Sequence[Floats] = (),
     digits: int = 30,
     seed: int = 0,
@@ -122,6 +123,8 @@ def general_optimum(
         Full column rank.
     blocks : sequence of RandomBlock
     reml : bool
+    weights : (n,) float64 array, optional
+        Prior weights, positive.
     starts : sequence of (t,) arrays
         Further starts, in lme4's parametrisation, such as the answers of other engines.
     digits : int
@@ -142,7 +145,7 @@ def general_optimum(
     # Krawczyk's image loses a quarter of the bits and the cross-products some more: twice the
     # digits, and 96 bits for what conditioning takes.
     bits = 96 + int(np.ceil(2 * digits * np.log2(10)))
-    products = cross_products(y, X, blocks, bits=2 * bits)
+    products = cross_products(y, X, blocks, weights=weights, bits=2 * bits)
     criterion = FloatCriterion(products, reml)
     stops, count = search(criterion, [scaled(products, s) for s in starts], seed)
     point = _certify(criterion, stops[0], digits, bits)

@@ -8,12 +8,7 @@ from statistics import median
 
 from pp_compare.report.digest import KINDS, kind_of, least_digits, wrong_optimum
 from pp_compare.report.record import CaseReport
-from pp_compare.report.release.record import (
-    DIRECTIONS,
-    CandidateReport,
-    Change,
-    ReleaseReport,
-)
+from pp_compare.report.release.record import DIRECTIONS, CandidateReport, Change, ReleaseReport
 from pp_compare.report.table import Table
 
 SHOWN_TITLES = 3

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pp_compare.engines.calls import Names, R, factor_levels, same_in_r, used_columns
 from pp_compare.engines.nlme import chain
+from pp_compare.engines.source.names import Names, R, factor_levels, same_in_r, used_columns
 from pp_compare.model.design import Block, Design
 from pp_compare.model.rescaling import Rescaling
 

@@ -16,10 +16,13 @@ from typing import Any, Protocol
 
 import pandas as pd
 
+from pp_compare.errors import FormulaError
 from pp_compare.model import Term
 from pp_compare.model.design import Design
-from pp_compare.model.formula import parse_factor
+from pp_compare.model.evaluate import data_columns
+from pp_compare.model.expression import OPERATORS, Constant, Name, Node, written
 from pp_compare.model.rescaling import Rescaling
+from pp_compare.model.variables import node_of
 
 # Of ASCII letters alone: which others are letters depends on R's locale.
 _R_NAME = re.compile(r"(?:[A-Za-z]|\.(?![0-9]))[A-Za-z0-9._]*$")
@@ -37,8 +40,17 @@ class Language(Protocol):
     def word(self, name: str) -> str:
         """A column's name within a formula."""
 
-    def call(self, function: str, column: str, power: int) -> str:
-        """A function of a column within a formula; ``C`` makes a factor."""
+    def value(self, value: Any) -> str:
+        """A number or a text."""
+
+    def expression(self, node: Node) -> str:
+        """What a formula computes from columns.
+
+        Raises
+        ------
+        FormulaError
+            Where the language has no such function.
+        """
 
 
 class R:
@@ -50,12 +62,9 @@ class R:
             return name
         return f"`{_escaped(name, '`')}`"
 
-    def call(self, function: str, column: str, power: int) -> str:
-        """``factor(x)``, ``I(x^2)``, ``log(x)``."""
-        word = self.word(column)
-        if function == "I":
-            return f"I({word}^{power})"
-        return f"{'factor' if function == 'C' else function}({word})"
+    def expression(self, node: Node) -> str:
+        """``factor(x)``, ``I(x^2)``, ``log(x + 1)``: R's own, and what it calls patsy's words."""
+        return _expression(node, self, {"C": "factor", "Q": "", "**": "^"}, "np.", None)
 
     def value(self, value: Any) -> str:
         """An argument: logical, number, text, or a list of these by name."""
@@ -87,12 +96,9 @@ class Python:
             return name
         return f"Q({json.dumps(name)})"
 
-    def call(self, function: str, column: str, power: int) -> str:
-        """``C(x)``, ``I(x**2)``, ``np.log(x)``."""
-        word = self.word(column)
-        if function == "I":
-            return f"I({word}**{power})"
-        return f"C({word})" if function == "C" else f"np.{function}({word})"
+    def expression(self, node: Node) -> str:
+        """``C(x)``, ``I(x**2)``, ``np.log(x + 1)``."""
+        return _expression(node, self, _PYTHON_NAMES, "np.", frozenset(_PYTHON_NAMES.values()))
 
     def value(self, value: Any) -> str:
         """An argument: Python's own spelling."""
@@ -111,6 +117,41 @@ class Python:
     def column(self, name: str) -> str:
         """A column of the data, ``data["x"]``."""
         return f"data[{self.value(name)}]"
+
+
+_PYTHON_NAMES: Mapping[str, str] = {
+    **{name: f"np.{name}" for name in ("log", "log2", "log10", "log1p", "exp", "sqrt", "abs")},
+    **dict.fromkeys(("C", "factor", "as.factor"), "C"),
+    **{name: name for name in ("I", "(", "+", "-", "*", "/", "==", "!=", "<", ">", "<=", ">=")},
+    "^": "**",
+}
+"""What R calls what a formula of statsmodels calls so."""
+
+
+def _expression(
+    node: Node,
+    language: Language,
+    names: Mapping[str, str],
+    prefix: str,
+    known: frozenset[str] | None,
+) -> str:
+    """An expression in a language: its functions by other names, of all or of those it knows."""
+    if isinstance(node, Name):
+        return language.word(node.name)
+    if isinstance(node, Constant):
+        return language.value(node.value)
+    function = names.get(node.function.removeprefix(prefix), node.function.removeprefix(prefix))
+    named = any(name is not None for name, _ in node.arguments)
+    if known is not None and (function not in known or named):
+        raise FormulaError(f"'{written(node)}' has no form there; make a column of it")
+    parts = [_expression(argument, language, names, prefix, known) for argument in node.nodes]
+    if node.function == "(":
+        return f"({parts[0]})"
+    if node.function in OPERATORS:
+        return f" {function} ".join(parts) if len(parts) > 1 else f"{function}{parts[0]}"
+    labels = [f"{name} = " if name is not None else "" for name, _ in node.arguments]
+    inside = ", ".join(label + part for label, part in zip(labels, parts, strict=True))
+    return f"{function}({inside})"
 
 
 def _escaped(text: str, quote: str) -> str:
@@ -171,15 +212,29 @@ class Names:
             return self.language.word(self.scaled[name])
         if name in self.design.dataset.frame.columns:
             return self.language.word(name)
-        function, column, power = parse_factor(name)
-        return self.language.call(str(function), column, power)
+        return self.language.expression(node_of(name))
+
+
+def columns_in(name: str) -> list[str]:
+    """Columns that a variable is computed from."""
+    return data_columns(node_of(name))
+
+
+def column_of(design: Design, name: str) -> str | None:
+    """The column that a variable is, or is computed from; None where those are several."""
+    if name in design.dataset.frame.columns:
+        return name
+    found = columns_in(name)
+    return found[0] if len(found) == 1 else None
 
 
 def factor_levels(design: Design) -> dict[str, tuple[str, ...]]:
     """Levels of the columns of text that predictors are made of, by column."""
     found = {}
     for name, variable in design.variables.items():
-        column = name if name in design.dataset.frame.columns else parse_factor(name)[1]
+        column = column_of(design, name)
+        if column is None:
+            continue
         series = design.dataset.frame[column]
         numeric = pd.api.types.is_numeric_dtype(series) or pd.api.types.is_bool_dtype(series)
         if variable.levels is not None and not numeric:
@@ -196,5 +251,5 @@ def same_in_r(levels: Sequence[str]) -> bool:
 def used_columns(design: Design) -> list[str]:
     """Columns of the data that the model is made of."""
     frame, spec = design.dataset.frame, design.spec
-    names = [n if n in frame.columns else parse_factor(n)[1] for n in design.variables]
+    names = [c for n in design.variables for c in ([n] if n in frame else columns_in(n))]
     return list(dict.fromkeys([*names, *(c for term in spec.random for c in term.group)]))

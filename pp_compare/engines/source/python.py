@@ -7,11 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from pp_compare.engines.calls import Names, Python, used_columns
 from pp_compare.engines.formulas import group_alias
+from pp_compare.engines.source.names import Names, Python, column_of, used_columns
 from pp_compare.engines.statsmodels import Layout, layout
 from pp_compare.model.design import Block, Design
-from pp_compare.model.formula import parse_factor
 from pp_compare.model.rescaling import Rescaling
 
 _PY = Python()
@@ -120,7 +119,9 @@ def _categories(design: Design) -> dict[str, str]:
     """Categorical columns, whose order of levels a file would lose."""
     found = {}
     for name, variable in design.variables.items():
-        column = name if name in design.dataset.frame.columns else parse_factor(name)[1]
+        column = column_of(design, name)
+        if column is None:
+            continue
         dtype = design.dataset.frame[column].dtype
         if variable.levels is None or not isinstance(dtype, pd.CategoricalDtype):
             continue
