@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pp_compare.certified.general.blocks import RandomBlock
 from pp_compare.certified.general.integer_columns import IntegerColumn
-from pp_compare.certified.polynomials import real_roots, through, value_at
+from pp_compare.certified.intercept.polynomials import real_roots, through, value_at
 
 Floats = NDArray[np.float64]
 

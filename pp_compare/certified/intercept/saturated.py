@@ -18,10 +18,10 @@ from itertools import pairwise
 
 from flint import arb, fmpq, fmpq_mat, fmpq_poly, fmpz, fmpz_poly
 
+from pp_compare.certified.intercept.polynomials import real_roots, through, value_at
 from pp_compare.certified.intercept.precision import PrecisionError
 from pp_compare.certified.intercept.stationary import Kind, Root
 from pp_compare.certified.intercept.statistics import InterceptStatistics
-from pp_compare.certified.polynomials import real_roots, through, value_at
 
 
 def saturated_points(statistics: InterceptStatistics) -> list[Root] | None:
