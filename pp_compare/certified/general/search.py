@@ -294,9 +294,14 @@ def _descend(criterion: FloatCriterion, start: Floats) -> Stop | None:
     except (ValueError, np.linalg.LinAlgError):
         return None  # scipy's and numpy's word for numbers that overflow far out
     x = np.asarray(result.x, dtype=np.float64)
-    deviance, gradient, _ = criterion(x)
+    deviance, gradient, hessian = evaluate(x.tobytes())
     if not np.isfinite(deviance):
         return None
+    # One step more, across a flat direction where there is one: a proof may not come after it.
+    closer = x - np.linalg.pinv(hessian, rcond=1e-8, hermitian=True) @ gradient
+    value, slope, _ = criterion(closer)
+    if np.isfinite(value) and np.abs(slope).max() < np.abs(gradient).max():
+        x, deviance, gradient = closer, value, slope
     return Stop(tuple(criterion.factors(x)), deviance, bool(np.abs(gradient).max() < FLAT))
 
 
