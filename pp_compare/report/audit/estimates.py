@@ -161,7 +161,7 @@ MOST_OPTIMA = 5
 
 
 def optima_lines(case: CaseReport) -> list[str]:
-    """What is proved, and the other optima where there are any."""
+    """What is proved, why it is singular, and the other optima where there are any."""
     extra = case.fits["certified"].extra if "certified" in case.fits else {}
     optima = extra.get("optima")
     if not isinstance(optima, list) or not optima:
@@ -169,8 +169,9 @@ def optima_lines(case: CaseReport) -> list[str]:
     first = f"deviance {optima[0]['deviance']}"
     if extra["claim"] == "none":  # the other points are where a search gave up
         return [f"certified: nothing is proved; the best point that a search found; {first}"]
+    why = [f"singular: {extra['why_singular']}"] if "why_singular" in extra else []
     if len(optima) == 1:
-        return [f"certified: {extra['claim']} optimum; {first}"]
+        return [f"certified: {extra['claim']} optimum; {first}", *why]
     listed = [
         f"  deviance {point['deviance']} at {', '.join(point['position'])}"
         f"{' (boundary)' if point['boundary'] else ''}"
@@ -178,4 +179,4 @@ def optima_lines(case: CaseReport) -> list[str]:
     ]
     more = len(optima) - len(listed)
     found = [f"certified: {extra['claim']} optimum, the first of {len(optima)}:", *listed]
-    return [*found, f"  and {more} more"] if more else found
+    return [*found, *([f"  and {more} more"] if more else []), *why]
