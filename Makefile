@@ -1,9 +1,10 @@
-# Both commands set themselves up: R with lme4 and nlme where that can be done, .venv, the package.
-.PHONY: audit test search lint docs adapters setup clean
+# Each command sets itself up: R with lme4 and nlme where that can be done, .venv, the package.
+.PHONY: audit test quick search lint docs adapters setup clean
 
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
+TOOLS := $(VENV)/.tools
 # One BLAS thread: the matrices are small. Bytecode is written even where the machine says not to: the
 # tests start dozens of interpreters, each of which would compile the whole package again.
 TEST := OPENBLAS_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(VENV)/bin/python -m pytest
@@ -11,9 +12,15 @@ TEST := OPENBLAS_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(VENV)/bin/python -m py
 audit: $(STAMP)
 	$(VENV)/bin/pp-compare audit seed_case1 seed_case2 seed_case3
 
-test: $(STAMP)
+# What people install is what is tested: the wheel, in an environment of its own, outside of here.
+test: $(TOOLS)
 	sh tests/report/setup_browser.sh
-	$(TEST) -n auto --dist worksteal
+	$(VENV)/bin/python .ci/installed.py
+
+# The same tests on the checkout as it is: for the one that one is working on, as in
+# make quick TESTS=tests/model
+quick: $(STAMP)
+	$(TEST) $(TESTS)
 
 search: $(STAMP)
 	$(TEST) -n auto -m slow
@@ -38,6 +45,10 @@ adapters: $(STAMP)
 	.venv-adapters/bin/pp-compare league --limit 300 --markdown docs/league.md
 
 setup: $(STAMP)
+
+$(TOOLS): setup.sh
+	PYTHON=$(PYTHON) ./setup.sh $(VENV) tools
+	touch $(TOOLS)
 
 $(STAMP): pyproject.toml r/setup.sh setup.sh
 	PYTHON=$(PYTHON) ./setup.sh $(VENV)

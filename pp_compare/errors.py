@@ -30,3 +30,18 @@ class UnavailableError(PPCompareError):
 
 class EngineError(PPCompareError):
     """An engine raised, crashed or ran out of time; carries the engine's own words."""
+
+
+MOST_QUOTED = 60
+"""Characters of a text that a message quotes."""
+
+
+def quoted(text: str, most: int = MOST_QUOTED) -> str:
+    """A text in quotes for a message: on one line, without control characters, cut where long."""
+    line = one_line(text[: most + 1])
+    return f"'{line}'" if len(line) <= most else f"'{line[: most - 1]}…'"
+
+
+def one_line(text: str) -> str:
+    """A text on one line: what would move the cursor or end the line is written out."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -7,6 +7,7 @@ of its options or fixtures is used.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
@@ -21,12 +22,16 @@ if TYPE_CHECKING:
     from pp_compare.conformance.models import Model
     from pp_compare.conformance.trial import Trial
     from pp_compare.engines import Engine
+    from pp_compare.report.record import Report
     from pp_compare.verdict.deviations import Deviation
 
 TRIAL = pytest.StashKey["Trial"]()
+OWN = pytest.StashKey[frozenset[str]]()
+"""Ids of the known deviations of --pp-known."""
 DIGITS = pytest.StashKey[tuple[str, float]]()
 """Kind of quantity and digits right, of a test that held one against the certified optimum."""
 _MODEL = re.compile(r"\[.+?-(REML|ML)\b")
+FAIL_ON = ("wrong", "news", "any", "none")
 MARKERS = (
     "pp_cases(*names, level='quick', methods=('REML', 'ML')): the models that the fixture pp_case "
     "goes through; by default those of --pp-case and --pp-level",
@@ -60,6 +65,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="PATH",
         help="known deviations of your own: a TOML file or a folder of them; repeatable",
     )
+    parser.addini(
+        "pp_fail_on",
+        default="wrong",
+        help="what fails a test that judges a fit by pp_check: wrong, news, any or none",
+    )
+    group.addoption(
+        "--pp-retired",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="known deviation of pp-compare that is known no more; repeatable",
+    )
+    group.addoption(
+        "--pp-strict",
+        action="store_true",
+        help="fail where a known deviation of pp-compare no longer shows; else that is a warning",
+    )
     group.addoption(
         "--pp-bundle", metavar="DIR", help="folder for one bundle a failing model, in any test"
     )
@@ -69,6 +91,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Make engine and references, so that what is missing is said before any test."""
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
+    if config.getini("pp_fail_on") not in FAIL_ON:
+        asked = config.getini("pp_fail_on")
+        raise pytest.UsageError(f"pp-compare: pp_fail_on is {', '.join(FAIL_ON)}, not '{asked}'")
     if config.option.pp_engine is not None:
         try:
             config.stash[TRIAL] = _trial(config)
@@ -101,10 +126,10 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give `pp_check` its checks and `pp_case` its models."""
+    """Give `pp_case_check` its checks and `pp_case` its models."""
     names = metafunc.fixturenames
-    if "pp_check" in names and TRIAL in metafunc.config.stash:
-        metafunc.parametrize("pp_check", _checks(metafunc))
+    if "pp_case_check" in names and TRIAL in metafunc.config.stash:
+        metafunc.parametrize("pp_case_check", _checks(metafunc))
     if "pp_case" in names:
         metafunc.parametrize("pp_case", _models(metafunc), ids=lambda model: model.id)
 
@@ -159,6 +184,30 @@ def pp_trial(pytestconfig: pytest.Config) -> Trial:
 
 
 @pytest.fixture
+def pp_check(request: pytest.FixtureRequest) -> Callable[..., Report]:
+    """Judge a fit as a test: ``pp_check(fit_my_model())``; arguments of `pp_compare.check`.
+
+    What fails is ``pp_fail_on`` of the configuration, or ``fail_on=`` of the call. The standing of
+    each engine is a property of the test, as in JUnit's XML.
+    """
+
+    def judge(fitted: object, *data: Any, **options: Any) -> Report:
+        __tracebackhide__ = True
+        from pp_compare.audits.handed import check  # noqa: PLC0415  # heavy: see above
+
+        options.setdefault("fail_on", request.config.getini("pp_fail_on"))
+        report = check(fitted, *data, **options)
+        for judgement in report.judgements:
+            said = (f"pp_compare {judgement.engine}", judgement.standing)
+            request.node.user_properties.append(said)
+        if report.exit_status:
+            pytest.fail(f"{report!r}", pytrace=False)
+        return report
+
+    return judge
+
+
+@pytest.fixture
 def pp_settle(request: pytest.FixtureRequest) -> Callable[[Check], None]:
     """Run a check as a test: a known deviation is an expected failure, with its id."""
 
@@ -166,7 +215,9 @@ def pp_settle(request: pytest.FixtureRequest) -> Callable[[Check], None]:
         outcome = check.run()
         if check.kind == "truth" and outcome.digits is not None:
             request.node.stash[DIGITS] = (check.subject.partition("[")[0], outcome.digits)
-        if outcome.verdict == "fail":
+        if outcome.gone and not _must_show(request.config, outcome.gone):
+            _warn(request, outcome.gone)
+        elif outcome.verdict == "fail":
             pytest.fail(outcome.text, pytrace=False)
         if outcome.verdict == "known":
             pytest.xfail(outcome.text)
@@ -174,6 +225,25 @@ def pp_settle(request: pytest.FixtureRequest) -> Callable[[Check], None]:
             pytest.skip(outcome.text)
 
     return run
+
+
+def _must_show(config: pytest.Config, entry: str) -> bool:
+    """A repair is news to us, and no failure of whose package it is; an entry is to whose it is."""
+    return config.option.pp_strict or entry in config.stash[OWN]
+
+
+def _warn(request: pytest.FixtureRequest, entry: str) -> None:
+    """Show a warning that no filter of the adopter's turns into an error."""
+    text = f"the known deviation {entry} no longer shows; --pp-retired {entry} ends it here"
+    found = warnings.WarningMessage(text, pytest.PytestWarning, str(request.path), 1)
+    request.config.hook.pytest_warning_recorded.call_historic(
+        kwargs={
+            "warning_message": found,
+            "nodeid": request.node.nodeid,
+            "when": "runtest",
+            "location": None,
+        }
+    )
 
 
 def _bundled(error: BaseException, folder: Path, test: str) -> str:
@@ -194,11 +264,16 @@ def _trial(config: pytest.Config) -> Trial:
 
     models_of(config.option.pp_level, config.option.pp_case)  # a misspelt case is told at once
     own = [entry for path in config.option.pp_known for entry in _known(Path(path))]
+    config.stash[OWN] = frozenset(entry.id for entry in own)
+    retired = config.option.pp_retired
+    ours = load_deviations()
+    if unknown := sorted(set(retired) - {entry.id for entry in ours}):
+        raise InputError(f"--pp-retired: no known deviation '{unknown[0]}'")
     bundle = config.option.pp_bundle
     return Trial(
         config.option.pp_engine,
         config.option.pp_reference or DEFAULT,
-        (*own, *load_deviations()),
+        (*own, *(e for e in ours if e.id not in {*config.stash[OWN], *retired})),
         Path(bundle) if bundle else None,
     )
 

@@ -92,10 +92,12 @@ pp_seconds_since <- function(start) as.numeric(Sys.time()) - as.numeric(start)
 # random: list of list(group = name of a factor in `data`, intercept, terms)
 # control: list of the steps, each a list of arguments of lmerControl(); a step starts at the theta
 # of the one before. One empty list is lmer() as it comes.
+# start: the theta of the first step; lmer()'s own where there is none.
 pp_fit_lme4 <- function(request) {
   pp_answer(c("lme4", "Matrix"), request$limit, function() {
     data <- pp_frame(request$data, request$levels)
-    fit <- pp_lmer_steps(pp_lmer_formula(request), data, request$REML, pp_lmer_controls(request))
+    fit <- pp_lmer_steps(pp_lmer_formula(request), data, request$REML, pp_lmer_controls(request),
+      request$start)
     c(pp_lmer_quantities(fit$fit), list(seconds = fit$seconds))
   })
 }
@@ -114,9 +116,8 @@ pp_lmer_controls <- function(request) {
   lapply(request$control, function(step) do.call(lme4::lmerControl, step))
 }
 
-pp_lmer_steps <- function(formula, data, REML, controls) {
+pp_lmer_steps <- function(formula, data, REML, controls, start = NULL) {
   seconds <- 0
-  start <- NULL
   for (control in controls) {
     fit <- pp_lmer(formula, data, REML, control, start)
     seconds <- seconds + fit$seconds

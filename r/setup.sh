@@ -1,10 +1,11 @@
 #!/bin/sh
-# Makes R with lme4, nlme and jsonlite present, or says how.
+# Makes R with lme4 and nlme present, or says how.
 #
 #   sh r/setup.sh           install what is missing, where that can be done here without a question
 #   sh r/setup.sh --check   say what is there; install nothing
+#   sh r/setup.sh --commands   print what to type to install it, and nothing else
 #
-# Exit status: 0  R, lme4, nlme and jsonlite are there
+# Exit status: 0  R, lme4 and nlme are there
 #              1  an installation was tried and failed
 #              2  bad usage
 #              3  something is missing and cannot be installed from here; the commands are printed
@@ -20,7 +21,7 @@ say() { printf '%s\n' "$*" >&2; }
 found() {
     command -v Rscript >/dev/null 2>&1 || return 1
     Rscript --no-init-file -e '
-        packages <- c("lme4", "nlme", "jsonlite")
+        packages <- c("lme4", "nlme")
         there <- packages[nzchar(vapply(packages, function(p) system.file(package = p), ""))]
         versions <- vapply(there, function(p) packageDescription(p)[["Version"]], "")
         missing <- setdiff(packages, there)
@@ -43,7 +44,7 @@ may_be_root() { [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null; }
 # apt-get, waiting for another apt that holds the lock, asking no question.
 apt() { root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 -qq -y "$@" >/dev/null; }
 
-debian_packages="r-base-core r-cran-lme4 r-cran-nlme r-cran-jsonlite"
+debian_packages="r-base-core r-cran-lme4 r-cran-nlme"
 
 install_by_apt() {
     say "Installing $debian_packages by apt ..."
@@ -56,11 +57,11 @@ install_by_apt() {
 
 # The commands for the system this is, one a line.
 commands() {
-    from_cran="Rscript -e 'install.packages(c(\"lme4\", \"nlme\", \"jsonlite\"))'"
+    from_cran="Rscript -e 'install.packages(c(\"lme4\", \"nlme\"))'"
     if command -v apt-get >/dev/null 2>&1; then
         printf '%s\n' "sudo apt-get update" "sudo apt-get install $debian_packages"
     elif command -v dnf >/dev/null 2>&1; then
-        printf '%s\n' "sudo dnf install R-core R-lme4 R-nlme R-jsonlite"
+        printf '%s\n' "sudo dnf install R-core R-lme4 R-nlme"
     elif command -v pacman >/dev/null 2>&1; then
         printf '%s\n' "sudo pacman -S r gcc-fortran cmake" "$from_cran"
     elif command -v zypper >/dev/null 2>&1; then
@@ -70,7 +71,7 @@ commands() {
     elif command -v brew >/dev/null 2>&1; then
         printf '%s\n' "brew install r" "$from_cran"
     elif command -v conda >/dev/null 2>&1 || command -v mamba >/dev/null 2>&1; then
-        printf '%s\n' "conda install -c conda-forge r-base r-lme4 r-nlme r-jsonlite"
+        printf '%s\n' "conda install -c conda-forge r-base r-lme4 r-nlme"
     else
         printf '%s\n' "install R 4.2 or later (r-project.org), then:" "$from_cran"
     fi
@@ -79,8 +80,12 @@ commands() {
 main() {
     case "${1-}" in
         "" | --check) ;;
+        --commands)
+            commands
+            return 0
+            ;;
         *)
-            say "usage: sh r/setup.sh [--check]"
+            say "usage: sh r/setup.sh [--check | --commands]"
             return 2
             ;;
     esac
@@ -88,7 +93,7 @@ main() {
         printf '%s\n' "$have"
         return 0
     fi
-    say "Found ${have:-no R}; needed are R 4.2 or later with lme4, nlme and jsonlite."
+    say "Found ${have:-no R}; needed are R 4.2 or later with lme4 and nlme."
     if [ "${1-}" != "--check" ] && command -v apt-get >/dev/null 2>&1 && may_be_root; then
         if install_by_apt && have=$(found); then
             printf '%s\n' "$have"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pp_compare.audits.audit import Selection, judge
+from pp_compare.audits.judging import judge
+from pp_compare.audits.selection import Selection
 from pp_compare.model import Fit
 from pp_compare.model.design import Design
 from tests.examples import corpus_design

@@ -19,12 +19,11 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
 
-from pp_compare.adapters.answer import answered, correlated, quantities, require
+from pp_compare.adapters.answer import PackageEngine, correlated, require
 from pp_compare.engines import Engine
 from pp_compare.engines.alignment import design_error
 from pp_compare.engines.formulas import bar, fixed_formula, group_alias, grouped_frame
-from pp_compare.errors import InputError
-from pp_compare.model import Fit
+from pp_compare.model.answer import quantities
 from pp_compare.model.design import Block, Design
 
 SETTINGS = {"priors": "flat", "center_predictors": "False", "search": "L-BFGS-B of scipy"}
@@ -33,31 +32,12 @@ LOWEST = -12.0
 the residual variance, below which the density is flat to rounding."""
 
 
-def make(setting: str | None) -> Engine:
-    """Engine factory; there are no settings."""
-    if setting is not None:
-        raise InputError(f"bambi has no setting '{setting}'; there are none")
+def make() -> Engine:
+    """Engine factory: the mode of the integrated posterior density under flat priors."""
     require("bambi", "bambi")
-    return BambiEngine("bambi")
-
-
-@dataclass(frozen=True)
-class BambiEngine:
-    """The mode of the integrated posterior density under flat priors."""
-
-    name: str
-
-    def unsupported(self, design: Design) -> str | None:
-        """Correlated random effects: in Bambi those of one term are independent."""
-        return correlated(design)
-
-    def fit(self, design: Design) -> Fit:
-        """Build the model, and search for the mode."""
-        reason = self.unsupported(design)
-        if reason is not None:
-            return Fit.unsupported(self.name, reason)
-        packages = {"bambi": "bambi", "pymc": "pymc", "pytensor": "pytensor"}
-        return answered(self.name, lambda: _answer(design), packages, SETTINGS)
+    packages = {"bambi": "bambi", "pymc": "pymc", "pytensor": "pytensor"}
+    # In Bambi the random effects of one term are independent.
+    return PackageEngine("bambi", packages, _answer, correlated, SETTINGS)
 
 
 def _answer(design: Design) -> dict[str, Any]:

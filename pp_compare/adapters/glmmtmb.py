@@ -7,19 +7,16 @@ from __future__ import annotations
 
 from pp_compare.engines import Engine
 from pp_compare.engines._r import REngine
-from pp_compare.engines._rpy2 import session
 from pp_compare.engines.lme4 import Lme4
-from pp_compare.errors import InputError
+from pp_compare.engines.road import session
 
 
-def make(setting: str | None) -> Engine:
-    """Engine factory; there are no settings.
+def make() -> Engine:
+    """Engine factory.
 
     Raises
     ------
     UnavailableError
-        Without R, rpy2 or glmmTMB, with what to do.
+        Without R or glmmTMB, with what to do.
     """
-    if setting is not None:
-        raise InputError(f"glmmtmb has no setting '{setting}'; there are none")
     return REngine("glmmtmb", Lme4(({},), function="pp_fit_glmmtmb"), session("glmmTMB"))

@@ -10,14 +10,14 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from pp_compare.adapters.answer import answered, correlated, quantities, require
-from pp_compare.engines import Engine
-from pp_compare.errors import InputError
-from pp_compare.model import Fit
+from pp_compare.adapters.answer import PackageEngine, correlated, require
+from pp_compare.engines import Engine, engine_id, setting_of
+from pp_compare.model.answer import quantities
 from pp_compare.model.design import Block, Design
 
 _EXACT = {"matrix_inversion_method": "cholesky"}
@@ -37,46 +37,27 @@ _SILENT = logging.Logger("pp_compare.gpboost", level=logging.CRITICAL)
 
 
 def make(setting: str | None) -> Engine:
-    """Engine factory: the default, or one of `SETTINGS`."""
-    if setting is not None and setting not in SETTINGS:
-        raise InputError(
-            f"gpboost has no setting '{setting}'; there are: {', '.join(sorted(SETTINGS))}"
-        )
+    """Engine factory: the default on one thread, or one of `SETTINGS`."""
+    model, fitting = setting_of("gpboost", SETTINGS, setting, ({}, {}))
     require("gpboost", "gpboost")
-    name = f"gpboost:{setting}" if setting else "gpboost"
-    return GpboostEngine(name, *(SETTINGS[setting] if setting else ({}, {})))
+    asked = {"num_parallel_threads": 1, **model}
+    return PackageEngine(
+        engine_id("gpboost", setting),
+        {"gpboost": "gpboost"},
+        partial(_answer, asked, dict(fitting)),
+        _unsupported,
+        {**asked, **fitting},
+    )
 
 
-@dataclass(frozen=True)
-class GpboostEngine:
-    """``GPModel(...).fit(...)`` on one thread, with arguments of the one and of the other."""
-
-    name: str
-    model: Mapping[str, Any]
-    fitting: Mapping[str, Any]
-
-    def unsupported(self, design: Design) -> str | None:
-        """REML, and correlated random effects."""
-        if design.spec.method == "REML":
-            return "GPBoost maximises the likelihood; it has no restricted likelihood"
-        return correlated(design)
-
-    def fit(self, design: Design) -> Fit:
-        """Fit by ``GPModel.fit``."""
-        reason = self.unsupported(design)
-        if reason is not None:
-            return Fit.unsupported(self.name, reason)
-        asked = {"num_parallel_threads": 1, **self.model}
-        settings = {key: str(value) for key, value in {**asked, **self.fitting}.items()}
-        return answered(
-            self.name,
-            lambda: _answer(design, asked, dict(self.fitting)),
-            {"gpboost": "gpboost"},
-            settings,
-        )
+def _unsupported(design: Design) -> str | None:
+    """REML, and correlated random effects."""
+    if design.spec.method == "REML":
+        return "GPBoost maximises the likelihood; it has no restricted likelihood"
+    return correlated(design)
 
 
-def _answer(design: Design, asked: Mapping[str, Any], fitting: dict[str, Any]) -> dict[str, Any]:
+def _answer(asked: Mapping[str, Any], fitting: dict[str, Any], design: Design) -> dict[str, Any]:
     import gpboost  # noqa: PLC0415  # an optional extra
 
     gpboost.register_logger(_SILENT)  # it writes to standard output, where results go

@@ -7,51 +7,34 @@ Its random slopes are columns of the data, and it keeps one random term a groupi
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from pp_compare.adapters.answer import answered, quantities, require
+from pp_compare.adapters.answer import PackageEngine, require
 from pp_compare.engines import Engine
 from pp_compare.engines.alignment import design_error
 from pp_compare.engines.formulas import fixed_formula, formulaic_label, group_alias, grouped_frame
-from pp_compare.errors import InputError
-from pp_compare.model import Fit
+from pp_compare.model.answer import quantities
 from pp_compare.model.design import Block, Design
 
 
-def make(setting: str | None) -> Engine:
-    """Engine factory; there are no settings (``bobyqa`` needs one more package)."""
-    if setting is not None:
-        raise InputError(f"interlace has no setting '{setting}'; there are none")
+def make() -> Engine:
+    """Engine factory (of its settings, ``bobyqa`` needs one more package)."""
     require("interlace", "interlace-lme")
-    return InterlaceEngine("interlace")
+    return PackageEngine("interlace", {"interlace": "interlace-lme"}, _answer, _unsupported)
 
 
-@dataclass(frozen=True)
-class InterlaceEngine:
-    """``interlace.fit`` with its defaults."""
-
-    name: str
-
-    def unsupported(self, design: Design) -> str | None:
-        """Random slopes in factors or products, and several wide terms of one grouping factor."""
-        for block in design.blocks:
-            if any(not _is_plain(design, term) for term in block.term.terms):
-                return "random slopes are numeric columns of the data, not factors or products"
-        for group in design.group_levels:
-            own = _blocks(design, group)
-            if len(own) > 1 and any(len(block.columns) > 1 for block in own):
-                return f"it keeps one random term a grouping factor, and '{group}' has {len(own)}"
-        return None
-
-    def fit(self, design: Design) -> Fit:
-        """Fit by ``interlace.fit``."""
-        reason = self.unsupported(design)
-        if reason is not None:
-            return Fit.unsupported(self.name, reason)
-        return answered(self.name, lambda: _answer(design), {"interlace": "interlace-lme"})
+def _unsupported(design: Design) -> str | None:
+    """Random slopes in factors or products, and several wide terms of one grouping factor."""
+    for block in design.blocks:
+        if any(not _is_plain(design, term) for term in block.term.terms):
+            return "random slopes are numeric columns of the data, not factors or products"
+    for group in design.group_levels:
+        own = _blocks(design, group)
+        if len(own) > 1 and any(len(block.columns) > 1 for block in own):
+            return f"it keeps one random term a grouping factor, and '{group}' has {len(own)}"
+    return None
 
 
 def _is_plain(design: Design, term: tuple[str, ...]) -> bool:

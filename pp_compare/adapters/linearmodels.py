@@ -13,20 +13,23 @@ chapters 2 and 9; ``linearmodels/panel/model.py``, ``RandomEffects.fit``, 7.1.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from pp_compare.adapters.answer import answered, quantities, require
-from pp_compare.engines import Engine
+from pp_compare.adapters.answer import PackageEngine, require
+from pp_compare.engines import Engine, engine_id, setting_of
 from pp_compare.engines.alignment import design_error
 from pp_compare.engines.formulas import fixed_formula, formulaic_label, group_alias, grouped_frame
-from pp_compare.errors import InputError
-from pp_compare.model import Fit
+from pp_compare.model.answer import quantities
 from pp_compare.model.design import Design
 
 ESTIMATOR = "Swamy and Arora's moments, then generalised least squares"
+SETTINGS: Mapping[str, Mapping[str, Any]] = {"small_sample": {"small_sample": True}}
+"""Arguments of ``RandomEffects.fit``."""
+
 NOT_GIVEN = {
     "loglik": "it maximises no likelihood; its 'loglik' is that of the quasi-demeaned regression",
     "blup": "its 'estimated_effects' are theta times the mean residual, which predict no effect",
@@ -37,40 +40,28 @@ NOT_GIVEN = {
 
 def make(setting: str | None) -> Engine:
     """Engine factory: the default, or ``small_sample`` (Baltagi and Chang's correction)."""
-    if setting not in (None, "small_sample"):
-        raise InputError(f"linearmodels has no setting '{setting}'; there is: small_sample")
+    asked = setting_of("linearmodels", SETTINGS, setting, {})
     require("linearmodels", "linearmodels")
-    name = f"linearmodels:{setting}" if setting else "linearmodels"
-    return LinearmodelsEngine(name, setting is not None)
+    return PackageEngine(
+        engine_id("linearmodels", setting),
+        {"linearmodels": "linearmodels"},
+        partial(_answer, asked),
+        _unsupported,
+        asked,
+    )
 
 
-@dataclass(frozen=True)
-class LinearmodelsEngine:
-    """``RandomEffects.fit``; a row's place within its entity stands for its time."""
-
-    name: str
-    small_sample: bool
-
-    def unsupported(self, design: Design) -> str | None:
-        """Anything but one random intercept; ML, which its degrees of freedom do not aim at."""
-        if not design.spec.is_random_intercept:
-            return "RandomEffects has one random intercept"
-        if design.spec.method == "ML":
-            return "RandomEffects divides by degrees of freedom; it is held against REML alone"
-        return None
-
-    def fit(self, design: Design) -> Fit:
-        """Fit by ``RandomEffects.from_formula(...).fit()``."""
-        reason = self.unsupported(design)
-        if reason is not None:
-            return Fit.unsupported(self.name, reason)
-        asked = {"small_sample": True} if self.small_sample else {}
-        settings = {key: str(value) for key, value in asked.items()}
-        packages = {"linearmodels": "linearmodels"}
-        return answered(self.name, lambda: _answer(design, asked), packages, settings)
+def _unsupported(design: Design) -> str | None:
+    """Anything but one random intercept; ML, which its degrees of freedom do not aim at."""
+    if not design.spec.is_random_intercept:
+        return "RandomEffects has one random intercept"
+    if design.spec.method == "ML":
+        return "RandomEffects divides by degrees of freedom; it is held against REML alone"
+    return None
 
 
-def _answer(design: Design, asked: dict[str, Any]) -> dict[str, Any]:
+def _answer(asked: Mapping[str, Any], design: Design) -> dict[str, Any]:
+    """By ``RandomEffects.fit``; a row's place within its entity stands for its time."""
     from linearmodels.panel import RandomEffects  # noqa: PLC0415  # an optional extra
 
     data = grouped_frame(design)

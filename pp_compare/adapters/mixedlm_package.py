@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from pp_compare.adapters.answer import answered, quantities, require
-from pp_compare.engines import Engine
+from pp_compare.adapters.answer import PackageEngine, require
+from pp_compare.engines import Engine, engine_id, setting_of
 from pp_compare.engines.alignment import design_error
 from pp_compare.engines.formulas import bar, fixed_formula, grouped_frame
-from pp_compare.errors import InputError
-from pp_compare.model import Fit
+from pp_compare.model.answer import quantities
 from pp_compare.model.design import Design
 from pp_compare.model.matrices import Column
 
@@ -30,34 +29,17 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
 
 def make(setting: str | None) -> Engine:
     """Engine factory: the default, or one of `SETTINGS`."""
-    if setting is not None and setting not in SETTINGS:
-        raise InputError(
-            f"mixedlm has no setting '{setting}'; there are: {', '.join(sorted(SETTINGS))}"
-        )
+    asked = setting_of("mixedlm", SETTINGS, setting, {})
     require("mixedlm", "mixedlm")
-    return MixedlmEngine(f"mixedlm:{setting}" if setting else "mixedlm", setting)
+    return PackageEngine(
+        engine_id("mixedlm", setting),
+        {"mixedlm": "mixedlm"},
+        partial(_answer, asked),
+        settings=asked,
+    )
 
 
-@dataclass(frozen=True)
-class MixedlmEngine:
-    """``mixedlm.lmer`` with one optimiser."""
-
-    name: str
-    setting: str | None
-
-    def unsupported(self, design: Design) -> str | None:
-        """None: the grammar of the models is lme4's own."""
-        del design
-        return None
-
-    def fit(self, design: Design) -> Fit:
-        """Fit by ``mixedlm.lmer``."""
-        asked = SETTINGS[self.setting] if self.setting else {}
-        settings = {key: str(value) for key, value in asked.items()}
-        return answered(self.name, lambda: _answer(design, asked), {"mixedlm": "mixedlm"}, settings)
-
-
-def _answer(design: Design, asked: Mapping[str, Any]) -> dict[str, Any]:
+def _answer(asked: Mapping[str, Any], design: Design) -> dict[str, Any]:
     import mixedlm  # noqa: PLC0415  # an optional extra
 
     formula = " + ".join([fixed_formula(design), *(bar(design, b) for b in design.blocks)])

@@ -8,7 +8,6 @@ that of the 0.8 series: 0.9 needs R's package report, which Debian does not have
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -16,54 +15,37 @@ import numpy as np
 import pandas as pd
 from packaging.version import Version
 
-from pp_compare.adapters.answer import answered, quantities, require
+from pp_compare.adapters.answer import PackageEngine, require
 from pp_compare.engines import Engine
 from pp_compare.engines._r import effect_names, fixed_names
 from pp_compare.engines._rpy2 import session
+from pp_compare.engines.advice import pip_install
 from pp_compare.engines.alignment import design_error
 from pp_compare.engines.formulas import bar, fixed_formula, group_alias, grouped_frame
-from pp_compare.errors import InputError, UnavailableError
-from pp_compare.model import Fit
+from pp_compare.errors import UnavailableError
+from pp_compare.model.answer import quantities
 from pp_compare.model.design import Block, Design
 
 NOT_GIVEN = {"beta_cov": "pymer4 gives standard errors of the coefficients, and no covariances"}
 
 
-def make(setting: str | None) -> Engine:
-    """Engine factory; there are no settings.
+def make() -> Engine:
+    """Engine factory: ``Lmer.fit`` with its defaults; it asks R for intervals, too.
 
     Raises
     ------
     UnavailableError
         Without pymer4 0.8, R with lmerTest, or a pandas before 3.
     """
-    if setting is not None:
-        raise InputError(f"pymer4 has no setting '{setting}'; there are none")
     require("pymer4", "pymer4")
     for package, first in (("pymer4", "0.9"), ("pandas", "3")):
         if Version(version(package)) >= Version(first):
             raise UnavailableError(
                 f"engine 'pymer4' needs {package} before {first}, here is {version(package)}; "
-                "in an environment of its own: pip install 'pp-compare[pymer4]'"
+                f"in an environment of its own: {pip_install('pymer4')}"
             )
     session("lmerTest")
-    return Pymer4Engine("pymer4")
-
-
-@dataclass(frozen=True)
-class Pymer4Engine:
-    """``Lmer.fit`` with its defaults; it asks R for degrees of freedom and intervals too."""
-
-    name: str
-
-    def unsupported(self, design: Design) -> str | None:
-        """None: the grammar of the models is lme4's own."""
-        del design
-        return None
-
-    def fit(self, design: Design) -> Fit:
-        """Fit by ``Lmer.fit``."""
-        return answered(self.name, lambda: _answer(design), {"pymer4": "pymer4", "rpy2": "rpy2"})
+    return PackageEngine("pymer4", {"pymer4": "pymer4", "rpy2": "rpy2"}, _answer)
 
 
 def _answer(design: Design) -> dict[str, Any]:

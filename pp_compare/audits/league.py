@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pp_compare.audits.audit import Progress, Selection, audit
+from pp_compare.audits.audit import Progress, audit
+from pp_compare.audits.selection import Selection
 from pp_compare.engines import engine_names
 from pp_compare.engines.worker import Workers
 from pp_compare.errors import UnavailableError
@@ -31,7 +32,7 @@ def run_league(
     *,
     limit: float = 60.0,
     command: str = "",
-    progress: Progress = lambda _: None,
+    progress: Progress = lambda _title, _done, _of: None,
 ) -> Run:
     """Audit the models with the engines, the certified one among them, serially.
 
@@ -46,7 +47,7 @@ def run_league(
     command : str
         For the provenance.
     progress : callable
-        Called with each model's title when it is done.
+        As of `pp_compare.audits.audit.audit`.
 
     Raises
     ------

@@ -12,13 +12,20 @@ from importlib.metadata import version
 import numpy as np
 
 from pp_compare.model import Fit
-from pp_compare.report.record import Provenance
+from pp_compare.report.record import Provenance, RSource
 
 PACKAGES = ("pp-compare", "numpy", "pandas", "scipy", "statsmodels", "python-flint", "formulaic")
 R_ENGINES = frozenset({"lme4", "nlme", "glmmtmb", "pymer4"})
 
 
-def collect_provenance(fits: Iterable[Fit], sources: Mapping[str, str], command: str) -> Provenance:
+def collect_provenance(
+    fits: Iterable[Fit],
+    sources: Mapping[str, str],
+    command: str,
+    *,
+    roads: Mapping[str, str] | None = None,
+    missing: Mapping[str, str] | None = None,
+) -> Provenance:
     """Collect the provenance of a run.
 
     Parameters
@@ -28,14 +35,26 @@ def collect_provenance(fits: Iterable[Fit], sources: Mapping[str, str], command:
     sources : mapping of str to str
         The engine that played each part, by engine id.
     command : str
+    roads, missing : mapping of str to str, optional
+        How R is reached, and for want of what an engine is played back, by engine id.
     """
-    of_r: dict[str, str] = {}
+    versions: dict[str, dict[str, str]] = {}
     others: dict[str, str] = {}
     for fit in fits:
-        (of_r if _in_r(fit.engine) else others).update(fit.versions)
-    recorded = [source for source in sources.values() if source.startswith("recorded:")]
-    live = any(_in_r(source) for source in sources.values())
-    stack = recorded[0].partition(":")[2].partition("/")[0] if recorded else None
+        of_engine = versions.setdefault(fit.engine, {}) if _in_r(fit.engine) else others
+        of_engine.update(fit.versions)
+    of_r = {name: text for told in versions.values() for name, text in told.items()}
+    r_sources = tuple(
+        RSource(
+            engine,
+            _stack(source),
+            versions.get(engine, {}),
+            (roads or {}).get(engine, ""),
+            (missing or {}).get(engine, ""),
+        )
+        for engine, source in sources.items()
+        if _in_r(source)
+    )
     return Provenance(
         python=sys.version.split()[0],
         platform=platform.platform(),
@@ -43,14 +62,25 @@ def collect_provenance(fits: Iterable[Fit], sources: Mapping[str, str], command:
         packages=others | {name: version(name) for name in PACKAGES},
         R=of_r.pop("R", None),
         r_packages=of_r,
-        r_source="live" if live else (f"recorded:{stack}" if stack else None),
+        r_source="+".join(dict.fromkeys(map(_kind, r_sources))) or None,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command,
+        r_sources=r_sources,
     )
 
 
+def _stack(source: str) -> str | None:
+    """The stack of a recorded engine, ``recorded:bookworm/lme4``."""
+    kind, _, rest = source.partition(":")
+    return rest.partition("/")[0] if kind == "recorded" else None
+
+
+def _kind(source: RSource) -> str:
+    return f"recorded:{source.stack}" if source.stack else "live"
+
+
 def _in_r(engine: str) -> bool:
-    return engine.partition(":")[0] in R_ENGINES
+    return engine.partition(":")[0] in R_ENGINES or _stack(engine) is not None
 
 
 def _blas() -> str:

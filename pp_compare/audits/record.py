@@ -14,15 +14,21 @@ from pathlib import Path
 from typing import Any
 
 from pp_compare.data.corpus import Case
-from pp_compare.engines.recorded import PROVENANCE, SCHEMA, design_sha256, encode_fit, model_key
-from pp_compare.engines.rscript import RscriptSession, fits
+from pp_compare.engines.r_stack import fits
+from pp_compare.engines.recorded import (
+    MAX_ROWS_FITTED,
+    PROVENANCE,
+    SCHEMA,
+    design_sha256,
+    encode_fit,
+    model_key,
+)
+from pp_compare.engines.rscript import RscriptSession
 from pp_compare.errors import InputError
 from pp_compare.model import Fit, Method
 from pp_compare.model.design import Design, build_design
 
 ENGINES = ("lme4", "lme4:tight", "nlme", "nlme:tight")
-MAX_ROWS_FITTED = 2000
-"""Above this number of rows ``fitted`` is left out; it would be most of the file."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +55,7 @@ def record(
     Parameters
     ----------
     command : sequence of str
-        As for `pp_compare.engines.rscript.make`.
+        As for `pp_compare.engines.rscript.RscriptSession`.
     cases : iterable of Case
     folder : Path
         Made where it is not there; its name is the name of the stack. Cases that it already holds

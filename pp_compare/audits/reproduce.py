@@ -20,9 +20,11 @@ import pandas as pd
 from pp_compare.engines.statsmodels import arguments, layout
 from pp_compare.model import Fit
 from pp_compare.model.design import Block, Design
+from pp_compare.report.document import escaped
 from pp_compare.report.record import CaseReport
 from pp_compare.resources import resource, write_text
 from pp_compare.verdict.agreement import Comparison
+from pp_compare.verdict.digits import digits_text, worst_first
 
 SHOWN_ROWS = 40
 """Data of up to so many rows stand in the issue itself."""
@@ -59,7 +61,7 @@ def write_bundle(
         "data.hex.csv": _csv(frame, float.hex),
         "levels.csv": levels.to_csv(index=False, lineterminator="\n"),
         "expected.json": json.dumps(_expected(case), indent=1, ensure_ascii=False) + "\n",
-        "reproduce.R": _r_script(design, case),
+        "reproduce.R": _r_script(design),
         "ISSUE.md": _issue(design, case, title),
     }
     if not isinstance(layout(design), str):
@@ -170,7 +172,7 @@ def _first_causes(case: CaseReport) -> list[Comparison]:
     worst: dict[tuple[str, str], Comparison] = {}
     for line in (x for x in lines if x.follows is None):
         key = (line.candidate, line.quantity)
-        if key not in worst or line.digits < worst[key].digits:
+        if key not in worst or worst_first(line.digits) < worst_first(worst[key].digits):
             worst[key] = line
     return list(worst.values())
 
@@ -180,7 +182,7 @@ def _sentence(line: Comparison) -> str:
         return f"{line.candidate} gives no answer: {line.reason}"
     return (
         f"{line.candidate}: {line.quantity} {line.label} is {line.candidate_value!r}, expected "
-        f"{line.reference_value!r} ({line.digits:.1f} digits; cause: {line.cause})"
+        f"{line.reference_value!r} ({digits_text(line.digits)} digits; cause: {line.cause})"
     )
 
 
@@ -210,8 +212,7 @@ def _options(fits: Iterable[Fit]) -> list[dict[str, str]]:
     return plain or [{}]
 
 
-def _r_script(design: Design, case: CaseReport) -> str:
-    del case
+def _r_script(design: Design) -> str:
     bars = [f"({_sum(design, b)} | {_column(design, b)})" for b in design.blocks]
     fixed = f"{design.alias(design.spec.response)} ~ {_fixed(design)}"
     single = design.blocks[0] if len(design.blocks) == 1 else None
@@ -253,7 +254,7 @@ def _issue(design: Design, case: CaseReport, title: str) -> str:
     engines = ", ".join(dict.fromkeys(line.candidate for line in found)) or "no engine"
     title = title or f"{engines}: {case.method} fit of a linear mixed model is off"
     lines = [f"# {title}", "", "## What happens", ""]
-    lines += [f"- {_plain(_sentence(line))}" for line in found] or ["- Nothing differs."]
+    lines += [f"- {escaped(_sentence(line))}" for line in found] or ["- Nothing differs."]
     lines += ["", "## What is expected", "", *_reference(case), ""]
     lines += ["## How to see it", "", *_how(design), ""]
     lines += ["## Versions", "", *_versions(case.fits)]
@@ -264,7 +265,7 @@ def _reference(case: CaseReport) -> list[str]:
     digits = case.fits["certified"].extra.get("digits") if "certified" in case.fits else None
     if not isinstance(digits, Mapping):
         return ["See expected.json."]
-    rows = [f"| {_plain(name)} | {value} |" for name, value in digits.items()]
+    rows = [f"| {escaped(name)} | {value} |" for name, value in digits.items()]
     head = "The optimum of the criterion, by interval arithmetic (every printed digit is proved):"
     return [head, "", "| number | value |", "|---|---|", *rows]
 
@@ -286,10 +287,4 @@ def _versions(fits: Mapping[str, Fit]) -> list[str]:
     rows = dict.fromkeys(
         ", ".join(f"{k} {v}" for k, v in sorted(f.versions.items())) for f in fits.values()
     )
-    return [f"- {_plain(row)}" for row in rows if row]
-
-
-def _plain(text: str) -> str:
-    """Text as text: what Markdown or HTML would take for markup is escaped."""
-    one_line = " ".join(text.split())
-    return "".join(f"\\{c}" if c in "\\`*_[]<>|#" else c for c in one_line)
+    return [f"- {escaped(row)}" for row in rows if row]

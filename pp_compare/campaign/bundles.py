@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from pp_compare.audits.audit import Selection, audit
+from pp_compare.audits.audit import audit
 from pp_compare.audits.reproduce import write_bundle
+from pp_compare.audits.selection import Selection
 from pp_compare.campaign.generate import generate
 from pp_compare.campaign.plan import Plan
 from pp_compare.report.campaign.record import CampaignReport
@@ -31,10 +32,11 @@ def write_worst(
     if not selections:
         return ()
     engines = (*(e for e in plan.engines if e != "certified"), "certified")
-    judged = audit(list(selections.values()), engines, progress=say)
+    judged = audit(list(selections.values()), engines)
     folders = []
     for sample, case in zip(samples.values(), judged.cases, strict=True):
         path = folder / case.file_name
         write_bundle(path, sample.design, case)
+        say(case.title)
         folders.append(path)
     return tuple(folders)

@@ -6,18 +6,14 @@ with; whatever engines print goes to stderr. R lives in its main thread, which i
 
 from __future__ import annotations
 
-import ctypes
 import gc
-import json
-import os
-import signal
 import sys
 from pathlib import Path
-from typing import IO, Any
 
 from pp_compare.campaign.plan import from_document
 from pp_compare.campaign.rows import Fitter
 from pp_compare.engines import make_engine
+from pp_compare.engines.parent import Parent
 from pp_compare.errors import InputError, UnavailableError
 
 try:
@@ -25,39 +21,22 @@ try:
 except ImportError:  # Windows has none; there the memory has no limit
     resource = None  # type: ignore[assignment]
 
-_PARENT_DIED = 1  # PR_SET_PDEATHSIG, <linux/prctl.h>
-
 
 def main() -> None:
     """Serve until stdin ends."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    _end_with_parent()
-    asked = json.loads(sys.stdin.readline())
+    parent = Parent()
+    asked = next(iter(parent))
     try:
         fitter = Fitter(from_document(asked["plan"]), make_engine)
     except (InputError, UnavailableError) as error:
-        _send(answers, {"error": type(error).__name__, "reason": str(error)})
+        parent.send({"error": type(error).__name__, "reason": str(error)})
         return
     gc.freeze()  # what is loaded stays: no later collection needs to go through it
     _limit_memory(asked["memory"])
-    _send(answers, {"ready": True})
-    for line in sys.stdin:
-        task = json.loads(line)
+    parent.send({"ready": True})
+    for task in parent:
         lost = {int(index): reason for index, reason in task["lost"].items()}
-        _send(answers, {"rows": fitter.rows(task["engine"], task["indices"], lost)})
-
-
-def _send(answers: IO[str], message: dict[str, Any]) -> None:
-    answers.write(json.dumps(message) + "\n")
-    answers.flush()
-
-
-def _end_with_parent() -> None:
-    """Have the kernel kill this process with its parent, even in the middle of a fit."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PARENT_DIED, signal.SIGKILL)
+        parent.send({"rows": fitter.rows(task["engine"], task["indices"], lost)})
 
 
 def _limit_memory(megabytes: float | None) -> None:

@@ -16,12 +16,13 @@ from pp_compare.campaign import store
 from pp_compare.campaign.plan import Plan, from_document, to_document
 from pp_compare.campaign.run import Range
 from pp_compare.campaign.sandbox import DEFAULT_LIMITS, Limits, Sandbox
+from pp_compare.engines.advice import pip_install
 from pp_compare.errors import InputError, UnavailableError
 
 try:
     from distributed import Client, as_completed, get_worker
 except ImportError as error:
-    raise UnavailableError(f"{error}; 'pip install pp-compare[campaign]' brings it") from error
+    raise UnavailableError(f"{error}; this brings it: {pip_install('campaign')}") from error
 
 PATIENCE = 60
 """Seconds to wait for a scheduler, and for its first worker."""

@@ -12,19 +12,14 @@ from typing import Literal
 
 import numpy as np
 
-from pp_compare.certified.models import (
-    CertifiedModel,
-    DegenerateModelError,
-    certified_model,
-)
+from pp_compare.certified.models import CertifiedModel, DegenerateModelError, certified_model
 from pp_compare.errors import PPCompareError
-from pp_compare.identities.rounding import rounding_at
 from pp_compare.model import Fit, Quantity
 from pp_compare.model.design import Design
 from pp_compare.verdict.agreement import compare_criterion
 from pp_compare.verdict.attribution import Stop, attribute, stop_of
-from pp_compare.verdict.digits import lre
-from pp_compare.verdict.tolerance import MEANINGFUL, NEGLIGIBLE, Tolerances
+from pp_compare.verdict.digits import least, lre
+from pp_compare.verdict.tolerance import Tolerances, criterion_tolerance, rounding_at_optimum
 
 Outcome = Literal[
     "right", "early stop", "wrong optimum", "below", "failure", "unsupported", "unjudged"
@@ -92,13 +87,10 @@ def truth_of(design: Design) -> Truth | str:
     start = time.perf_counter()
     try:
         model = certified_model(design)
-        best = model.optimum.quantities
+        rounding = rounding_at_optimum(design, model)
     except (DegenerateModelError, PPCompareError) as reason:
         return str(reason)
-    covariances = {g: best[f"random_cov[{g}]"].values for g in design.group_levels}
-    tolerance = NEGLIGIBLE + rounding_at(design, float(best["sigma"].values), covariances).criterion
-    reached = tolerance if tolerance <= MEANINGFUL else np.inf
-    return Truth(model, reached, time.perf_counter() - start)
+    return Truth(model, criterion_tolerance(rounding), time.perf_counter() - start)
 
 
 def judge_fit(design: Design, fit: Fit, truth: Truth | str) -> Judgement:
@@ -121,8 +113,8 @@ def judge_fit(design: Design, fit: Fit, truth: Truth | str) -> Judgement:
         loglik_error=float(fit["loglik"]) + stop.deviance / 2,
         beta_error=float(np.max(np.abs(fit["beta"] - implied["beta"].values) / errors)),
         se_error=float(np.max(np.abs(fit["beta_se"] / errors - 1.0))),
-        digits_beta=_digits(fit.quantities["beta"], best["beta"]),
-        digits_variances=min(
+        digits_beta=_digits(fit.quantities["beta"], best["beta"]) if "beta" in best else NAN,
+        digits_variances=least(
             _digits(fit.quantities[name], best[name])
             for name in best
             if name == "sigma" or name.startswith("random_cov")
@@ -146,4 +138,4 @@ def _outcome(design: Design, fit: Fit, stop: Stop, truth: Truth) -> Outcome:
 
 def _digits(candidate: Quantity, reference: Quantity) -> float:
     pairs = zip(candidate.entries(), reference.entries(), strict=True)
-    return min(lre(value, truth) for (_, value), (_, truth) in pairs)
+    return least(lre(value, truth) for (_, value), (_, truth) in pairs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from itertools import islice
 from queue import SimpleQueue
 
@@ -43,7 +43,7 @@ class LocalFleet:
             running: set[Future[tuple[Range, bytes]]] = set()
             for of in islice(ranges, self.processes):
                 # Leaving in a hurry kills the processes, which ends the waiting threads.
-                idle.put(stack.enter_context(Sandbox(self.plan, self.limits)))
+                idle.put(stack.enter_context(closing(Sandbox(self.plan, self.limits))))
                 running.add(pool.submit(fit, of))
             while running:
                 done, running = wait(running, return_when=FIRST_COMPLETED)

@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -19,12 +19,25 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pp_compare.errors import InputError
+from pp_compare.data.corpus import METHODS
+from pp_compare.engines import engine_names, is_path
+from pp_compare.errors import MOST_QUOTED, InputError, one_line, quoted
+from pp_compare.model import Method
 
 SCHEMA = "pp-compare/plan/1"
 MODELS = ("intercept", "slope", "slopes", "nested", "crossed")
 PREDICTORS = ("none", "cluster", "within", "both")
-METHODS = ("REML", "ML")
+
+MOST_BYTES = 2**20
+"""Of a plan's file."""
+MOST_DATA_SETS = 10**9
+"""Of a plan: twelve days at a millisecond each; and parts are numbered with ten digits."""
+MOST_VALUES = 10_000
+"""Of an axis."""
+MOST_ROWS = 1e8
+"""Of a data set: clusters times rows a cluster."""
+MOST_SEED = 2**63 - 1
+MOST_ENGINES = 100
 
 
 @dataclass(frozen=True)
@@ -39,8 +52,7 @@ class Point:
         ``(1|a) + (1|b)`` with half as many b as a.
     predictors : str
         ``cluster`` is a binary w, constant within clusters; ``within`` a normal x.
-    method : str
-        REML or ML.
+    method : {"REML", "ML"}
     clusters : int
         Levels of the (outer) grouping factor.
     rows : float
@@ -59,7 +71,7 @@ class Point:
 
     model: str = "intercept"
     predictors: str = "cluster"
-    method: str = "REML"
+    method: Method = "REML"
     clusters: int = 8
     rows: float = 8.0
     imbalance: float = 0.0
@@ -174,21 +186,69 @@ class Plan:
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
-def read_plan(path: Path) -> Plan:
+def read_plan(path: Path, allow: Collection[str] = ()) -> Plan:
     """Read a plan from a TOML file.
+
+    Parameters
+    ----------
+    path : Path
+    allow : collection of str
+        Engines by the path of their factory, ``package.module:factory``, that the file may name.
 
     Raises
     ------
     InputError
-        Where the file is not there, is no TOML, or is no plan; with the key.
+        Where the file is not there, is no TOML, is no plan, or names an engine by a path that is
+        not allowed; with the key.
+    """
+    text = read_bounded(path)
+    try:
+        document = tomllib.loads(text)
+    except ValueError as error:  # also of a number with thousands of digits
+        raise InputError(f"{quoted(str(path))} is not TOML: {quoted(str(error))}") from None
+    except RecursionError:
+        raise InputError(f"{quoted(str(path))} is nested too deeply for a plan") from None
+    plan = from_document(document, path.stem)
+    require_allowed(plan, allow, path)
+    return plan
+
+
+def read_bounded(path: Path) -> str:
+    """The text of a small file.
+
+    Raises
+    ------
+    InputError
+        Where it cannot be read, is not UTF-8, or is larger than `MOST_BYTES`.
     """
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
+        text = content.decode("utf-8")
     except OSError as error:
-        raise InputError(f"cannot read '{path}': {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"'{path}' is not TOML: {error}") from None
-    return from_document(document, path.stem)
+        raise InputError(f"cannot read {quoted(str(path))}: {error.strerror}") from None
+    except (UnicodeDecodeError, ValueError) as error:
+        raise InputError(f"cannot read {quoted(str(path))}: {quoted(str(error))}") from None
+    if len(content) > MOST_BYTES:
+        raise InputError(f"{quoted(str(path))} is larger than {MOST_BYTES >> 10} KiB, so no plan")
+    return text
+
+
+def require_allowed(plan: Plan, allow: Collection[str], source: Path) -> None:
+    """Refuse an engine by its path, for importing it runs code, and a file must not ask for that.
+
+    Raises
+    ------
+    InputError
+        With the option that allows it.
+    """
+    for engine in plan.engines:
+        if is_path(engine) and engine not in allow:
+            raise InputError(
+                f"{quoted(str(source))} names the engine {quoted(engine)} by its path, which would "
+                f"run code that a file chose; engines by name are {', '.join(engine_names())}; "
+                f"--allow-engine {quoted(engine)} allows this one"
+            )
 
 
 def from_document(document: Mapping[str, Any], name: str = "campaign") -> Plan:
@@ -202,25 +262,33 @@ def from_document(document: Mapping[str, Any], name: str = "campaign") -> Plan:
     given = dict(document)
     schema = given.pop("schema", SCHEMA)
     if schema != SCHEMA:
-        raise InputError(f"a plan of schema '{schema}'; this version reads '{SCHEMA}'")
+        raise InputError(f"a plan of schema {_shown(schema)}; this version reads '{SCHEMA}'")
     grid, drawn = given.pop("grid", None), given.pop("random", None)
     if (grid is None) == (drawn is None):
         raise InputError("a plan has either a table [grid] or a table [random]")
     axes = dict(_table("grid" if drawn is None else "random", grid if drawn is None else drawn))
-    draws = None if drawn is None else _whole("random.draws", axes.pop("draws", None), 1)
+    draws = (
+        None
+        if drawn is None
+        else _whole("random.draws", axes.pop("draws", None), 1, MOST_DATA_SETS)
+    )
     unknown = [k for k in given if k not in {"name", "seed", "replications", "design", "engines"}]
     unknown += [k for k in axes if k not in AXES]
     if unknown:
-        raise InputError(f"a plan has no '{unknown[0]}'; its axes are: {', '.join(AXES)}")
-    return Plan(
-        name=str(given.get("name", name)),
-        seed=_whole("seed", given.get("seed", 1), 0),
+        raise InputError(
+            f"a plan has no {quoted(str(unknown[0]))}; its axes are: {', '.join(AXES)}"
+        )
+    plan = Plan(
+        name=_name(given.get("name", name)),
+        seed=_whole("seed", given.get("seed", 1), 0, MOST_SEED),
         axes={axis: _axis(axis, axes.get(axis), draws is not None) for axis in AXES},
-        replications=_whole("replications", given.get("replications", 1), 1),
+        replications=_whole("replications", given.get("replications", 1), 1, MOST_DATA_SETS),
         draws=draws,
         design=_one_of("design", given.get("design", "fresh"), ("fresh", "fixed")),
         engines=_engines(given.get("engines")),
     )
+    _check_size(plan)
+    return plan
 
 
 def to_document(plan: Plan) -> dict[str, Any]:
@@ -254,9 +322,39 @@ def _point(chosen: Mapping[str, Value]) -> Point:
     return Point(**{**chosen, "clusters": whole})  # type: ignore[arg-type]  # checked by _axis
 
 
+def _check_size(plan: Plan) -> None:
+    """Refuse more than can be run, before anything counts through it."""
+    if plan.size > MOST_DATA_SETS:
+        raise InputError(
+            f"the plan asks for {plan.size:.3g} data sets ({plan.points:.3g} points, "
+            f"{plan.replications} of each); {MOST_DATA_SETS:.0e} are taken at most"
+        )
+    clusters, rows = (_largest(plan.axes[name]) for name in ("clusters", "rows"))
+    if clusters * rows > MOST_ROWS:
+        raise InputError(
+            f"clusters up to {clusters:g} times rows up to {rows:g} are {clusters * rows:.3g} rows "
+            f"in a data set; {MOST_ROWS:.0e} are taken at most"
+        )
+
+
+def _largest(axis: Axis) -> float:
+    return axis.high if isinstance(axis, Range) else max(float(value) for value in axis)
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= 200:
+        raise InputError(f"name is a text of up to 200 characters, not {_shown(value)}")
+    return value
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return one_line(text if len(text) <= MOST_QUOTED else f"{text[:MOST_QUOTED]}…")
+
+
 def _table(key: str, value: object) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise InputError(f"[{key}] is a table of axes, not {value!r}")
+        raise InputError(f"[{key}] is a table of axes, not {_shown(value)}")
     return value
 
 
@@ -264,19 +362,23 @@ def _engines(value: object) -> tuple[str, ...]:
     if value is None:
         return Plan.engines
     if not isinstance(value, list) or not value or not all(isinstance(e, str) for e in value):
-        raise InputError(f"engines is a list of engine ids, not {value!r}")
+        raise InputError(f"engines is a list of engine ids, not {_shown(value)}")
+    if len(value) > MOST_ENGINES:
+        raise InputError(f"engines has {len(value)} ids; {MOST_ENGINES} are taken at most")
     return tuple(dict.fromkeys(value))
 
 
-def _whole(key: str, value: object, least: int) -> int:
+def _whole(key: str, value: object, least: int, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise InputError(f"{key} is a whole number from {least}, not {value!r}")
+        raise InputError(f"{key} is a whole number from {least}, not {_shown(value)}")
+    if value > most:
+        raise InputError(f"{key} is a whole number up to {most:.3g}, not {_shown(value)}")
     return value
 
 
 def _one_of(key: str, value: object, known: Sequence[str]) -> Any:
     if value not in known:
-        raise InputError(f"{key} is one of {', '.join(known)}, not {value!r}")
+        raise InputError(f"{key} is one of {', '.join(known)}, not {_shown(value)}")
     return value
 
 
@@ -302,8 +404,9 @@ def _axis(name: str, value: object, random: bool) -> Axis:
             raise InputError(f"{name} is a value or a list of values here, not a range")
         return _range(name, value)
     values = value if isinstance(value, list) else [value]
-    if not values:
-        raise InputError(f"{name} has no value")
+    if not values or len(values) > MOST_VALUES:
+        many = f"{len(values)} values; {MOST_VALUES} are taken at most" if values else "no value"
+        raise InputError(f"{name} has {many}")
     if name in _WORDS:
         return tuple(_one_of(name, item, _WORDS[name]) for item in values)
     return tuple(_number(name, item) for item in values)
@@ -311,19 +414,21 @@ def _axis(name: str, value: object, random: bool) -> Axis:
 
 def _range(name: str, value: Mapping[str, Any]) -> Range:
     if not {"low", "high"} <= set(value) <= {"low", "high", "log"}:
-        raise InputError(f"{name} is a range of low, high and log, not {dict(value)!r}")
+        raise InputError(f"{name} is a range of low, high and log, not {_shown(dict(value))}")
     low, high = (_number(name, value[end]) for end in ("low", "high"))
     log = value.get("log", False)
     if not isinstance(log, bool) or not low <= high or (log and low <= 0):
-        raise InputError(f"{name}: low <= high, and above 0 where log is true; not {dict(value)!r}")
+        raise InputError(
+            f"{name}: low <= high, and above 0 where log is true; not {_shown(dict(value))}"
+        )
     return Range(low, high, log)
 
 
 def _number(name: str, value: object) -> int | float:
     low, high = _LIMITS[name]
-    good = isinstance(value, int | float) and not isinstance(value, bool)
-    if not good or not low <= float(value) <= high or (name, float(value)) in _OPEN:  # type: ignore[arg-type]  # good says it is a number
-        raise InputError(f"{name} is a number from {low:g} to {high:g}, not {value!r}")
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else np.nan
+    if not low <= number <= high or (name, number) in _OPEN:
+        raise InputError(f"{name} is a number from {low:g} to {high:g}, not {_shown(value)}")
     if name == "clusters":
-        return _whole(name, value, 2)
-    return float(value)  # type: ignore[arg-type]  # checked above
+        return _whole(name, value, 2, int(high))
+    return float(number)

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from pp_compare.campaign import store
-from pp_compare.campaign.plan import Plan, from_document, to_document
+from pp_compare.campaign.plan import Plan, from_document, read_bounded, require_allowed, to_document
 from pp_compare.campaign.progress import Progress
-from pp_compare.errors import InputError
+from pp_compare.errors import InputError, quoted
 from pp_compare.resources import write_text
 
 try:
@@ -44,6 +44,7 @@ def run_campaign(
     *,
     part: int = PART,
     report: Callable[[Progress], None] = lambda _: None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Progress:
     """Run all that is missing of a plan.
 
@@ -57,6 +58,8 @@ def run_campaign(
         Data sets that are written together.
     report : callable
         Called after each part.
+    say : callable
+        Called with what had to be repaired, in a sentence.
 
     Raises
     ------
@@ -67,6 +70,8 @@ def run_campaign(
     with _alone(folder):
         _keep_plan(plan, folder)
         rows = folder / "rows"
+        for name in store.repair(rows):
+            say(f"{name} was damaged: removed, its data sets are fitted again")
         done = store.finished(rows)
         ranges = store.missing(plan.size, done, part)
         progress = Progress(plan.size, before=sum(stop - start for start, stop in done))
@@ -79,24 +84,33 @@ def run_campaign(
     return progress
 
 
-def read_campaign_plan(folder: Path) -> Plan:
+def read_campaign_plan(folder: Path, allow: Collection[str] = ()) -> Plan:
     """The plan that a folder was run from.
+
+    Parameters
+    ----------
+    folder : Path
+    allow : collection of str
+        Engines by their path that it may name, as of `read_plan`.
 
     Raises
     ------
     InputError
-        Where the folder is not one of a campaign.
+        Where the folder is not one of a campaign, or names an engine that is not allowed.
     """
+    path = folder / "plan.json"
     try:
-        text = (folder / "plan.json").read_text(encoding="utf-8")
-        return from_document(json.loads(text))
-    except (OSError, json.JSONDecodeError) as error:
-        raise InputError(f"'{folder}' is not the folder of a campaign: {error}") from None
+        plan = from_document(json.loads(read_bounded(path)))
+    except (InputError, ValueError, RecursionError, AttributeError, TypeError) as error:
+        why = quoted(str(error), 200)
+        raise InputError(f"{quoted(str(folder))} is not the folder of a campaign: {why}") from None
+    require_allowed(plan, allow, path)
+    return plan
 
 
 def _keep_plan(plan: Plan, folder: Path) -> None:
     if (folder / "plan.json").exists():
-        there = read_campaign_plan(folder)
+        there = read_campaign_plan(folder, plan.engines)
         if (there.digest, there.engines) != (plan.digest, plan.engines):
             raise InputError(
                 f"'{folder}' holds another plan ({there.name}, {there.size} data sets, engines "

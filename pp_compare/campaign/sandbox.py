@@ -12,12 +12,11 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from types import TracebackType
 
 from pp_compare.campaign.generate import generate
 from pp_compare.campaign.plan import Plan, to_document
 from pp_compare.campaign.rows import CERTIFIED, Row, engines_of, lost_row
-from pp_compare.engines.child_process import ChildProcess
+from pp_compare.engines.child_process import Ask, ChildProcess
 from pp_compare.errors import EngineError, InputError, UnavailableError
 
 CHUNK = 50
@@ -63,24 +62,13 @@ class Sandbox:
 
     def __init__(self, plan: Plan, limits: Limits) -> None:
         self.plan, self.limits = plan, limits
-        self._process: ChildProcess | None = _started(plan, limits)
-
-    def __enter__(self) -> Sandbox:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+        command = [sys.executable, "-m", "pp_compare.campaign.child"]
+        self._process = ChildProcess(command, environment(), self._begin)
+        self._process.start()
 
     def close(self) -> None:
         """Kill the process, in the middle of a fit if need be."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
+        self._process.close()
 
     def rows(self, start: int, stop: int) -> list[Row]:
         """All rows of the data sets `start` to `stop` - 1, data set by data set."""
@@ -105,32 +93,18 @@ class Sandbox:
         return [lost_row(generate(self.plan, indices[0]), engine, reason, seconds)]
 
     def _ask(self, engine: str, indices: Sequence[int], lost: dict[int, str]) -> list[Row]:
-        if self._process is None:
-            self._process = _started(self.plan, self.limits)
         here = {str(index): lost[index] for index in indices if index in lost}
         task = {"engine": engine, "indices": list(indices), "lost": here}
-        try:
-            rows: list[Row] = self._process.ask(task, self.limits.seconds)["rows"]
-        except EngineError:
-            self.close()
-            raise
+        rows: list[Row] = self._process.ask(task, self.limits.seconds)["rows"]
         return rows
 
-
-def _started(plan: Plan, limits: Limits) -> ChildProcess:
-    """A process that is ready to fit data sets of the plan."""
-    child = ChildProcess([sys.executable, "-m", "pp_compare.campaign.child"], environment())
-    try:
-        asked = {"plan": to_document(plan), "memory": limits.megabytes}
-        answer = child.ask(asked, START_UP)
-    except EngineError as end:
-        child.kill()
-        raise EngineError(f"the process that fits does not start: {end}") from None
-    if "error" in answer:
-        child.kill()
-        kind = InputError if answer["error"] == "InputError" else UnavailableError
-        raise kind(answer["reason"])
-    return child
+    def _begin(self, ask: Ask) -> None:
+        """Hand the plan to a new process, which can fit its data sets then."""
+        asked = {"plan": to_document(self.plan), "memory": self.limits.megabytes}
+        answer = ask(asked, START_UP)
+        if "error" in answer:
+            kind = InputError if answer["error"] == "InputError" else UnavailableError
+            raise kind(answer["reason"])
 
 
 def environment() -> dict[str, str]:

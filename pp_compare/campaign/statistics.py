@@ -154,7 +154,8 @@ class Tally:
         for across, down in mapped(self.plan):
             columns = _places(self.plan.axes[across], tried[across])
             lines = _places(self.plan.axes[down], tried[down]) if down else 0 * columns
-            shape = len(_names(self.plan.axes[down])) if down else 1, _count(self.plan, across)
+            width = len(_names(self.plan.axes[across]))
+            shape = len(_names(self.plan.axes[down])) if down else 1, width
             counts = self.cells.setdefault((engine, across, down), np.zeros((*shape, 2), int))
             np.add.at(counts[..., 0], (lines, columns), bad)
             np.add.at(counts[..., 1], (lines, columns), 1)
@@ -261,10 +262,6 @@ def _labels(point: Point) -> list[str]:
     """Fixed effects, in the order of the formula."""
     fixed = formula_of(point).partition("~")[2].partition("(")[0].replace("+", " ").split()
     return ["Intercept", *(name for name in fixed if name != "1")]
-
-
-def _count(plan: Plan, axis: str) -> int:
-    return len(_names(plan.axes[axis]))
 
 
 def _edges(axis: Range) -> np.ndarray:

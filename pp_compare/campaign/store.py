@@ -9,16 +9,19 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from pp_compare.errors import InputError, UnavailableError
+from pp_compare.engines.advice import pip_install
+from pp_compare.errors import InputError, UnavailableError, quoted
+from pp_compare.resources import LACKING
 
 try:
     import pyarrow as pa
     import pyarrow.parquet as pq
 except ImportError as error:
-    raise UnavailableError(f"{error}; 'pip install pp-compare[campaign]' brings it") from error
+    raise UnavailableError(f"{error}; this brings it: {pip_install('campaign')}") from error
 
 VERSION = "pp-compare/campaign/1"
 Table: TypeAlias = pa.Table
@@ -26,46 +29,33 @@ Table: TypeAlias = pa.Table
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 _NUMBERS = pa.list_(pa.float64())
 
+_INTEGER, _NUMBER, _FLAG = pa.int64(), pa.float64(), pa.bool_()
+
+
+def _columns(kind: Any, *names: str) -> list[tuple[str, Any]]:
+    return [(name, kind) for name in names]
+
+
 SCHEMA = pa.schema(
     [
-        ("index", pa.int64()),
-        ("point", pa.int64()),
-        ("replicate", pa.int64()),
-        ("model", _TEXT),
-        ("predictors", _TEXT),
-        ("method", _TEXT),
-        ("clusters", pa.int64()),
-        ("rows", pa.float64()),
-        ("imbalance", pa.float64()),
-        ("icc", pa.float64()),
-        ("noise", pa.float64()),
-        ("effect", pa.float64()),
-        ("offset", pa.float64()),
-        ("n_obs", pa.int64()),
-        ("data_crc", pa.uint32()),
-        ("beta_true", _NUMBERS),
-        ("engine", _TEXT),
-        ("version", _TEXT),
-        ("status", _TEXT),
-        ("converged", pa.bool_()),
-        ("singular", pa.bool_()),
-        ("messages", _TEXT),
-        ("seconds", pa.float64()),
-        ("beta", _NUMBERS),
-        ("beta_se", _NUMBERS),
-        ("variances", _NUMBERS),
-        ("sigma", pa.float64()),
-        ("loglik", pa.float64()),
-        ("optima", pa.int32()),
-        ("boundary", pa.bool_()),
-        ("outcome", _TEXT),
-        ("above", pa.float64()),
-        ("tolerance", pa.float64()),
-        ("loglik_error", pa.float64()),
-        ("beta_error", pa.float64()),
-        ("se_error", pa.float64()),
-        ("digits_beta", pa.float64()),
-        ("digits_variances", pa.float64()),
+        *_columns(_INTEGER, "index", "point", "replicate"),
+        *_columns(_TEXT, "model", "predictors", "method"),
+        *_columns(_INTEGER, "clusters"),
+        *_columns(_NUMBER, "rows", "imbalance", "icc", "noise", "effect", "offset"),
+        *_columns(_INTEGER, "n_obs"),
+        *_columns(pa.uint32(), "data_crc"),
+        *_columns(_NUMBERS, "beta_true"),
+        *_columns(_TEXT, "engine", "version", "status"),
+        *_columns(_FLAG, "converged", "singular"),
+        *_columns(_TEXT, "messages"),
+        *_columns(_NUMBER, "seconds"),
+        *_columns(_NUMBERS, "beta", "beta_se", "variances"),
+        *_columns(_NUMBER, "sigma", "loglik"),
+        *_columns(pa.int32(), "optima"),
+        *_columns(_FLAG, "boundary"),
+        *_columns(_TEXT, "outcome"),
+        *_columns(_NUMBER, "above", "tolerance", "loglik_error", "beta_error", "se_error"),
+        *_columns(_NUMBER, "digits_beta", "digits_variances"),
     ],
     metadata={"schema": VERSION},
 )
@@ -90,9 +80,11 @@ def write_part(folder: Path, start: int, stop: int, stream: bytes) -> Table:
     ------
     InputError
         Where the folder cannot be written.
+    UnavailableError
+        Where the disk is full, or fails.
     """
     table = pa.ipc.open_stream(stream).read_all()
-    path = folder / f"{start:010d}-{stop:010d}.parquet"
+    path = _path(folder, (start, stop))
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -102,16 +94,45 @@ def write_part(folder: Path, start: int, stop: int, stream: bytes) -> Table:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        raise InputError(f"cannot write '{path}': {error.strerror}") from error
+        temporary.unlink(missing_ok=True)
+        kind = UnavailableError if error.errno in LACKING else InputError
+        raise kind(f"cannot write {quoted(str(path), 300)}: {error.strerror}") from error
     return table
 
 
+def repair(folder: Path) -> list[str]:
+    """Remove what a killed run left, and parts that cannot be read; their names.
+
+    Only for who holds the folder.
+    """
+    remains = list(folder.glob(".*.parquet.*")) if folder.is_dir() else []
+    for path in remains:
+        path.unlink(missing_ok=True)
+    damaged = [
+        path for path in map(partial(_path, folder), finished(folder)) if not _is_whole(path)
+    ]
+    for path in damaged:
+        path.unlink(missing_ok=True)
+    return [path.name for path in damaged]
+
+
+def _path(folder: Path, of: tuple[int, int]) -> Path:
+    return folder / f"{of[0]:010d}-{of[1]:010d}.parquet"
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether the end of a file is where a whole one has it: a truncated one has none."""
+    try:
+        pq.read_metadata(path)
+    except (pa.ArrowInvalid, OSError):
+        return False
+    return True
+
+
 def finished(folder: Path) -> list[tuple[int, int]]:
-    """Ranges of the data sets that are done, in order; remains of a killed run are removed."""
+    """Ranges of the data sets that are done, in order."""
     if not folder.is_dir():
         return []
-    for remains in folder.glob(".*.parquet.*"):
-        remains.unlink(missing_ok=True)
     matches = (_PART.fullmatch(path.name) for path in folder.iterdir())
     return sorted((int(m[1]), int(m[2])) for m in matches if m)
 
@@ -141,12 +162,24 @@ def tables(folder: Path, columns: Sequence[str] | None = None) -> Iterator[Table
     Raises
     ------
     InputError
-        For a file of another schema.
+        For a file of another schema, or a damaged one.
     """
-    for start, stop in finished(folder):
-        path = folder / f"{start:010d}-{stop:010d}.parquet"
+    for of in finished(folder):
+        yield _table(_path(folder, of), columns)
+
+
+def _table(path: Path, columns: Sequence[str] | None) -> Table:
+    try:
         file = pq.ParquetFile(path)
         found = (file.schema_arrow.metadata or {}).get(b"schema", b"").decode()
         if found != VERSION:
-            raise InputError(f"'{path}' has schema '{found}'; this version reads '{VERSION}'")
-        yield file.read(columns=None if columns is None else list(columns))
+            raise InputError(
+                f"{quoted(str(path), 300)} has schema {quoted(found)}; this version reads "
+                f"'{VERSION}'"
+            )
+        return file.read(columns=None if columns is None else list(columns))
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(
+            f"{quoted(str(path), 300)} is damaged ({quoted(str(error))}); run the campaign again, "
+            "which makes it anew"
+        ) from None

@@ -17,6 +17,7 @@ import numpy as np
 from flint import arb, arb_mat, fmpq
 from scipy.linalg import block_diag
 
+from pp_compare.certified.existence.record import Existence, existence_of, intercept_existence
 from pp_compare.certified.general.blocks import RandomBlock
 from pp_compare.certified.general.estimates import (
     Estimates,
@@ -61,7 +62,10 @@ class Optimum:
     deviance : float
         ``-2 loglik``.
     quantities : dict of Quantity
-        Each number the double nearest to the enclosure's midpoint.
+        What the criterion fixes, each number the double nearest to the enclosure's midpoint.
+    representative : dict of Quantity
+        All quantities at one of the best points. Where the criterion does not fix them, others are
+        as good: a place to evaluate at, never an answer.
     digits : mapping of str to str
         The main numbers to 30 digits: deviance, sigma, variances, fixed effects.
     optima : tuple of LocalOptimum
@@ -74,6 +78,7 @@ class Optimum:
     reason: str
     deviance: float
     quantities: Quantities
+    representative: Quantities
     digits: Mapping[str, str]
     optima: tuple[LocalOptimum, ...]
     singular: bool
@@ -83,11 +88,18 @@ class CertifiedModel(Protocol):
     """The criterion of one Design: its optimum, its values, and what given variances imply."""
 
     @property
+    def existence(self) -> Existence:
+        """Whether the criterion has an optimum, and which quantities it fixes."""
+
+    @property
     def optimum(self) -> Optimum:
         """The best optimum."""
 
     def deviance(self, sigma: float, covariances: Covariances) -> float:
-        """``-2 loglik`` at given variances, with the fixed effects that are best for them."""
+        """``-2 loglik`` at given variances, with the fixed effects that are best for them.
+
+        Eigenvalues of a covariance that are below 0, as rounding leaves them, are taken as 0.
+        """
 
     def implied(self, sigma: float, covariances: Covariances) -> Quantities:
         """Fixed effects, their covariance and predictions that given variances imply."""
@@ -102,9 +114,14 @@ def certified_model(design: Design, starts: Sequence[np.ndarray] = ()) -> Certif
     Raises
     ------
     DegenerateModelError
-        Where the criterion has no optimum.
+        Where the criterion has no optimum: the message says why.
     DataError
         Where the general core cannot take the model.
+
+    Notes
+    -----
+    Where only some quantities are identified the optimum has those alone, and ``existence`` of the
+    model says why.
     """
     if design.spec.is_random_intercept and design.weights is None:
         return InterceptModel(design)
@@ -128,28 +145,58 @@ def decimal_model(design: Design) -> CertifiedModel:
 
 
 class InterceptModel:
-    """A single random intercept: the global optimum, proved."""
+    """A single random intercept: the global optimum, proved.
 
-    def __init__(self, design: Design, statistics: InterceptStatistics | None = None) -> None:
+    It crosses to another process with its optimum in doubles; balls are made again where needed.
+    """
+
+    def __init__(
+        self,
+        design: Design,
+        statistics: InterceptStatistics | None = None,
+        optimum: Optimum | None = None,
+    ) -> None:
         self.design = design
         self.reml = design.spec.method == "REML"
         self.group = design.blocks[0].group
+        self._given = statistics
         self._statistics = statistics or InterceptStatistics.from_arrays(
             design.y, design.X, design.blocks[0].codes
         )
-        self.found: InterceptOptimum = intercept_optimum(self._statistics, reml=self.reml)
+        self.existence = intercept_existence(design, self._statistics)
+        if optimum is None:
+            self.found = self._search()
+        else:
+            self.optimum = optimum
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Design and optimum."""
+        if self._given is not None:
+            raise TypeError("a model of decimals does not cross to another process")
+        return InterceptModel, (self.design, None, self.optimum)
+
+    def _search(self) -> InterceptOptimum:
+        return intercept_optimum(self._statistics, reml=self.reml)
+
+    @cached_property
+    def found(self) -> InterceptOptimum:
+        """The optimum as balls."""
+        return self._search()
 
     @cached_property
     def optimum(self) -> Optimum:
         """The global optimum."""
         found = self.found
         optima = sorted(found.optima, key=lambda point: float(point.deviance))
+        everything = self._quantities(found, found.sigma, found.tau2) | {
+            "loglik": Quantity("loglik", np.array(float(found.loglik)))
+        }
         return Optimum(
             claim="global",
-            reason="",
+            reason=self.existence.sentence,
             deviance=float(found.deviance),
-            quantities=self._quantities(found, found.sigma, found.tau2)
-            | {"loglik": Quantity("loglik", np.array(float(found.loglik)))},
+            quantities=_only(everything, self.existence),
+            representative=everything,
             digits=self._digits(found),
             optima=tuple(
                 LocalOptimum((_text(point.rho),), _text(point.deviance), point.boundary)
@@ -160,12 +207,12 @@ class InterceptModel:
 
     def deviance(self, sigma: float, covariances: Covariances) -> float:
         """``-2 loglik`` at given variances."""
-        tau2 = float(covariances[self.group][0, 0])
+        tau2 = max(float(covariances[self.group][0, 0]), 0.0)
         return -2.0 * float(loglik_at(self._statistics, None, _square(sigma), tau2, reml=self.reml))
 
     def implied(self, sigma: float, covariances: Covariances) -> Quantities:
         """What given variances imply."""
-        tau2 = float(covariances[self.group][0, 0])
+        tau2 = max(float(covariances[self.group][0, 0]), 0.0)
         gls = gls_at(self._statistics, reml=self.reml, sigma2=_square(sigma), tau2=tau2)
         return self._quantities(gls, arb(sigma), gls.tau2)
 
@@ -191,22 +238,57 @@ class InterceptModel:
         return {quantity.name: quantity for quantity in found}
 
     def _digits(self, found: InterceptOptimum) -> dict[str, str]:
-        main = {"deviance": found.deviance, "sigma": found.sigma, "tau2": found.tau2}
-        main |= {"tau2 / sigma2": found.rho}
+        known, main = self.existence.identified, {"deviance": found.deviance}
+        if "sigma" in known:
+            main["sigma"] = found.sigma
+        if f"random_cov[{self.group}]" in known:
+            main |= {"tau2": found.tau2, "tau2 / sigma2": found.rho}
         main |= {f"beta {k}": b for k, b in zip(self.design.labels, found.beta, strict=True)}
         return {name: _text(ball) for name, ball in main.items()}
 
 
 class GeneralModel:
-    """Every other model: the best optimum that a search finds, and a local proof of it."""
+    """Every other model: the best optimum that a search finds, and a local proof of it.
 
-    def __init__(self, design: Design, starts: Sequence[np.ndarray] = ()) -> None:
+    It crosses to another process with its optimum in doubles; balls are made again where needed.
+    """
+
+    def __init__(
+        self,
+        design: Design,
+        starts: Sequence[np.ndarray] = (),
+        optimum: Optimum | None = None,
+    ) -> None:
         self.design = design
+        self.starts = starts
         self.reml = design.spec.method == "REML"
+        self.existence = existence_of(design)
+        if self.existence.kind == "no optimum":
+            raise DegenerateModelError(self.existence.sentence)
         self.blocks = [RandomBlock(block.codes, block.Z) for block in design.blocks]
-        self.found: GeneralOptimum = general_optimum(
-            design.y, design.X, self.blocks, reml=self.reml, weights=design.weights, starts=starts
+        if optimum is None:
+            self.found = self._search()
+        else:
+            self.optimum = optimum
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Design, starts and optimum."""
+        return GeneralModel, (self.design, self.starts, self.optimum)
+
+    def _search(self) -> GeneralOptimum:
+        return general_optimum(
+            self.design.y,
+            self.design.X,
+            self.blocks,
+            reml=self.reml,
+            weights=self.design.weights,
+            starts=self.starts,
         )
+
+    @cached_property
+    def found(self) -> GeneralOptimum:
+        """The optimum as balls."""
+        return self._search()
 
     @cached_property
     def optimum(self) -> Optimum:
@@ -218,12 +300,15 @@ class GeneralModel:
             LocalOptimum(tuple(repr(float(x)) for x in o.theta), repr(o.deviance), False)
             for o in found.others
         )
+        everything = self._quantities(found.estimates) | {
+            "loglik": Quantity("loglik", np.array(float(found.loglik)))
+        }
         return Optimum(
             claim=found.claim,
-            reason=found.reason or "a local optimum, the best of a search; not proved global",
+            reason="; ".join(filter(None, [self.existence.sentence, _claimed(found)])),
             deviance=float(found.deviance),
-            quantities=self._quantities(found.estimates)
-            | {"loglik": Quantity("loglik", np.array(float(found.loglik)))},
+            quantities=_only(everything, self.existence),
+            representative=everything,
             digits=self._digits(found),
             optima=(best, *others),
             singular=found.singular,
@@ -235,7 +320,7 @@ class GeneralModel:
             deviance_at_variances(
                 *self._data,
                 sigma**2,
-                self.design.by_block(covariances),
+                self._by_block(covariances),
                 reml=self.reml,
                 weights=self.design.weights,
             )
@@ -243,7 +328,7 @@ class GeneralModel:
 
     def implied(self, sigma: float, covariances: Covariances) -> Quantities:
         """What given variances imply."""
-        blocks = self.design.by_block(covariances)
+        blocks = self._by_block(covariances)
         weights = self.design.weights
         return self._quantities(general_gls_at(*self._data, sigma**2, blocks, weights=weights))
 
@@ -258,6 +343,10 @@ class GeneralModel:
         curved = values > 1e-10 * values.max()
         steps = vectors[:, curved] * np.sqrt(2 * delta / values[curved])
         return [(self.at(theta + step), self.at(theta - step)) for step in steps.T]
+
+    def _by_block(self, covariances: Covariances) -> list[np.ndarray]:
+        """By random term, the nearest covariance with no eigenvalue below 0."""
+        return [_semidefinite(part) for part in self.design.by_block(covariances)]
 
     @property
     def _data(self) -> tuple[np.ndarray, np.ndarray, list[RandomBlock]]:
@@ -292,12 +381,35 @@ class GeneralModel:
         return {quantity.name: quantity for quantity in found}
 
     def _digits(self, found: GeneralOptimum) -> dict[str, str]:
-        main = {"deviance": found.deviance, "sigma": found.estimates.sigma}
+        main = {"deviance": found.deviance}
+        known = self.existence.identified
+        if "sigma" in known:
+            main |= {"sigma": found.estimates.sigma}
         for block, cov in zip(self.design.blocks, found.estimates.random_cov, strict=True):
+            if f"random_cov[{block.group}]" not in known:
+                continue
             main |= {_variance_name(block, i): cov[i, i] for i in range(cov.nrows())}
-        beta = found.estimates.beta.entries()
-        main |= {f"beta {label}": b for label, b in zip(self.design.labels, beta, strict=True)}
+        beta = found.estimates.beta.entries() if "beta" in known else []
+        main |= {f"beta {label}": b for label, b in zip(self.design.labels, beta, strict=False)}
         return {name: _text(ball) for name, ball in main.items()}
+
+
+def _claimed(found: GeneralOptimum) -> str:
+    return found.reason or "a local optimum, the best of a search; not proved global"
+
+
+def _only(quantities: Quantities, existence: Existence) -> Quantities:
+    """Those that the criterion fixes."""
+    return {name: q for name, q in quantities.items() if name in existence.identified}
+
+
+def _semidefinite(cov: np.ndarray) -> np.ndarray:
+    """The nearest positive semidefinite matrix; itself where it is one."""
+    values, vectors = np.linalg.eigh(cov)
+    if values[0] >= 0:
+        return cov
+    nearest: np.ndarray = (vectors * np.maximum(values, 0.0)) @ vectors.T
+    return nearest
 
 
 def _square(x: float) -> fmpq:
@@ -346,8 +458,10 @@ def _text(ball: arb) -> str:
 __all__ = [
     "CertifiedModel",
     "DegenerateModelError",
+    "Existence",
     "LocalOptimum",
     "Optimum",
     "certified_model",
     "decimal_model",
+    "existence_of",
 ]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-UNAVAILABLE = 3
-BAD_INPUT = 2
+from pp_compare.version import __version__
 
 COMMANDS = {
     "audit": "Fit every model with every engine, and say how well they agree, who is right, and "
@@ -17,6 +16,8 @@ COMMANDS = {
     "campaign": "Fit a plan's data sets, as many as it takes, and say how often each engine is "
     "wrong, where.",
     "cases": "List the named cases, each with its model and the reason it exists.",
+    "check": "Judge a fit that was made, from R's file or its printout, and fit nothing again.",
+    "compare": "Hold numbers from paper against a reference, each to the digits that it shows.",
     "doctor": "Say which engines run here, in which versions, and what to do about the others.",
     "explain": "Show the steps of partial pooling with a model's own numbers, and why its line "
     "lies there.",
@@ -52,8 +53,31 @@ app = typer.Typer(
 )
 
 
+def _cite(asked: bool) -> None:
+    if asked:
+        from pp_compare.report.citation import citation  # noqa: PLC0415  # where it is asked for
+
+        typer.echo(citation(), nl=False)
+        raise typer.Exit
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"pp-compare {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _root() -> None:
+def _root(
+    cite: Annotated[
+        bool,
+        typer.Option("--cite", help="How to cite this package.", callback=_cite, is_eager=True),
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_tell_version, help="Say which it is."),
+    ] = False,
+) -> None:
     """Keep the commands as commands."""
 
 

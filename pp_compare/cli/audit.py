@@ -7,30 +7,37 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast, get_args
 
 import typer
 
 from pp_compare.audits.audit import DEFAULT_ENGINES, audit
 from pp_compare.audits.reproduce import write_bundle
 from pp_compare.cli.app import app
-from pp_compare.cli.console import progress_bar, stdout
+from pp_compare.cli.console import fits_bar, print_lines, print_paragraphs, stdout
 from pp_compare.cli.options import (
     Data,
     Engines,
     Formula,
+    Limit,
     Methods,
     Na,
+    NaValues,
+    Text,
+    Types,
     designs_of,
     na_policy,
     parse_methods,
+    read_as,
+    reading_of,
     select,
 )
+from pp_compare.errors import InputError
 from pp_compare.model.design import Design
 from pp_compare.report.audit.json import to_json
 from pp_compare.report.audit.terminal import print_report
-from pp_compare.report.record import CaseReport, Report
-from pp_compare.resources import write_text
+from pp_compare.report.record import CaseReport, FailOn, Report
+from pp_compare.resources import require_folder, write_text
 from pp_compare.verdict.deviations import load_deviations
 
 
@@ -46,12 +53,32 @@ def audit_command(
     method: Methods = None,
     data: Data = None,
     formula: Formula = None,
+    types: Types = None,
+    na_value: NaValues = None,
     na: Na = "raise",
     tag: Annotated[
         list[str] | None, typer.Option(help="Only cases with this tag; repeatable.")
     ] = None,
     large: Annotated[bool, typer.Option("--large", help="The large cases too.")] = False,
-    limit: Annotated[float, typer.Option(help="Seconds that one fit may take.")] = 60.0,
+    limit: Limit = 60.0,
+    fail_on: Annotated[
+        str | None,
+        typer.Option(
+            "--fail-on",
+            help="Exit 1 where an engine is wrong or does not answer (wrong: the default with "
+            "--data), where something is in no registry (news: the default on named cases), for "
+            "either or an early stop (any), or never (none).",
+        ),
+    ] = None,
+    remedies: Annotated[
+        bool | None,
+        typer.Option(
+            "--remedies/--no-remedies",
+            help="Run an engine's other settings where its numbers cannot be used, until one "
+            "arrives; on your own data by default.",
+        ),
+    ] = None,
+    text: Text = False,
     out: Annotated[Path | None, typer.Option(help="Folder for the reports and the data.")] = None,
     json: Annotated[str | None, typer.Option(help="File for report.json; - for stdout.")] = None,
     bundle: Annotated[
@@ -59,25 +86,40 @@ def audit_command(
     ] = None,
 ) -> None:
     """Fit every model with every engine, and say how well they agree, who is right, and why not."""
+    require_folder(out)
     policy = na_policy(na)
-    selections = select(cases, parse_methods(method), data, formula, tag, large)
-    with progress_bar() as progress:
-        task = progress.add_task("audit", total=len(selections), title="")
+    told = read_as(types, na_value)
+    selections = select(cases, parse_methods(method), data, formula, tag, large, told)
+    with fits_bar("audit") as progress:
         report = audit(
             selections,
             _engines(engine, tight),
             na=policy,
             limit=limit,
             processes=os.cpu_count() or 1,
+            fail_on=_fail_on(fail_on, own_data=data is not None),
+            remedies=(data is not None) if remedies is None else remedies,
             command=shlex.join(["pp-compare", *sys.argv[1:]]),
-            progress=lambda title: progress.update(task, advance=1, title=title),
+            progress=progress,
         )
     designs = designs_of(selections, policy)
-    _deliver(report, out, json, designs)
+    if data is not None:
+        print_lines(reading_of(selections[0], told), to_stderr=json == "-")
+    _deliver(report, out, json, designs, paper=text)
     if bundle is not None:
         for failing in (c for c in report.cases if c.failing):
             write_bundle(bundle / failing.file_name, designs(failing), failing)
     raise typer.Exit(report.exit_status)
+
+
+def _fail_on(asked: str | None, *, own_data: bool) -> FailOn:
+    """What the exit status asks about: whether the numbers are right, or whether it is news."""
+    if asked is None:
+        return "wrong" if own_data else "news"
+    for known in get_args(FailOn):
+        if asked == known:
+            return cast(FailOn, known)
+    raise InputError(f"--fail-on takes {', '.join(get_args(FailOn))}, not '{asked}'")
 
 
 HAVE_TIGHT = frozenset({"lme4", "nlme", "statsmodels"})
@@ -93,13 +135,20 @@ def _engines(names: list[str] | None, tight: bool) -> tuple[str, ...]:
 
 
 def _deliver(
-    report: Report, out: Path | None, json: str | None, designs: Callable[[CaseReport], Design]
+    report: Report,
+    out: Path | None,
+    json: str | None,
+    designs: Callable[[CaseReport], Design],
+    *,
+    paper: bool,
 ) -> None:
     text = to_json(report)
     if json == "-":
         sys.stdout.write(text)
     else:
         print_report(stdout(), report, load_deviations())
+        if paper:
+            print_paragraphs(stdout(), report)
     if json and json != "-":
         write_text(Path(json), text)
     if out is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,12 +13,16 @@ import typer
 from pp_compare.campaign.plan import Plan, read_plan
 from pp_compare.cli.app import app
 from pp_compare.cli.console import follow, stdout
+from pp_compare.cli.options import Limit
 from pp_compare.errors import InputError
-from pp_compare.resources import write_text
+from pp_compare.resources import require_folder, resource, write_text
 
 if TYPE_CHECKING:
     from pp_compare.campaign.run import Fleet
     from pp_compare.campaign.sandbox import Limits
+
+MOST_PROCESSES = 1024
+MOST_MEGABYTES = 1e8
 
 
 @app.command("campaign")
@@ -31,10 +35,14 @@ def campaign_command(
     scheduler: Annotated[
         str | None, typer.Option(help="Fit on the workers of a dask scheduler, tcp://host:port.")
     ] = None,
-    limit: Annotated[float, typer.Option(help="Seconds that one fit may take.")] = 60.0,
+    limit: Limit = 60.0,
     memory: Annotated[
         float, typer.Option(help="Megabytes that one process may take on top; 0 for no limit.")
     ] = 2000.0,
+    allow_engine: Annotated[
+        list[str] | None,
+        typer.Option(help="An engine package.module:factory that the plan may name; repeatable."),
+    ] = None,
     report_only: Annotated[
         bool, typer.Option("--report-only", help="Fit nothing; report what is there.")
     ] = False,
@@ -50,7 +58,8 @@ def campaign_command(
     # pyarrow and, with --scheduler, dask are no part of a plain installation.
     from pp_compare.campaign.run import read_campaign_plan, run_campaign  # noqa: PLC0415
 
-    chosen, folder = _plan_and_folder(plan, out, read_campaign_plan)
+    require_folder(out)
+    chosen, folder = _plan_and_folder(plan, out, allow_engine or (), read_campaign_plan)
     if not report_only:
         with follow("the first processes start", keep=True) as show:
             fleet = _fleet(chosen, processes, scheduler, _limits(limit, memory))
@@ -59,32 +68,37 @@ def campaign_command(
                 folder,
                 fleet,
                 report=lambda state: show(state.line(), state.done, state.total),
+                say=_say,
             )
     _deliver(chosen, folder, json, bundles)
 
 
 def _plan_and_folder(
-    plan: Path | None, out: Path | None, read: Callable[[Path], Plan]
+    plan: Path | None,
+    out: Path | None,
+    allow: Collection[str],
+    read: Callable[[Path, Collection[str]], Plan],
 ) -> tuple[Plan, Path]:
     if plan is None:
         if out is None:
             raise InputError("give a plan, or with --out the folder of a campaign that has one")
-        return read(out), out
-    chosen = read_plan(plan)
+        return read(out, allow), out
+    ours = resource("fixtures", "plans", f"{plan.name}.toml")
+    chosen = read_plan(ours if plan == Path(plan.name) and ours.is_file() else plan, allow)
     return chosen, out or Path(f"{plan.stem}-campaign")
 
 
 def _limits(seconds: float, megabytes: float) -> Limits:
     from pp_compare.campaign.sandbox import Limits  # noqa: PLC0415
 
-    if not seconds > 0 or not megabytes >= 0:
-        raise InputError(f"--limit {seconds:g} and --memory {megabytes:g}: neither is a limit")
+    if not 0 <= megabytes <= MOST_MEGABYTES:
+        raise InputError(f"--memory is from 0 to {MOST_MEGABYTES:g} megabytes, not {megabytes:g}")
     return Limits(seconds, megabytes or None)
 
 
 def _fleet(plan: Plan, processes: int, scheduler: str | None, limits: Limits) -> Fleet:
-    if processes < 0:
-        raise InputError(f"--processes is 0 or more, not {processes}")
+    if not 0 <= processes <= MOST_PROCESSES:
+        raise InputError(f"--processes is from 0 to {MOST_PROCESSES}, not {processes}")
     if scheduler is not None:
         from pp_compare.campaign.cluster import DaskFleet  # noqa: PLC0415
 

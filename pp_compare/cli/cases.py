@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pp_compare.cli.app import app
-from pp_compare.cli.console import escape, stdout
+from pp_compare.cli.console import stdout
 from pp_compare.data.corpus import all_cases
+from pp_compare.report.verbatim import verbatim
 
 
 @app.command("cases")
@@ -13,5 +14,5 @@ def cases_command() -> None:
     console = stdout()
     for known in all_cases():
         tags = f" [{', '.join(sorted(known.tags))}]" if known.tags else ""
-        console.print(f"[bold]{known.name}[/]  {escape(known.formula)}{escape(tags)}")
-        console.print(f"    {escape(known.why)}")
+        console.print(verbatim(known.name, "bold") + verbatim(f"  {known.formula}{tags}"))
+        console.print(verbatim(f"    {known.why}"))

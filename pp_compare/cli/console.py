@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from pp_compare.report.paragraph import paragraphs
+from pp_compare.report.record import Report
+from pp_compare.report.verbatim import verbatim
 
 LOG_SECONDS = 10.0
 """Between two lines of a log."""
@@ -19,21 +24,43 @@ Show = Callable[[str, int, int | None], None]
 
 def stdout() -> Console:
     """A terminal has its own width; a file or a pipe gets lines of 120."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    return _console(width=None if sys.stdout.isatty() else 120)
+
+
+def print_paragraphs(console: Console, report: Report) -> None:
+    """A paragraph for the paper for each model, without line breaks of its own."""
+    for text in paragraphs(report):
+        console.print()
+        console.print(verbatim(text))
+
+
+def print_lines(lines: Sequence[str], *, to_stderr: bool = False) -> None:
+    """Lines of plain text, whole ones even where the terminal is narrow; none of it is markup."""
+    console = Console(stderr=True, highlight=False) if to_stderr else stdout()
+    for line in lines:
+        console.print(Text(line), soft_wrap=True)
 
 
 def progress_bar() -> Progress:
     """A bar on stderr; nothing where stderr is not a terminal."""
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[title]}"),
-        console=Console(stderr=True),
+        TextColumn("{task.fields[title]}", markup=False),
+        console=_console(stderr=True),
         transient=True,
         disable=not sys.stderr.isatty(),
     )
+
+
+@contextmanager
+def fits_bar(description: str) -> Iterator[Callable[[str, int, int], None]]:
+    """A bar that counts fits, for ``progress`` of `pp_compare.audits.audit.audit`."""
+    with progress_bar() as bar:
+        task = bar.add_task(f"{description}: fits", total=None, title="")
+        yield lambda title, done, of: bar.update(task, completed=done, total=of, title=title)
 
 
 @contextmanager
@@ -51,7 +78,7 @@ def follow(first: str, *, keep: bool = False) -> Iterator[Show]:
         yield _log()
         return
     columns = BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False)
-    with Progress(*columns, console=Console(stderr=True), transient=not keep) as bar:
+    with Progress(*columns, console=_console(stderr=True), transient=not keep) as bar:
         task = bar.add_task(first, total=None)
         yield lambda line, done, of: bar.update(task, completed=done, total=of, description=line)
 
@@ -70,6 +97,6 @@ def _log() -> Show:
     return show
 
 
-def escape(text: str) -> str:
-    """Square brackets are rich's markup."""
-    return text.replace("[", r"\[")
+def _console(width: int | None = None, *, stderr: bool = False) -> Console:
+    """A console to which text is text: no style, picture or colour is read out of it."""
+    return Console(stderr=stderr, width=width, markup=False, emoji=False, highlight=False)

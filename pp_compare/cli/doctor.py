@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import typer
+from rich.text import Text
 
 from pp_compare.audits.doctor import Finding, diagnose
-from pp_compare.cli.app import UNAVAILABLE, app
-from pp_compare.cli.console import escape, stdout
+from pp_compare.cli.app import app
+from pp_compare.cli.console import stdout
+from pp_compare.cli.failures import UNAVAILABLE
+from pp_compare.report.verbatim import verbatim
 
 
 @app.command("doctor")
@@ -15,13 +18,12 @@ def doctor_command() -> None:
     console = stdout()
     findings = diagnose()
     for finding in findings:
-        mark = _mark(finding)
-        console.print(f"{mark} {escape(finding.subject)}: {escape(finding.text)}")
+        console.print(_mark(finding) + verbatim(f" {finding.subject}: {finding.text}"))
     missing = any(finding.needed and not finding.ok for finding in findings)
     raise typer.Exit(UNAVAILABLE if missing else 0)
 
 
-def _mark(finding: Finding) -> str:
+def _mark(finding: Finding) -> Text:
     if finding.ok:
-        return "[green]ok[/]      "
-    return "[red]missing[/] " if finding.needed else "[dim]optional[/]"
+        return Text("ok      ", "green")
+    return Text("missing ", "red") if finding.needed else Text("optional", "dim")

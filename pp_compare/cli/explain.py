@@ -7,45 +7,58 @@ from typing import Annotated
 
 import typer
 
+from pp_compare.audits.selection import Selection
+from pp_compare.cli import options
 from pp_compare.cli.app import app
-from pp_compare.cli.console import stdout
-from pp_compare.cli.options import (
-    Data,
-    Methods,
-    Na,
-    design_of,
-    na_policy,
-    parse_methods,
-    select,
-)
+from pp_compare.cli.console import print_lines, stdout
 from pp_compare.errors import InputError
 from pp_compare.inferences.explain import explain
 from pp_compare.inferences.r_inference import all_inference, first_factor
+from pp_compare.model.variables import NaPolicy
 from pp_compare.report.explain.terminal import print_explanation, print_inference
+from pp_compare.resources import require_folder
 
 
 @app.command("explain")
 def explain_command(
     name: Annotated[str | None, typer.Argument(help="A named case.")] = None,
-    data: Data = None,
+    data: options.Data = None,
     formula: Annotated[
         str | None, typer.Option(help="One random intercept: 'y ~ x + (1|g)'.")
     ] = None,
-    method: Methods = None,
+    method: options.Methods = None,
     engine: Annotated[str, typer.Option(help="Whose estimates to explain.")] = "certified",
-    na: Na = "raise",
+    types: options.Types = None,
+    na_value: options.NaValues = None,
+    na: options.Na = "raise",
     inference: Annotated[
         bool, typer.Option("--inference", help="Tests and intervals too, by their definitions.")
     ] = False,
-    out: Annotated[Path | None, typer.Option(help="Folder for explain.html and figures.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for explain.html and figures; of two methods one in it for each."
+        ),
+    ] = None,
 ) -> None:
     """Show the steps of partial pooling with a model's own numbers, and why its line lies there."""
     if (name is None) == (data is None):
         raise InputError("give either a named case or --data with --formula")
-    selection = select([name] if name else None, parse_methods(method), data, formula, None, True)[
-        0
-    ]
-    design = design_of(selection, na_policy(na))
+    require_folder(out)
+    told, methods = options.read_as(types, na_value), options.parse_methods(method)
+    selections = options.select([name] if name else None, methods, data, formula, None, True, told)
+    asked = selections[: len(methods or ("REML",))]
+    if data is not None:
+        print_lines(options.reading_of(asked[0], told))
+    for selection in asked:
+        folder = out / selection.method if out and len(asked) > 1 else out
+        _explain(selection, engine, options.na_policy(na), inference, folder)
+
+
+def _explain(
+    selection: Selection, engine: str, na: NaPolicy, inference: bool, out: Path | None
+) -> None:
+    design = options.design_of(selection, na)
     explanation = explain(design, engine, selection.case)
     tables, remarks = (
         all_inference(design, selection.case, first_factor(design)) if inference else ([], [])

@@ -11,12 +11,12 @@ import typer
 
 from pp_compare.audits.league import run_league
 from pp_compare.cli.app import app
-from pp_compare.cli.console import progress_bar, stdout
-from pp_compare.cli.options import Engines, Methods, designs_of, parse_methods, select
+from pp_compare.cli.console import fits_bar, stdout
+from pp_compare.cli.options import Engines, Limit, Methods, designs_of, parse_methods, select
 from pp_compare.report.document import to_markdown
 from pp_compare.report.league.tables import league_document
 from pp_compare.report.league.terminal import print_league
-from pp_compare.resources import write_text
+from pp_compare.resources import require_folder, write_text
 from pp_compare.verdict.deviations import load_deviations
 
 
@@ -30,7 +30,7 @@ def league_command(
     tag: Annotated[
         list[str] | None, typer.Option(help="Only cases with this tag; repeatable.")
     ] = None,
-    limit: Annotated[float, typer.Option(help="Seconds that one fit may take.")] = 60.0,
+    limit: Limit = 60.0,
     out: Annotated[
         Path | None, typer.Option(help="Folder for league.md and the report of the run.")
     ] = None,
@@ -40,15 +40,15 @@ def league_command(
 
     The exit status is 0 where the league was made; what an engine gets wrong is in it.
     """
+    require_folder(out)
     selections = select(cases, parse_methods(method), None, None, tag, large=False)
-    with progress_bar() as progress:
-        task = progress.add_task("league", total=len(selections), title="")
+    with fits_bar("league") as progress:
         run = run_league(
             selections,
             engine,
             limit=limit,
             command=shlex.join(["pp-compare", *sys.argv[1:]]),
-            progress=lambda title: progress.update(task, advance=1, title=title),
+            progress=progress,
         )
     document = league_document(run.report, run.unavailable)
     print_league(stdout(), document)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
-from pp_compare.audits.audit import Selection
+from pp_compare.audits.selection import Selection
+from pp_compare.data.bounds import check_numbers, check_size
 from pp_compare.data.corpus import all_cases, case
+from pp_compare.data.doubts import questions, remarks, types_line
 from pp_compare.data.files import read_dataset
-from pp_compare.errors import InputError
+from pp_compare.data.types import AS_R, Kind, ReadAs
+from pp_compare.errors import DataError, InputError, quoted
 from pp_compare.model import Method
 from pp_compare.model.design import Design, build_design
 from pp_compare.model.formula import parse_formula
@@ -25,9 +29,84 @@ Engines = Annotated[
 Methods = Annotated[
     list[str] | None, typer.Option("--method", help="reml or ml; repeatable. Default: both.")
 ]
-Data = Annotated[Path | None, typer.Option(help="CSV file with a header line.")]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        help="Table with a header line: CSV, TSV, .gz, Parquet, Feather, .xlsx, .sav, .dta, .rds; "
+        "- for standard input."
+    ),
+]
+Types = Annotated[
+    list[str] | None,
+    typer.Option("--type", help="A column as factor or number, as in plot=factor; repeatable."),
+]
+NaValues = Annotated[
+    list[str] | None,
+    typer.Option("--na-value", help="A value that is a missing one, as in -999; repeatable."),
+]
 Formula = Annotated[str | None, typer.Option(help="As in lme4: 'y ~ x + (1|g)'.")]
 Na = Annotated[str, typer.Option(help="Rows with missing values: raise or drop.")]
+
+Text = Annotated[
+    bool, typer.Option("--text", help="A paragraph for the paper too, made from the numbers.")
+]
+
+MOST_SECONDS = 1e7
+"""Four months."""
+
+LONGEST_FORMULA = 10_000
+"""Characters; the longest that people publish have some hundreds."""
+
+
+def _seconds(option: typer.CallbackParam, value: float) -> float:
+    """A time limit that is one: not ``nan``, which no time exceeds."""
+    if not 0 < value <= MOST_SECONDS:
+        raise InputError(
+            f"--{option.name} is a number of seconds above 0, up to {MOST_SECONDS:g}, not {value:g}"
+        )
+    return value
+
+
+Limit = Annotated[
+    float, typer.Option("--limit", help="Seconds that one fit may take.", callback=_seconds)
+]
+Seconds = Annotated[
+    float, typer.Option("--seconds", help="For the whole search.", callback=_seconds)
+]
+
+
+def words_of(command: str, option: str) -> list[str]:
+    """A command that was typed as one option, as a program and its arguments; no shell reads it.
+
+    Raises
+    ------
+    InputError
+        For an open quote, or nothing.
+    """
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise InputError(f"{option} {quoted(command)}: {str(error).lower()}") from None
+    if not words:
+        raise InputError(f"{option} is empty; it takes a command, as in 'chroot DIR Rscript'")
+    return words
+
+
+def read_as(types: list[str] | None, missing: list[str] | None) -> ReadAs:
+    """What is told of a file by ``--type`` and ``--na-value``.
+
+    Raises
+    ------
+    InputError
+        For a type that is not NAME=factor or NAME=number.
+    """
+    kinds: dict[str, Kind] = {}
+    for text in types or ():
+        name, equals, kind = text.rpartition("=")
+        if not equals or not name:
+            raise InputError(f"--type is NAME=factor or NAME=number, not {quoted(text)}")
+        kinds[name] = cast(Kind, kind)
+    return ReadAs(kinds, tuple(missing or ()))
 
 
 def parse_methods(names: list[str] | None) -> tuple[Method, ...] | None:
@@ -54,6 +133,7 @@ def select(
     formula: str | None,
     tags: list[str] | None,
     large: bool,
+    told: ReadAs = AS_R,
 ) -> list[Selection]:
     """The models that the options name: of the user's file, or of the named cases.
 
@@ -61,16 +141,16 @@ def select(
     ------
     InputError
         For options that contradict each other or leave nothing; FormulaError, DataError for
-        what they name.
+        what they name, and for what has to be said of the data before anything is fitted.
     """
     if (data is None) != (formula is None):
         raise InputError("--data and --formula belong together")
     if data is not None and formula is not None:
         if names:
             raise InputError("give either named cases or --data, not both")
-        parse_formula(formula)
-        dataset = read_dataset(data)
-        return [Selection(dataset.name, dataset, formula, m) for m in methods or ("REML", "ML")]
+        return _own(data, formula, methods, told)
+    if told != AS_R and (told.kinds or told.missing):
+        raise InputError("--type and --na-value are about --data; named cases have their types")
     chosen = [case(name) for name in names] if names else list(all_cases())
     if not names and not large:
         chosen = [known for known in chosen if "large" not in known.tags]
@@ -103,3 +183,28 @@ def designs_of(selections: Sequence[Selection], na: NaPolicy) -> Callable[[CaseR
 def design_of(selection: Selection, na: NaPolicy) -> Design:
     """Rows and matrices of one selection."""
     return build_design(selection.dataset, parse_formula(selection.formula, selection.method), na)
+
+
+def _own(
+    data: Path, formula: str, methods: tuple[Method, ...] | None, told: ReadAs
+) -> list[Selection]:
+    """The models of a user's file, where nothing has to be asked about it."""
+    if len(formula) > LONGEST_FORMULA:
+        raise InputError(
+            f"the formula has {len(formula)} characters; {LONGEST_FORMULA} are read at most"
+        )
+    spec = parse_formula(formula)
+    dataset = read_dataset(data, told)
+    open_questions = questions(dataset, spec, told)
+    if open_questions:
+        raise DataError("; and ".join(open_questions))
+    check_numbers(dataset, spec)
+    check_size(dataset, spec)
+    return [Selection(dataset.name, dataset, formula, m) for m in methods or ("REML", "ML")]
+
+
+def reading_of(selection: Selection, told: ReadAs) -> list[str]:
+    """What the columns of a model were read as, in one line, and one for each remark."""
+    spec = parse_formula(selection.formula, selection.method)
+    notes = [f"Note: {remark}." for remark in remarks(selection.dataset, spec, told)]
+    return [types_line(selection.dataset, spec), *notes]

@@ -6,6 +6,7 @@ import os
 import platform as machine
 import shlex
 import sys
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -13,19 +14,12 @@ from typing import Annotated
 
 import typer
 
-from pp_compare.audits.audit import PARITY_REFERENCES, RECORDED_STACK
+from pp_compare.audits.audit import RECORDED_STACK
+from pp_compare.audits.judging import PARITY_REFERENCES
+from pp_compare.audits.selection import Selection
+from pp_compare.cli import options
 from pp_compare.cli.app import app
 from pp_compare.cli.console import follow, stdout
-from pp_compare.cli.options import (
-    Data,
-    Formula,
-    Methods,
-    Na,
-    design_of,
-    na_policy,
-    parse_methods,
-    select,
-)
 from pp_compare.errors import InputError
 from pp_compare.releases.candidate import Candidate, Effort
 from pp_compare.releases.check import Broken, Plan, check
@@ -39,7 +33,7 @@ from pp_compare.releases.named import (
     r_candidates,
 )
 from pp_compare.releases.platform import pinned, variants
-from pp_compare.releases.store import Store, default_cache
+from pp_compare.releases.store import Store, cache_folder, uv_cache
 from pp_compare.releases.subject import Subject
 from pp_compare.report.document import to_markdown, to_page
 from pp_compare.report.release.document import release_document
@@ -47,7 +41,7 @@ from pp_compare.report.release.json import releases_json
 from pp_compare.report.release.junit import releases_junit
 from pp_compare.report.release.record import ReleaseReport
 from pp_compare.report.release.terminal import print_releases
-from pp_compare.resources import write_text
+from pp_compare.resources import require_folder, write_text
 from pp_compare.verdict.deviations import load_deviations
 
 FAIL_ON = ("worse", "any", "none")
@@ -82,13 +76,16 @@ def releases_command(
         str | None, typer.Option(help="One more index; its pre-releases and nightlies count.")
     ] = None,
     case: Annotated[list[str] | None, typer.Option(help="Named case; repeatable.")] = None,
-    method: Methods = None,
-    data: Data = None,
-    formula: Formula = None,
-    na: Na = "raise",
+    method: options.Methods = None,
+    data: options.Data = None,
+    formula: options.Formula = None,
+    types: options.Types = None,
+    na_value: options.NaValues = None,
+    na: options.Na = "raise",
     large: Annotated[bool, typer.Option("--large", help="The large cases too.")] = False,
     generate: Annotated[
-        int, typer.Option("--generated", help="Generated models beside the cases.")
+        int,
+        typer.Option("--generated", help="Generated models beside the cases.", min=0, max=100_000),
     ] = 100,
     seed: Annotated[int, typer.Option(help="Of the generated models.")] = 1,
     baseline: Annotated[
@@ -98,7 +95,7 @@ def releases_command(
         list[str] | None,
         typer.Option(help="Noise floor: again, kernel=NAME, threads=N or none; repeatable."),
     ] = None,
-    limit: Annotated[float, typer.Option(help="Seconds that one fit may take.")] = 60.0,
+    limit: options.Limit = 60.0,
     fail_on: Annotated[str, typer.Option(help="worse, any or none: exit status 1.")] = "worse",
     cache: Annotated[Path | None, typer.Option(help="Folder for environments, results.")] = None,
     json: Annotated[str | None, typer.Option(help="File for releases.json; - for stdout.")] = None,
@@ -111,13 +108,21 @@ def releases_command(
     """Say what a release gained and lost: any versions, each where it runs, on the same models."""
     if fail_on not in FAIL_ON:
         raise InputError(f"--fail-on is {', '.join(FAIL_ON)}, not '{fail_on}'")
-    folder = cache or default_cache()
+    folder, warning = cache_folder(cache)
+    for place in (folder, out):
+        require_folder(place)
+    os.environ.update(uv_cache(folder))
+    if warning:
+        sys.stderr.write(f"{warning}\n")
     recipe = Recipe(package, tuple(companion or ()), python, _day(exclude_newer), index)
     asked = parse_sources(candidates or [], recipe)
+    commands = [shlex.join(options.words_of(command, "--rscript")) for command in rscript or ()]
     dialects = choose_dialects(package, adapter, setting)
     if not asked and not rscript:
         raise InputError("name a version, a wheel or another candidate, or give --rscript")
-    subjects = _subjects(case, method, data, formula, na, large, generate, seed)
+    told = options.read_as(types, na_value)
+    chosen = options.select(case, options.parse_methods(method), data, formula, None, large, told)
+    subjects = _subjects(chosen, na, generate, seed)
     plan = _plan(floor, limit, folder)
     with follow("") as show:
         named: list[Candidate | Broken] = []
@@ -125,7 +130,7 @@ def releases_command(
             built = ", built here, which may take minutes" if source.kind == "source" else ""
             show(f"environment of {source.label}{built}", 0, None)
             named += python_candidates(source, its_recipe, dialects, folder)
-        for command in rscript or ():
+        for command in commands:
             show(command, 0, None)
             named += r_candidates(command)
         check_labels(named, baseline)
@@ -150,19 +155,9 @@ def _day(text: str | None) -> date | None:
         raise InputError(f"--exclude-newer is a day as in 2026-01-31, not '{text}'") from None
 
 
-def _subjects(
-    cases: list[str] | None,
-    methods: list[str] | None,
-    data: Path | None,
-    formula: str | None,
-    na: str,
-    large: bool,
-    count: int,
-    seed: int,
-) -> list[Subject]:
-    policy = na_policy(na)
-    chosen = select(cases, parse_methods(methods), data, formula, None, large)
-    named = [Subject(selection, design_of(selection, policy)) for selection in chosen]
+def _subjects(chosen: Sequence[Selection], na: str, count: int, seed: int) -> list[Subject]:
+    policy = options.na_policy(na)
+    named = [Subject(selection, options.design_of(selection, policy)) for selection in chosen]
     return [*named, *generated(count, seed)]
 
 

@@ -9,14 +9,16 @@ from typing import Annotated
 import typer
 
 from pp_compare.cli.app import app
-from pp_compare.cli.console import escape, stdout
+from pp_compare.cli.console import stdout
+from pp_compare.cli.options import Seconds
 from pp_compare.errors import UnavailableError
+from pp_compare.report.verbatim import verbatim
 
 
 @app.command("search")
 def search_command(
     engine: Annotated[str, typer.Option(help="Engine id.")] = "statsmodels",
-    seconds: Annotated[float, typer.Option(help="For the whole search.")] = 600.0,
+    seconds: Seconds = 600.0,
     seed: Annotated[int, typer.Option(help="Of the generated data.")] = 1,
     bundle: Annotated[Path | None, typer.Option(help="Folder for one bundle a finding.")] = None,
 ) -> None:
@@ -31,10 +33,11 @@ def search_command(
     for finding in hunting.search(engine, seconds, seed, _say):
         found += 1
         title = finding.hunt.title.format(engine=finding.engine)
-        console.print(
-            f"[bold]{finding.hunt.id}[/] {escape(title)}: {len(finding.example[0].frame)} rows, "
-            f"first after {finding.seconds:.1f} s, {finding.tried} data sets"
+        rest = (
+            f" {title}: {len(finding.example[0].frame)} rows, first after {finding.seconds:.1f} s, "
+            f"{finding.tried} data sets"
         )
+        console.print(verbatim(finding.hunt.id, "bold") + verbatim(rest))
         if bundle is not None:
             hunting.bundle(bundle, finding)
     raise typer.Exit(1 if found else 0)

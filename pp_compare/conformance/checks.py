@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pp_compare.audits.audit import package_version
+from pp_compare.audits.known import package_version
 from pp_compare.conformance import wording
 from pp_compare.conformance.models import Model
 from pp_compare.conformance.references import CERTIFIED
@@ -15,15 +16,13 @@ from pp_compare.data.corpus import Case, case
 from pp_compare.data.files import read_dataset
 from pp_compare.identities import IDENTITIES
 from pp_compare.model import Method
-from pp_compare.model.design import Design
+from pp_compare.model.answer import quantities_of
 from pp_compare.verdict.agreement import Comparison, Verdict
 from pp_compare.verdict.deviations import Deviation, Example
+from pp_compare.verdict.digits import least
 
 Kind = Literal["answer", "identity", "truth", "parity", "deviation"]
 KINDS: tuple[Kind, ...] = ("answer", "identity", "truth", "parity", "deviation")
-PLAIN = ("beta", "beta_cov", "beta_se", "sigma", "loglik", "fitted")
-GROUPED = ("random_cov", "blup", "cluster_mean")
-"""Kinds of quantities of which each grouping factor has one."""
 
 
 class ConformanceError(AssertionError):
@@ -41,11 +40,14 @@ class Outcome:
         Of a failure everything one needs to know; else the reason, in one line.
     digits : float or None
         Least number of right digits, where numbers were compared.
+    gone : str
+        Id of a known deviation that no longer shows, which is the failure.
     """
 
     verdict: Verdict
     text: str = ""
     digits: float | None = None
+    gone: str = ""
 
 
 @dataclass(frozen=True)
@@ -158,12 +160,6 @@ def _example_model(example: Example) -> Model:
     return Model(Case(example.case, lambda: read_dataset(path), example.formula), method)
 
 
-def quantities_of(design: Design) -> tuple[str, ...]:
-    """Names of the quantities that every engine owes for a model."""
-    grouped = (f"{kind}[{group}]" for kind in GROUPED for group in design.group_levels)
-    return (*PLAIN, *grouped)
-
-
 def _short(subject: str, groups: Sequence[str]) -> str:
     """``blup`` of ``blup[g]`` where there is one grouping factor, else ``blup-g``."""
     kind, bracket, group = subject.partition("[")
@@ -199,7 +195,7 @@ def _deviation(check: Check) -> Outcome:
     if not entry.must_show(trial.name, version):
         return Outcome("skip", f"the examples of {entry.id} are of another setting")
     if entry.id in report.stale:
-        return Outcome("fail", wording.stale(trial, check.model, entry))
+        return Outcome("fail", wording.stale(trial, check.model, entry), gone=entry.id)
     return Outcome("pass")
 
 
@@ -220,7 +216,8 @@ def _numbers(check: Check) -> Outcome:
     lines = trial.comparisons(model, check.reference, check.subject)
     if not lines:
         return _not_compared(check)
-    digits = min((line.digits for line in lines if line.verdict != "skip"), default=None)
+    told = least(line.digits for line in lines if line.verdict != "skip")
+    digits = None if math.isnan(told) else told
     failed = [line for line in lines if line.verdict == "fail"]
     if failed:
         return Outcome("fail", wording.differs(trial, model, check.id, failed), digits)
@@ -240,6 +237,9 @@ def _not_compared(check: Check) -> Outcome:
         for line in report.comparisons
         if line.quantity == "fit" and line.candidate in {check.reference, check.trial.name}
     ]
+    reference = report.fits.get(check.reference)
+    if reference and (why := reference.not_given.get(check.subject.partition("[")[0])):
+        reasons.append(f"{check.reference}: {why}")
     if not reasons:
         return Outcome("fail", f"nothing was compared for {check.id}")
     return Outcome("skip", f"nothing to compare with: {reasons[0]}")

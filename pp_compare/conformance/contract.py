@@ -17,10 +17,11 @@ from functools import cache, cached_property
 import numpy as np
 import pandas as pd
 
-from pp_compare.conformance.checks import ConformanceError, quantities_of
+from pp_compare.conformance.checks import ConformanceError
 from pp_compare.data.corpus import case
 from pp_compare.engines import Engine
 from pp_compare.model import Dataset, Fit, Method
+from pp_compare.model.answer import labels_of, quantities_of
 from pp_compare.model.design import Design, build_design
 from pp_compare.model.formula import parse_formula
 from pp_compare.verdict.metamorphic import RELATIONS, check_relation
@@ -179,27 +180,12 @@ def _quantities(adapter: Adapter) -> Iterator[str]:
 
 def _labels(adapter: Adapter) -> Iterator[str]:
     for design, fit in adapter.answers:
-        for name, quantity in fit.quantities.items():
-            wanted = _wanted_labels(design, name)
-            if wanted is not None and (quantity.rows, quantity.columns) != wanted:
+        for name in set(fit.quantities) & set(quantities_of(design)):
+            quantity, wanted = fit.quantities[name], labels_of(design, name)
+            if (quantity.rows, quantity.columns) != wanted:
                 axes = zip((quantity.rows, quantity.columns), wanted, strict=True)
                 shown = " and ".join(f"{_few(a)}, not {_few(b)}" for a, b in axes if a != b)
                 yield f"{_title(design)}: {name} is labelled {shown}"
-
-
-def _wanted_labels(design: Design, name: str) -> tuple[tuple[str, ...], tuple[str, ...]] | None:
-    kind, _, rest = name.partition("[")
-    group, beta = rest.removesuffix("]"), design.labels
-    rows = tuple(str(i + 1) for i in range(design.n_obs))
-    plain = {"beta": (beta, ()), "beta_se": (beta, ()), "beta_cov": (beta, beta)}
-    plain |= {"sigma": ((), ()), "loglik": ((), ()), "fitted": (rows, ())}
-    if kind in plain:
-        return plain[kind]
-    if group not in design.group_levels:
-        return None
-    effects, levels = design.random_labels(group), design.group_levels[group]
-    grouped = {"random_cov": (effects, effects), "blup": (levels, effects)}
-    return grouped.get(kind, (levels, ()))
 
 
 def _few(labels: tuple[str, ...]) -> str:

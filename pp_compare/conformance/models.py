@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 import pandas as pd
 
-from pp_compare.audits.audit import Selection
+from pp_compare.audits.selection import Selection
 from pp_compare.data.corpus import METHODS, Case, all_cases, case
 from pp_compare.errors import InputError
 from pp_compare.model import Dataset, Method

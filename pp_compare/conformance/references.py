@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pp_compare.audits.audit import PARITY_REFERENCES, RECORDED_STACK
+from pp_compare.audits.audit import RECORDED_STACK
+from pp_compare.audits.judging import PARITY_REFERENCES
 from pp_compare.engines import Engine, make_engine
 from pp_compare.engines.recorded import playback
 from pp_compare.errors import InputError

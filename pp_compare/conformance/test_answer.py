@@ -10,6 +10,6 @@ from pp_compare.conformance.checks import Check
 
 
 @pytest.mark.pp_checks("answer")
-def test_answer(pp_check: Check, pp_settle: Callable[[Check], None]) -> None:
+def test_answer(pp_case_check: Check, pp_settle: Callable[[Check], None]) -> None:
     """One model."""
-    pp_settle(pp_check)
+    pp_settle(pp_case_check)

@@ -10,6 +10,6 @@ from pp_compare.conformance.checks import Check
 
 
 @pytest.mark.pp_checks("deviation")
-def test_deviation(pp_check: Check, pp_settle: Callable[[Check], None]) -> None:
+def test_deviation(pp_case_check: Check, pp_settle: Callable[[Check], None]) -> None:
     """One entry in one example."""
-    pp_settle(pp_check)
+    pp_settle(pp_case_check)

@@ -10,6 +10,6 @@ from pp_compare.conformance.checks import Check
 
 
 @pytest.mark.pp_checks("identity")
-def test_identity(pp_check: Check, pp_settle: Callable[[Check], None]) -> None:
+def test_identity(pp_case_check: Check, pp_settle: Callable[[Check], None]) -> None:
     """One identity on one model."""
-    pp_settle(pp_check)
+    pp_settle(pp_case_check)

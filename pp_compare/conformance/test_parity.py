@@ -10,6 +10,6 @@ from pp_compare.conformance.checks import Check
 
 
 @pytest.mark.pp_checks("parity")
-def test_parity(pp_check: Check, pp_settle: Callable[[Check], None]) -> None:
+def test_parity(pp_case_check: Check, pp_settle: Callable[[Check], None]) -> None:
     """One quantity of one model against one reference."""
-    pp_settle(pp_check)
+    pp_settle(pp_case_check)

@@ -7,7 +7,7 @@ from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
-from pp_compare.audits.audit import judge
+from pp_compare.audits.judging import judge
 from pp_compare.audits.reproduce import write_bundle
 from pp_compare.conformance.models import Model
 from pp_compare.conformance.references import DEFAULT, References, make_references
@@ -105,15 +105,6 @@ class Trial:
         """The outcome of one identity; None where the engine gave no answer."""
         found = (c for c in self.judged(model).identities if c.engine == self.name)
         return next((check for check in found if check.identity == identity), None)
-
-    def deviations(self, model: Model) -> list[Deviation]:
-        """Known deviations of the engine that must show in a model."""
-        name, case = self.name.partition(":")[0], (model.case.name, model.method)
-        return [
-            entry
-            for entry in self.registry
-            if entry.engine == name and case in {(e.case, e.method) for e in entry.examples}
-        ]
 
     def _fails(self, report: CaseReport) -> bool:
         """Whether anything unexpected was found of this engine."""

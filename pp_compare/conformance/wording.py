@@ -11,6 +11,7 @@ from pp_compare.identities import IDENTITIES, IdentityCheck
 from pp_compare.model import Fit
 from pp_compare.verdict.agreement import Cause, Comparison
 from pp_compare.verdict.deviations import Deviation
+from pp_compare.verdict.digits import digits_text, worst_first
 
 SHOWN = 5
 """Numbers of one quantity that are shown; the rest are counted."""
@@ -34,7 +35,7 @@ def differs(trial: Trial, model: Model, check_id: str, lines: Sequence[Compariso
     line = lines[0]
     where = "the certified optimum" if line.kind == "truth" else line.reference
     rows = [f"{trial.name}: {line.quantity} differs from {where}", "", *_model(model)]
-    for each in sorted(lines, key=lambda x: x.digits)[:SHOWN]:
+    for each in sorted(lines, key=lambda x: worst_first(x.digits))[:SHOWN]:
         rows += _number(each)
     if len(lines) > SHOWN:
         rows += [f"  and {len(lines) - SHOWN} more of {line.quantity}"]
@@ -112,7 +113,7 @@ def _number(line: Comparison) -> list[str]:
         f"  quantity   {line.quantity} {line.label}".rstrip() + worst,
         f"  {line.candidate:<{width}}  {line.candidate_value!r}",
         f"  {line.reference:<{width}}  {line.reference_value!r}",
-        f"  digits     {line.digits:.1f}",
+        f"  digits     {digits_text(line.digits)}",
         f"  error      {line.error:.3g}, allowed {line.tolerance:.3g}",
         f"             ({line.reason})",
     ]

@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 from pp_compare.data import nist
-from pp_compare.data.files import numbers_or_text
+from pp_compare.data.types import numbers_or_text
 from pp_compare.errors import DataError, InputError
 from pp_compare.model import Dataset, Method, ModelSpec
 from pp_compare.model.formula import parse_formula
@@ -142,4 +142,4 @@ def _column(text: pd.DataFrame, column: Mapping[str, Any]) -> pd.Series | pd.Cat
     values = text[column["name"]]
     if column["kind"] == "factor":
         return pd.Categorical(values, categories=column["levels"])
-    return numbers_or_text(values)
+    return numbers_or_text(list(values))

@@ -1,52 +1,104 @@
-"""A user's CSV."""
+"""A user's file as a Dataset: text by `delimited` and `types`, everything else by `formats`."""
 
 from __future__ import annotations
 
-import re
+import sys
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from pp_compare.errors import DataError
+from pp_compare.data.delimited import read_cells
+from pp_compare.data.encoding import MOST_BYTES, check_size, decoded, unpacked
+from pp_compare.data.formats import kind_of, read_frame
+from pp_compare.data.frames import dataset_of
+from pp_compare.data.types import AS_R, POINT, ReadAs, numbers_or_text, retyped
+from pp_compare.errors import DataError, InputError, quoted
 from pp_compare.model import Dataset
 
-EXACT = 2.0**53
-"""Whole numbers below this are doubles."""
-
-_WHOLE = re.compile(r"[+-]?\d+$")
+STDIN = Path("-")
 
 
-def read_dataset(path: Path) -> Dataset:
-    """Read a CSV file with a header line; doubles are read to the nearest bit.
+def read_dataset(path: Path, told: ReadAs = AS_R) -> Dataset:
+    """Read a table with a header line.
+
+    Text is read with the types of R's ``read.csv`` (`types` says where it is stricter); delimiter,
+    decimal mark, encoding and gzip are told by inspection. Parquet, Feather, Excel, SPSS, Stata,
+    SAS and ``.rds`` are told by their first bytes, whatever the file is called, and keep the types
+    they bring.
+
+    Parameters
+    ----------
+    path : Path
+        ``-`` for standard input.
+    told : ReadAs
+        Types of columns, and what stands for a missing value.
+
+    Returns
+    -------
+    Dataset
+        Its provenance says what was found by inspection.
 
     Raises
     ------
     DataError
-        Where the file is not there or is no CSV, with the line.
+        Where the file is not there, is damaged, or is no table; with the row.
+    InputError
+        For a type told of a column that is not there.
+    UnavailableError
+        For a file whose library is not installed.
     """
+    content, name = _content(path)
+    content, packed = unpacked(content, name)
+    kind = kind_of(content, name)
+    if kind is None:
+        frame, said = _text(content, name, told)
+    else:
+        frame, found = read_frame(kind, content, name, told)
+        frame = dataset_of(frame, name).frame
+        frame = pd.DataFrame({n: retyped(frame[n], n, told) for n in frame.columns})
+        said = [found]
+    _check_told(frame, told, name)
+    how = ", ".join(filter(None, [f"file {name}", packed, *said]))
+    return Dataset(_short(name), frame, how)
+
+
+def _content(path: Path) -> tuple[bytes, str]:
+    if path == STDIN:
+        content = sys.stdin.buffer.read(MOST_BYTES + 1)
+        check_size(len(content), "standard input")
+        return content, "standard input"
     if not path.is_file():
-        raise DataError(f"no file '{path}'")
+        there = "is a folder, not a file" if path.is_dir() else "is not a plain file"
+        raise DataError(
+            f"{quoted(str(path))} {there}" if path.exists() else f"no file {quoted(str(path))}"
+        )
     try:
-        frame = pd.read_csv(path, dtype=str, skipinitialspace=True)
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise DataError(f"'{path}' is not a CSV file: {str(error).strip()}") from None
-    if frame.empty:
-        raise DataError(f"'{path}' has a header but no rows")
-    typed = {str(name).strip(): numbers_or_text(frame[name]) for name in frame.columns}
-    return Dataset(path.stem, pd.DataFrame(typed), f"file {path.name}")
+        check_size(path.stat().st_size, path.name)
+        return path.read_bytes(), path.name
+    except OSError as error:
+        raise DataError(f"cannot read {quoted(str(path))}: {error.strerror}") from None
 
 
-def numbers_or_text(column: pd.Series) -> pd.Series:
-    """Whole numbers, else doubles, else the text as it is; one word keeps a column from numbers.
+def _text(content: bytes, name: str, told: ReadAs) -> tuple[pd.DataFrame, list[str]]:
+    text, encoding = decoded(content, name)
+    cells = read_cells(text, name)
+    columns = {
+        column: numbers_or_text(values, column, told, cells.marks.get(column, POINT))
+        for column, values in cells.columns.items()
+    }
+    return pd.DataFrame(columns), [encoding, *cells.said]
 
-    Python's ``float`` reads the nearest double, whatever pandas' own parser does.
-    """
-    try:
-        values = [float(text) if isinstance(text, str) else np.nan for text in column]
-    except ValueError:
-        return column
-    whole = all(isinstance(t, str) and _WHOLE.match(t) for t in column)
-    if whole and all(abs(value) < EXACT for value in values):
-        return pd.Series([int(text) for text in column])
-    return pd.Series(values)
+
+def _check_told(frame: pd.DataFrame, told: ReadAs, name: str) -> None:
+    for column in told.kinds or {}:
+        if column not in frame.columns:
+            known = ", ".join(map(str, frame.columns))
+            raise InputError(
+                f"no column {quoted(column)} in '{name}'; its columns are: {quoted(known, 300)}"
+            )
+
+
+def _short(name: str) -> str:
+    """The file's name without its endings."""
+    stem = Path(name.removesuffix(".gz")).stem
+    return "stdin" if name == "standard input" else stem

@@ -12,18 +12,21 @@ settings may be a class, or a function, that takes no argument.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, TypeVar
 
-from pp_compare.errors import InputError, UnavailableError
+from pp_compare.errors import InputError, PPCompareError, UnavailableError, quoted
 from pp_compare.model import Fit
 from pp_compare.model.design import Design
 
 GROUP = "pp_compare.engines"
+T = TypeVar("T")
 
 
 class Engine(Protocol):
@@ -90,18 +93,60 @@ def make_engine(engine_id: str) -> Engine:
     return _made(factory, engine_id, setting)
 
 
+def is_path(engine_id: str) -> bool:
+    """Whether making the engine would import a module by its name, and so run what is in it.
+
+    Only who types the command may ask for that; no file that is read may.
+    """
+    return engine_id.partition(":")[0] not in _registered()
+
+
 def _by_path(module: str, rest: str, engine_id: str) -> Engine:
     attribute, _, setting = rest.partition(":")
-    if not attribute or ("." not in module and find_spec(module) is None):
+    _see_working_directory()
+    if not attribute or not _can_be_module(module):
         raise InputError(
-            f"no engine '{module}'; there are: {', '.join(engine_names())}, "
+            f"no engine {quoted(module)}; there are: {', '.join(engine_names())}, "
             "or package.module:factory for one of your own"
         )
     try:
-        factory: EngineFactory = getattr(import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise InputError(f"no engine factory '{module}:{attribute}': {error}") from error
-    return _made(factory, engine_id, setting)
+        imported = import_module(module)
+    except Exception as error:  # the module is somebody else's, and runs as it is imported
+        what = quoted(f"{type(error).__name__}: {error}", 200)
+        raise InputError(f"{quoted(module)} cannot be imported, because {what}") from error
+    factory: EngineFactory | None = getattr(imported, attribute, None)
+    if factory is None:
+        raise InputError(f"no engine factory {quoted(f'{module}:{attribute}')}")
+    if not callable(factory):
+        raise InputError(f"{quoted(f'{module}:{attribute}')} is no engine factory: not a function")
+    try:
+        engine = _made(factory, engine_id, setting)
+    except PPCompareError:
+        raise
+    except Exception as error:  # as above
+        what = quoted(f"{type(error).__name__}: {error}", 200)
+        raise InputError(f"the factory {quoted(engine_id)} makes no engine: {what}") from error
+    missing = [name for name in ("name", "fit", "unsupported") if not hasattr(engine, name)]
+    if missing:
+        raise InputError(
+            f"{quoted(engine_id)} is no engine factory: it gives a {type(engine).__name__} "
+            f"without {', '.join(missing)}"
+        )
+    return engine
+
+
+def _can_be_module(name: str) -> bool:
+    """Whether a name is dotted words, and where it is one word, something is installed under it."""
+    if not all(word.isidentifier() for word in name.split(".")):
+        return False
+    return "." in name or find_spec(name) is not None
+
+
+def _see_working_directory() -> None:
+    """A script's path begins with its own folder; a module of one's own lies where one works."""
+    here = str(Path.cwd())
+    if not {"", here} & set(sys.path):
+        sys.path.append(here)
 
 
 def _made(factory: Callable[..., Engine], engine_id: str, setting: str) -> Engine:
@@ -114,3 +159,24 @@ def _made(factory: Callable[..., Engine], engine_id: str, setting: str) -> Engin
             raise InputError(f"'{name}' has no settings, so no setting '{setting}'") from None
         return factory()
     return factory(setting or None)
+
+
+def engine_id(name: str, setting: str | None) -> str:
+    """``lme4`` or ``lme4:setting``."""
+    return f"{name}:{setting}" if setting else name
+
+
+def setting_of(engine: str, settings: Mapping[str, T], setting: str | None, default: T) -> T:
+    """What a setting stands for.
+
+    Raises
+    ------
+    InputError
+        For a setting that there is not.
+    """
+    if setting is None:
+        return default
+    if setting not in settings:
+        known = ", ".join(sorted(settings))
+        raise InputError(f"{engine} has no setting '{setting}'; there are: {known}")
+    return settings[setting]

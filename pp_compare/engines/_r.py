@@ -6,7 +6,7 @@ or an Rscript command); a `Dialect` writes the request of one R package and read
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,7 +14,8 @@ import numpy as np
 
 from pp_compare.engines.alignment import align, design_error
 from pp_compare.errors import EngineError, UnavailableError
-from pp_compare.model import Fit, Quantity, Term
+from pp_compare.model import Fit, Term
+from pp_compare.model.answer import labelled, predicted
 from pp_compare.model.design import Block, Design
 from pp_compare.model.matrices import Column
 from pp_compare.model.variables import Variable
@@ -29,6 +30,10 @@ Answer = dict[str, Any]
 
 class Session(Protocol):
     """Something that calls a function of ``r/fit.R``."""
+
+    @property
+    def road(self) -> str:
+        """How R is reached, as in ``rpy2 3.6.4``."""
 
     def call(self, function: str, request: Request) -> Answer:
         """Call the R function.
@@ -96,6 +101,11 @@ class REngine:
     session: Session
     seconds: float = float("inf")
     weighted = True
+
+    @property
+    def road(self) -> str:
+        """How R is reached."""
+        return self.session.road
 
     def unsupported(self, design: Design) -> str | None:
         """Why the package cannot express the model; None where it can."""
@@ -183,6 +193,33 @@ def effect_names(design: Design, block: Block) -> list[str]:
     return [r_name(design, column, block.term.terms) for column in block.columns]
 
 
+def our_names(design: Design, column: str) -> tuple[str, dict[str, str]]:
+    """Our name of the grouping factor in a column, and our labels of its effects by R's names."""
+    blocks = [block for block in design.blocks if group_column(design, block) == column]
+    if not blocks:
+        raise KeyError(column)
+    pairs = [pair for b in blocks for pair in zip(effect_names(design, b), b.labels, strict=True)]
+    return blocks[0].group, dict(pairs)
+
+
+def covariance(design: Design, term: Answer) -> Effects:
+    """The covariance of the effects of one grouping factor, under our labels."""
+    group, labels = our_names(design, term["group"][0])
+    ours = [labels[name] for name in term["effects"]]
+    return Effects(group, ours, ours, term["values"].reshape(len(ours), len(ours)))
+
+
+def prediction(
+    design: Design, table: Answer, levels: Callable[[str], Mapping[str, str]] | None = None
+) -> Effects:
+    """Predicted effects of one grouping factor; `levels` gives our level by R's name of it."""
+    group, labels = our_names(design, table["group"][0])
+    ours = [labels[name] for name in table["columns"]]
+    ours_of = levels(group) if levels else {name: name for name in table["rows"]}
+    rows = [ours_of[name] for name in table["rows"]]
+    return Effects(group, rows, ours, table["values"].reshape(-1, len(ours), order="F"))
+
+
 def refuse_ambiguous(design: Design) -> None:
     """Refuse two columns or two levels that R would call alike.
 
@@ -215,9 +252,10 @@ def read_fit(name: str, dialect: Dialect, design: Design, answer: Answer) -> Fit
         return Fit(name, "error", messages=said, settings=dialect.settings, versions=versions)
     whole = "fitted" in answer
     try:
-        quantities = _estimates(dialect, design, answer)
+        values = _estimates(dialect, design, answer)
         if whole:
-            quantities += _predictions(dialect, design, answer)
+            values |= _blup(design, dialect.predictions(design, answer))
+            values |= predicted(design, answer["fitted"])
     except KeyError as error:
         reason = f"R names {error} differently, or has dropped it"
         said = (reason, *messages)
@@ -225,7 +263,7 @@ def read_fit(name: str, dialect: Dialect, design: Design, answer: Answer) -> Fit
     return Fit(
         name,
         "ok",
-        {quantity.name: quantity for quantity in quantities},
+        labelled(design, values),
         converged=answer["converged"][0],
         singular=answer["singular"][0],
         messages=messages,
@@ -243,56 +281,40 @@ def _design_error(design: Design, answer: Answer) -> float:
     return design_error(design, [ours.get(name, name) for name in theirs], X, answer["y"])
 
 
-def _estimates(dialect: Dialect, design: Design, answer: Answer) -> list[Quantity]:
-    labels, names, wanted = design.labels, answer["beta"]["names"], fixed_names(design)
+def _estimates(dialect: Dialect, design: Design, answer: Answer) -> dict[str, np.ndarray]:
+    names, wanted = answer["beta"]["names"], fixed_names(design)
     p = len(names)
     cov = align(names, align(names, answer["beta_cov"].reshape(p, p), wanted).T, wanted)
-    return [
-        Quantity("beta", align(names, answer["beta"]["values"], wanted), labels),
-        Quantity("beta_cov", cov, labels, labels),
-        Quantity("beta_se", align(names, answer["beta_se"], wanted), labels),
-        Quantity("sigma", answer["sigma"][0]),
-        Quantity("loglik", answer["loglik"][0]),
-        *_random_cov(design, dialect.covariances(design, answer)),
-    ]
+    return {
+        "beta": align(names, answer["beta"]["values"], wanted),
+        "beta_cov": cov,
+        "beta_se": align(names, answer["beta_se"], wanted),
+        "sigma": answer["sigma"][0],
+        "loglik": answer["loglik"][0],
+        **_random_cov(design, dialect.covariances(design, answer)),
+    }
 
 
-def _predictions(dialect: Dialect, design: Design, answer: Answer) -> list[Quantity]:
-    fitted = answer["fitted"]
-    return [
-        *_blup(design, dialect.predictions(design, answer)),
-        Quantity("fitted", fitted, tuple(str(i + 1) for i in range(design.n_obs))),
-        *_cluster_mean(design, fitted),
-    ]
-
-
-def _random_cov(design: Design, pieces: Sequence[Effects]) -> list[Quantity]:
+def _random_cov(design: Design, pieces: Sequence[Effects]) -> dict[str, np.ndarray]:
     """One block-diagonal matrix a grouping factor; nan where R gave no variance."""
-    found = []
+    found = {}
     for group in design.group_levels:
         labels = design.random_labels(group)
         matrix = np.diag(np.full(len(labels), np.nan))
         for piece in (piece for piece in pieces if piece.group == group):
             at = [labels.index(label) for label in piece.columns]
             matrix[np.ix_(at, at)] = piece.values
-        found.append(Quantity(f"random_cov[{group}]", matrix, labels, labels))
+        found[f"random_cov[{group}]"] = matrix
     return found
 
 
-def _blup(design: Design, pieces: Sequence[Effects]) -> list[Quantity]:
-    found = []
+def _blup(design: Design, pieces: Sequence[Effects]) -> dict[str, np.ndarray]:
+    found = {}
     for group, levels in design.group_levels.items():
         labels = design.random_labels(group)
         values = np.full((len(levels), len(labels)), np.nan)
         for piece in (piece for piece in pieces if piece.group == group):
             rows = align(piece.rows, piece.values.T, levels).T
             values[:, [labels.index(label) for label in piece.columns]] = rows
-        found.append(Quantity(f"blup[{group}]", values, levels, labels))
+        found[f"blup[{group}]"] = values
     return found
-
-
-def _cluster_mean(design: Design, fitted: np.ndarray) -> list[Quantity]:
-    return [
-        Quantity(f"cluster_mean[{group}]", design.group_means(group, fitted), levels)
-        for group, levels in design.group_levels.items()
-    ]

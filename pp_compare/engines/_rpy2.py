@@ -10,47 +10,48 @@ import importlib
 import importlib.util
 import logging
 import os
+import shlex
 import shutil
 import signal
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
 from pp_compare.engines._r import Answer, Request
+from pp_compare.engines.advice import INSTALL_R, r_package, rpy2_for
 from pp_compare.errors import EngineError, UnavailableError
 from pp_compare.resources import resource
 
 RObject = Any
 """Something of rpy2, which has no types."""
 
-_SET_UP = "'sh r/setup.sh' installs R, lme4 and nlme, or prints the commands"
 _WRITERS = ("consolewrite_print", "consolewrite_warnerror", "showmessage")
 # A user's .RData and .Rprofile have no part in a comparison; .Renviron may say where packages are.
 _OPTIONS = ("rpy2", "--quiet", "--no-save", "--no-restore", "--no-init-file")
 
 
 @cache
-def session(package: str) -> Rpy2Session:
-    """The R of this process, with an R package loaded.
+def started() -> Rpy2Session:
+    """The R of this process.
 
     Raises
     ------
     UnavailableError
-        Without rpy2, without R, with an R that this rpy2 cannot drive, or without the package;
-        with what to do.
+        Without rpy2, without R, or with an R that this rpy2 cannot drive; with what to do.
     """
-    started = _started()
-    started.require(package)
-    return started
-
-
-@cache
-def _started() -> Rpy2Session:
     return Rpy2Session(_interface())
+
+
+def session(package: str) -> Rpy2Session:
+    """The R of this process, with an R package loaded; UnavailableError where there is none."""
+    found = started()
+    found.require(package)
+    return found
 
 
 class Rpy2Session:
@@ -69,9 +70,14 @@ class Rpy2Session:
         self._callbacks = importlib.import_module("rpy2.rinterface_lib.callbacks")
         with self._console():
             self._functions = interface.baseenv["new.env"](parent=interface.globalenv)
-            for name in ("fit.R", "batch.R", "glmmtmb.R"):
+            for name in ("fit.R", "batch.R", "glmmtmb.R", "write_fit.R"):
                 code = resource("r", name).read_text(encoding="utf-8")
                 interface.evalr(code, envir=self._functions)
+
+    @property
+    def road(self) -> str:
+        """How this R is reached."""
+        return f"rpy2 {version('rpy2')}"
 
     def require(self, package: str) -> None:
         """Load an R package.
@@ -85,7 +91,9 @@ class Rpy2Session:
             load = "function(p) tryCatch({ loadNamespace(p); '' }, error = conditionMessage)"
             found = self._r.evalr(load)(package)[0]
         if found:
-            raise UnavailableError(f"R does not load its package {package}: {found}; {_SET_UP}")
+            raise UnavailableError(
+                f"R does not load its package {package}: {found}; {r_package(package)}"
+            )
 
     def call(self, function: str, request: Request) -> Answer:
         """Call a function of ``r/fit.R``; what R prints becomes part of the answer's messages."""
@@ -95,6 +103,21 @@ class Rpy2Session:
             except self._r.embedded.RRuntimeError as error:
                 raise EngineError(f"R: {str(error).strip()}") from None
         answer["messages"] = [*answer["messages"], *"".join(printed).splitlines()]
+        return answer
+
+    def describe(self, fitted: RObject) -> Answer:
+        """What ``r/write_fit.R`` says of a fitted object of R.
+
+        Raises
+        ------
+        EngineError
+            In R's words, where the object is none that can be described.
+        """
+        with self._console(), self._undisturbed():
+            try:
+                answer: Answer = self._from_r(self._functions["pp_fit_record"](fitted))
+            except self._r.embedded.RRuntimeError as error:
+                raise EngineError(str(error).strip()) from None
         return answer
 
     @contextmanager
@@ -154,6 +177,8 @@ class Rpy2Session:
         match value:
             case r.FloatSexpVector():
                 return np.array(value.memoryview())
+            case r.IntSexpVector():
+                return np.array(value.memoryview(), dtype=float)
             case r.BoolSexpVector():
                 return [None if item is r.NA_Logical else bool(item) for item in value]
             case r.StrSexpVector():
@@ -170,9 +195,9 @@ class Rpy2Session:
 def _interface() -> RObject:
     """Start R and return rpy2.rinterface."""
     if importlib.util.find_spec("rpy2") is None:
-        raise UnavailableError("rpy2 is not installed; run: pip install 'pp-compare[r]'")
+        raise UnavailableError("rpy2 is not installed")
     if "R_HOME" not in os.environ and shutil.which("R") is None:
-        raise UnavailableError(f"R is not installed, or not on the PATH; {_SET_UP}")
+        raise UnavailableError(f"R is not installed, or not on the PATH; {INSTALL_R}")
     try:
         with warnings.catch_warnings():
             # rpy2 warns where R starts outside the main thread; Ctrl-C is then left to Python. It
@@ -208,10 +233,8 @@ def _why_not(error: Exception) -> str:
     """What a failed start of R means, and what to do."""
     words = f"{type(error).__name__}: {error}"
     if "symbol" in str(error):
-        return (
-            f"this rpy2 does not fit this R ({words}); R before 4.5 needs "
-            "pip install rpy2==3.6.4 'rpy2-rinterface<=3.6.5'"
-        )
+        wanted = shlex.join(["pip", "install", *rpy2_for("4.4")])
+        return f"this rpy2 does not fit this R ({words}); R before 4.5 needs {wanted}"
     return (
         f"R does not start in Python ({words}); 'python -m rpy2.situation' says what it looks for"
     )

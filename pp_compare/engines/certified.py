@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass
 import flint
 
 from pp_compare.certified.models import (
+    CertifiedModel,
     DegenerateModelError,
     certified_model,
     decimal_model,
 )
-from pp_compare.engines import Engine
-from pp_compare.errors import DataError, InputError, PPCompareError
+from pp_compare.engines import Engine, engine_id, setting_of
+from pp_compare.errors import DataError, PPCompareError
 from pp_compare.model import Fit
 from pp_compare.model.design import Design
 from pp_compare.version import __version__
@@ -21,11 +22,8 @@ from pp_compare.version import __version__
 
 def make(setting: str | None) -> Engine:
     """Engine factory: the truth of the doubles, or with ``decimals`` that of the decimals."""
-    if setting is None:
-        return CertifiedEngine()
-    if setting == "decimals":
-        return CertifiedEngine("certified:decimals", decimals=True)
-    raise InputError(f"certified has no setting '{setting}'; there is: decimals")
+    decimals = setting_of("certified", {"decimals": True}, setting, default=False)
+    return CertifiedEngine(engine_id("certified", setting), decimals)
 
 
 @dataclass(frozen=True)
@@ -37,8 +35,9 @@ class CertifiedEngine:
     at most 15 significant digits prints as those digits again. They differ where the decimals do
     not fit a double, as 1000000000000.4 does not.
 
-    `Fit.extra` holds ``claim`` (what is proved), ``reason``, ``digits`` (30 digits of the main
-    numbers) and ``optima`` (every local optimum that is known, the best first).
+    `Fit.extra` holds ``claim`` (what is proved), ``reason``, ``existence`` (whether the variances
+    are identified), ``digits`` (30 digits of the main numbers) and ``optima`` (every local optimum
+    that is known, the best first).
     """
 
     name: str = "certified"
@@ -59,24 +58,43 @@ class CertifiedEngine:
         start = time.perf_counter()
         try:
             model = decimal_model(design) if self.decimals else certified_model(design)
-            optimum = model.optimum
+            return certified_fit(model, self.name, time.perf_counter() - start)
         except (DegenerateModelError, DataError) as why:
             return Fit.unsupported(self.name, str(why))
         except PPCompareError as error:
             return Fit.failed(self.name, str(error))
-        return Fit(
-            engine=self.name,
-            status="ok",
-            quantities=optimum.quantities,
-            converged=optimum.claim != "none",
-            singular=optimum.singular,
-            messages=(optimum.reason,) if optimum.reason else (),
-            versions={"pp-compare": __version__, "python-flint": flint.__version__},
-            seconds=time.perf_counter() - start,
-            extra={
-                "claim": optimum.claim,
-                "reason": optimum.reason,
-                "digits": dict(optimum.digits),
-                "optima": [asdict(point) for point in optimum.optima],
-            },
-        )
+
+
+def certified_fit(model: CertifiedModel, name: str = "certified", seconds: float = 0.0) -> Fit:
+    """The optimum of a certified model as a Fit, with what the criterion does not fix left out.
+
+    A report that judges by a model takes its certified column from the same one, so that the two
+    cannot differ.
+
+    Parameters
+    ----------
+    model : CertifiedModel
+    name : str
+        Engine id.
+    seconds : float
+        That the model took.
+    """
+    optimum, existence = model.optimum, model.existence
+    return Fit(
+        engine=name,
+        status="ok",
+        quantities=optimum.quantities,
+        not_given=existence.not_given(optimum.representative),
+        converged=optimum.claim != "none",
+        singular=optimum.singular,
+        messages=(optimum.reason,) if optimum.reason else (),
+        versions={"pp-compare": __version__, "python-flint": flint.__version__},
+        seconds=seconds,
+        extra={
+            "claim": optimum.claim,
+            "reason": optimum.reason,
+            "existence": existence.kind,
+            "digits": dict(optimum.digits),
+            "optima": [asdict(point) for point in optimum.optima],
+        },
+    )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pp_compare.engines import Engine
+from pp_compare.engines import Engine, engine_id, setting_of
 from pp_compare.engines._r import (
     OFFSET,
     Answer,
@@ -16,12 +16,12 @@ from pp_compare.engines._r import (
     REngine,
     Request,
     base_request,
-    effect_names,
+    covariance,
     group_column,
+    prediction,
     terms_of,
 )
-from pp_compare.engines._rpy2 import session
-from pp_compare.errors import InputError
+from pp_compare.engines.road import session
 from pp_compare.model.design import Design
 
 Step = Mapping[str, Any]
@@ -55,12 +55,7 @@ SETTINGS: Mapping[str, Sequence[Step]] = {
 
 def make(setting: str | None) -> Engine:
     """Engine factory: the default, or one of `SETTINGS`."""
-    return REngine(engine_id(setting), dialect(setting), session("lme4"))
-
-
-def engine_id(setting: str | None) -> str:
-    """``lme4`` or ``lme4:setting``."""
-    return f"lme4:{setting}" if setting else "lme4"
+    return REngine(engine_id("lme4", setting), dialect(setting), session("lme4"))
 
 
 def dialect(setting: str | None) -> Lme4:
@@ -71,27 +66,23 @@ def dialect(setting: str | None) -> Lme4:
     InputError
         For a setting that there is not.
     """
-    if setting is None:
-        return Lme4(({},))
-    if setting not in SETTINGS:
-        raise InputError(
-            f"lme4 has no setting '{setting}'; there are: {', '.join(sorted(SETTINGS))}"
-        )
-    return Lme4(SETTINGS[setting])
+    return Lme4(setting_of("lme4", SETTINGS, setting, ({},)))
 
 
 @dataclass(frozen=True)
 class Lme4:
-    """Requests to ``pp_fit_lme4``, and its names read back."""
+    """Requests to ``pp_fit_lme4``, and its names read back; `start` is a theta to start at."""
 
     steps: Sequence[Step]
     function: str = "pp_fit_lme4"
+    start: tuple[float, ...] = ()
 
     @property
     def settings(self) -> Mapping[str, str]:
         """Arguments of ``lmerControl()``, step by step."""
         asked = [", ".join(f"{key}={value}" for key, value in step.items()) for step in self.steps]
-        return {"control": " then ".join(asked)} if any(asked) else {}
+        found = {"control": " then ".join(asked)} if any(asked) else {}
+        return found | ({"start": str(list(self.start))} if self.start else {})
 
     def unsupported(self, design: Design) -> str | None:
         """None: the grammar of the models is lme4's own.
@@ -115,35 +106,16 @@ class Lme4:
             for block in design.blocks
         ]
         request = base_request(design) | {"random": random, "control": list(self.steps)}
+        if self.start:
+            request["start"] = np.array(self.start)
         if design.offset is not None:
             request["data"][OFFSET] = np.ascontiguousarray(design.offset)
         return request
 
     def covariances(self, design: Design, answer: Answer) -> list[Effects]:
         """One matrix a random term."""
-        return [self._covariance(design, term) for term in answer["random"]]
-
-    def _covariance(self, design: Design, term: Answer) -> Effects:
-        group, labels = _names(design, term["group"][0])
-        ours = [labels[name] for name in term["effects"]]
-        return Effects(group, ours, ours, term["values"].reshape(len(ours), len(ours)))
+        return [covariance(design, term) for term in answer["random"]]
 
     def predictions(self, design: Design, answer: Answer) -> list[Effects]:
         """One table a grouping factor, over all its terms."""
-        return [self._prediction(design, table) for table in answer["blup"]]
-
-    def _prediction(self, design: Design, table: Answer) -> Effects:
-        group, labels = _names(design, table["group"][0])
-        ours = [labels[name] for name in table["columns"]]
-        return Effects(
-            group, table["rows"], ours, table["values"].reshape(-1, len(ours), order="F")
-        )
-
-
-def _names(design: Design, column: str) -> tuple[str, dict[str, str]]:
-    """Our name of the grouping factor in a column, and our labels of its effects by R's names."""
-    blocks = [block for block in design.blocks if group_column(design, block) == column]
-    if not blocks:
-        raise KeyError(column)
-    pairs = [pair for b in blocks for pair in zip(effect_names(design, b), b.labels, strict=True)]
-    return blocks[0].group, dict(pairs)
+        return [prediction(design, table) for table in answer["blup"]]

@@ -6,7 +6,9 @@ Python and the pandas of old releases.
 
 A request describes one model: ``formula``, ``columns`` (by name, see `frame`), ``groups``,
 ``re_formula``, ``vc_formula``, ``reml``, ``steps``, the keyword arguments of one or more calls
-of ``fit``, each from where the last one stopped; ``predictions``, if False, leaves them out;
+of ``fit``, each from where the last one stopped; ``start``, if there, where the first one starts:
+``fe_params``, ``cov_re_sqrt`` and ``vcomp``, relative to the residual standard deviation and
+variance; ``predictions``, if False, leaves them out;
 ``matrices``, if there, are MixedLM's own arguments, in the place of formula and columns.
 """
 
@@ -59,15 +61,21 @@ def _fit(request: Request) -> Answer:
     model: Any = make(**model_arguments)
     result: Any = None
     for step in request["steps"]:
-        begin = None if result is None else _stopping_point(result)
+        begin = _starting_point(request) if result is None else _stopping_point(result)
         result = model.fit(reml=request["reml"], start_params=begin, **step)
+    answer = read(model, result, request.get("predictions", True))
+    answer["seconds"] = time.perf_counter() - start
+    return answer
+
+
+def read(model: Any, result: Any, predictions: bool = True) -> Answer:
+    """The numbers of a fit that is there: `_estimates`, and `_predictions` where it has them."""
     answer = {"converged": bool(result.converged), "problem": "", **_estimates(model, result)}
-    if request.get("predictions", True):
+    if predictions:
         try:
             answer.update(_predictions(model, result))
         except (ValueError, np.linalg.LinAlgError) as error:
             answer["problem"] = f"no predictions: {type(error).__name__}: {error}"
-    answer["seconds"] = time.perf_counter() - start
     return answer
 
 
@@ -116,6 +124,14 @@ def _column(column: Mapping[str, Any]) -> Any:
     return pd.Categorical.from_codes(column["codes"], categories=column["levels"])
 
 
+def _starting_point(request: Request) -> Any:
+    """Where the first fit is asked to start; None where MixedLM may choose."""
+    if "start" not in request:
+        return None
+    parts = {name: np.array(values) for name, values in request["start"].items()}
+    return MixedLMParams.from_components(**parts)
+
+
 def _stopping_point(result: Any) -> Any:
     """Where a fit stopped, as ``start_params``: variances relative to the residual variance."""
     return MixedLMParams.from_components(
@@ -159,7 +175,7 @@ def _predictions(model: Any, result: Any) -> Answer:
         effects.append(values[: model.k_re])
         at = model.k_re
         for j, component in enumerate(components):
-            columns = model.exog_vc.mats[j][g]
+            columns = _dense(model.exog_vc.mats[j][g])
             for k in range(columns.shape[1]):
                 used = np.flatnonzero(columns[:, k])
                 if len(used):
@@ -172,6 +188,11 @@ def _predictions(model: Any, result: Any) -> Answer:
         "component_rows": [np.array([row for row, _ in c], dtype=np.int64) for c in components],
         "components": [np.array([value for _, value in c]) for c in components],
     }
+
+
+def _dense(matrix: Any) -> Any:
+    """``from_formula(use_sparse=True)`` keeps the columns of components as sparse matrices."""
+    return matrix.toarray() if hasattr(matrix, "toarray") else np.asarray(matrix)
 
 
 def prepared_model(request: Request) -> Any:

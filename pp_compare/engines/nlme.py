@@ -9,24 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from pp_compare.engines import Engine
+from pp_compare.engines import Engine, engine_id, setting_of
 from pp_compare.engines._r import (
     Answer,
     Effects,
     REngine,
     Request,
     base_request,
-    effect_names,
+    covariance,
     group_column,
+    prediction,
     terms_of,
 )
-from pp_compare.engines._rpy2 import session
-from pp_compare.errors import EngineError, InputError
+from pp_compare.engines.road import session
+from pp_compare.errors import EngineError
 from pp_compare.model.design import Block, Design
 
 # EM does not look at the rounded value of the criterion, so it is not held to half the digits of
@@ -44,12 +46,7 @@ _WHOLE = "all.rows"
 
 def make(setting: str | None) -> Engine:
     """Engine factory: the default, or one of `SETTINGS`."""
-    return REngine(engine_id(setting), dialect(setting), session("nlme"))
-
-
-def engine_id(setting: str | None) -> str:
-    """``nlme`` or ``nlme:setting``."""
-    return f"nlme:{setting}" if setting else "nlme"
+    return REngine(engine_id("nlme", setting), dialect(setting), session("nlme"))
 
 
 def dialect(setting: str | None) -> Nlme:
@@ -60,13 +57,7 @@ def dialect(setting: str | None) -> Nlme:
     InputError
         For a setting that there is not.
     """
-    if setting is None:
-        return Nlme({})
-    if setting not in SETTINGS:
-        raise InputError(
-            f"nlme has no setting '{setting}'; there are: {', '.join(sorted(SETTINGS))}"
-        )
-    return Nlme(SETTINGS[setting])
+    return Nlme(setting_of("nlme", SETTINGS, setting, {}))
 
 
 @dataclass(frozen=True)
@@ -113,13 +104,14 @@ class Nlme:
         """One matrix a grouping factor; of crossed factors, one variance a term."""
         if chain(design) is None:
             return _crossed_variances(design, answer["random"][0])
-        return [_covariance(design, term) for term in answer["random"]]
+        return [covariance(design, term) for term in answer["random"]]
 
     def predictions(self, design: Design, answer: Answer) -> list[Effects]:
         """One table a grouping factor; of crossed factors, one a term."""
         if chain(design) is None:
             return _crossed_predictions(design, answer["blup"][0])
-        return [_prediction(design, table) for table in answer["blup"]]
+        levels = partial(_level_names, design)
+        return [prediction(design, table, levels) for table in answer["blup"]]
 
 
 def chain(design: Design) -> list[str] | None:
@@ -163,29 +155,6 @@ def _identity(design: Design, block: Block) -> Request:
 
 def _block(kind: str, intercept: bool, terms: list[list[str]]) -> Request:
     return {"class": kind, "intercept": intercept, "terms": terms}
-
-
-def _names(design: Design, column: str) -> tuple[str, dict[str, str]]:
-    """Our name of the grouping factor in a column, and our labels of its effects by R's names."""
-    blocks = [block for block in design.blocks if group_column(design, block) == column]
-    if not blocks:
-        raise KeyError(column)
-    pairs = [pair for b in blocks for pair in zip(effect_names(design, b), b.labels, strict=True)]
-    return blocks[0].group, dict(pairs)
-
-
-def _covariance(design: Design, term: Answer) -> Effects:
-    group, labels = _names(design, term["group"][0])
-    ours = [labels[name] for name in term["effects"]]
-    return Effects(group, ours, ours, term["values"].reshape(len(ours), len(ours)))
-
-
-def _prediction(design: Design, table: Answer) -> Effects:
-    group, labels = _names(design, table["group"][0])
-    ours = [labels[name] for name in table["columns"]]
-    rows = _level_names(design, group)
-    levels = [rows[name] for name in table["rows"]]
-    return Effects(group, levels, ours, table["values"].reshape(-1, len(ours), order="F"))
 
 
 def _level_names(design: Design, group: str) -> dict[str, str]:

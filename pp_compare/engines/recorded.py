@@ -25,6 +25,8 @@ from pp_compare.resources import resource
 
 PROVENANCE = "provenance.json"
 SCHEMA = "pp-compare/references/1"
+MAX_ROWS_FITTED = 2000
+"""Above this number of rows ``fitted`` is left out of a record; it would be most of the file."""
 
 
 def make(setting: str | None) -> Engine:
@@ -100,7 +102,8 @@ class RecordedEngine:
             return Fit.failed(self.name, str(error))
         if self.engine_id not in fits:
             return Fit.unsupported(self.name, f"{self.engine_id} was not recorded for this case")
-        return replace(decode_fit(self.engine_id, fits[self.engine_id]), engine=self.name)
+        fit = decode_fit(self.engine_id, fits[self.engine_id])
+        return replace(fit, engine=self.name, not_given=_not_recorded(fit, design))
 
 
 class References:
@@ -181,6 +184,14 @@ def design_sha256(design: Design) -> str:
     for numbers in (design.y, design.X, *design.group_codes.values(), *weights):
         digest.update(" ".join(np.char.mod("%.11e", np.ravel(numbers) + 0.0)).encode())
     return digest.hexdigest()
+
+
+def _not_recorded(fit: Fit, design: Design) -> dict[str, str]:
+    """What a record leaves out on purpose; anything else that lacks is a fault."""
+    if fit.status != "ok" or "fitted" in fit.quantities or design.n_obs <= MAX_ROWS_FITTED:
+        return {}
+    why = f"not recorded: records of more than {MAX_ROWS_FITTED} rows leave it out"
+    return {"fitted": why}
 
 
 def encode_fit(fit: Fit) -> dict[str, Any]:

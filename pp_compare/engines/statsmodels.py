@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from pp_compare.engines import engine_id, setting_of
 from pp_compare.engines.alignment import design_error
 from pp_compare.engines.formulas import (
     fixed_formula,
@@ -26,8 +27,8 @@ from pp_compare.engines.formulas import (
     grouped_frame,
     sum_of_terms,
 )
-from pp_compare.errors import InputError
 from pp_compare.model import Fit, Quantity
+from pp_compare.model.answer import quantities
 from pp_compare.model.design import Block, Design
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ does not stop it; docs/settings.md has the digits."""
 MIXEDLM = "pp_compare.engines.mixedlm"
 """The module that fits."""
 
-_WHOLE = "all_rows"
+ALL_ROWS = "all_rows"
 
 
 def make(setting: str | None) -> StatsmodelsEngine:
@@ -65,15 +66,9 @@ def with_setting(setting: str | None) -> StatsmodelsEngine:
     InputError
         For a setting that there is not.
     """
-    if setting is None:
-        return StatsmodelsEngine("statsmodels", ({},))
-    if setting == "tight":
-        return StatsmodelsEngine("statsmodels:tight", TIGHT)
-    if setting in METHODS:
-        return StatsmodelsEngine(f"statsmodels:{setting}", ({"method": setting},))
-    raise InputError(
-        f"statsmodels has no setting '{setting}'; there are: tight, {', '.join(METHODS)}"
-    )
+    settings = {"tight": TIGHT, **{method: ({"method": method},) for method in METHODS}}
+    steps = setting_of("statsmodels", settings, setting, ({},))
+    return StatsmodelsEngine(engine_id("statsmodels", setting), steps)
 
 
 @dataclass(frozen=True)
@@ -83,7 +78,7 @@ class Layout:
     Parameters
     ----------
     group : str
-        Alias of the grouping column, or `_WHOLE` for one group that holds all rows.
+        Alias of the grouping column, or `ALL_ROWS` for one group that holds all rows.
     correlated : Block or None
         The block that ``re_formula`` describes.
     independent : tuple of Block
@@ -97,10 +92,11 @@ class Layout:
 
 @dataclass(frozen=True)
 class StatsmodelsEngine:
-    """MixedLM, with the arguments of one or more calls of its ``fit``."""
+    """MixedLM, with the arguments of one or more calls of its ``fit``, and where it starts."""
 
     name: str
     steps: tuple[Step, ...]
+    start: Mapping[str, Any] | None = None
     weighted = True  # that is, it answers for itself: `layout` says that it has none
 
     def unsupported(self, design: Design) -> str | None:
@@ -115,6 +111,7 @@ class StatsmodelsEngine:
             return Fit.unsupported(self.name, plan)
         mixedlm = import_module(MIXEDLM)
         asked = request(design, plan, self.steps)
+        asked |= {"start": self.start} if self.start else {}
         return read_fit(self.name, self.steps, design, plan, mixedlm.fit(asked), mixedlm.about())
 
 
@@ -197,9 +194,10 @@ def layout(design: Design) -> Layout | str:
     if not outer:
         if wide:
             return f"correlated random effects of '{wide[0].group}' beside a crossed factor"
-        return Layout(_WHOLE, None, design.blocks)
-    if any(block.group != outer[0] for block in wide):
-        return f"correlated random effects of '{wide[0].group}' within '{outer[0]}'"
+        return Layout(ALL_ROWS, None, design.blocks)
+    inner = [block for block in wide if block.group != outer[0]]
+    if inner:
+        return f"correlated random effects of '{inner[0].group}' within '{outer[0]}'"
     if len(wide) > 1:
         return f"two blocks of correlated random effects of '{outer[0]}'"
     of_outer = [block for block in design.blocks if block.group == outer[0]]
@@ -221,7 +219,7 @@ def _frame(design: Design, plan: Layout) -> pd.DataFrame:
 
     Levels go in as strings, not as categories: within a group only those that occur there count.
     """
-    whole = {_WHOLE: np.ones(design.n_obs)} if plan.group == _WHOLE else {}
+    whole = {ALL_ROWS: np.ones(design.n_obs)} if plan.group == ALL_ROWS else {}
     return grouped_frame(design).assign(**whole)
 
 
@@ -249,40 +247,24 @@ def _quantities(design: Design, plan: Layout, answer: Answer) -> dict[str, Quant
     """Everything MixedLM answered, in our order; without predictions where it refused them."""
     labels = _our_labels(design, answer)
     order = [labels.index(label) for label in design.labels]
-    cov = answer["cov_params"][np.ix_(order, order)]
-    found = [
-        Quantity("beta", answer["fe_params"][order], design.labels),
-        Quantity("beta_cov", cov, design.labels, design.labels),
-        Quantity("beta_se", answer["bse_fe"][order], design.labels),
-        Quantity("sigma", np.sqrt(answer["scale"])),
-        Quantity("loglik", answer["llf"]),
-        *_random_cov(design, plan, answer),
-    ]
-    if "fitted" in answer:
-        found += _predictions(design, plan, answer)
-    return {quantity.name: quantity for quantity in found}
-
-
-def _random_cov(design: Design, plan: Layout, answer: Answer) -> list[Quantity]:
-    """Covariances of the random effects, one block-diagonal matrix a grouping factor."""
-    found = []
-    for group in design.group_levels:
-        labels = design.random_labels(group)
-        matrix = np.zeros((len(labels), len(labels)))
-        at = 0
-        for block in (block for block in design.blocks if block.group == group):
-            q = len(block.columns)
-            matrix[at : at + q, at : at + q] = _block_cov(design, plan, answer, block)
-            at += q
-        found.append(Quantity(f"random_cov[{group}]", matrix, labels, labels))
-    return found
+    return quantities(
+        design,
+        beta=answer["fe_params"][order],
+        beta_cov=answer["cov_params"][np.ix_(order, order)],
+        beta_se=answer["bse_fe"][order],
+        sigma=np.sqrt(answer["scale"]),
+        loglik=answer["llf"],
+        covariances=[_block_cov(design, plan, answer, block) for block in design.blocks],
+        effects=_effects(design, plan, answer) if "fitted" in answer else None,
+        fitted=answer.get("fitted"),
+    )
 
 
 def _block_cov(design: Design, plan: Layout, answer: Answer, block: Block) -> np.ndarray:
     if block is plan.correlated:
         order = _random_order(design, block, answer)
         return np.asarray(answer["cov_re"][np.ix_(order, order)])
-    return np.asarray(answer["vcomp"][plan.independent.index(block)])
+    return np.asarray(answer["vcomp"][plan.independent.index(block)]).reshape(1, 1)
 
 
 def _random_order(design: Design, block: Block, answer: Answer) -> list[int]:
@@ -292,21 +274,8 @@ def _random_order(design: Design, block: Block, answer: Answer) -> list[int]:
     return [answer["exog_re_names"].index(label) for label in wanted]
 
 
-def _predictions(design: Design, plan: Layout, answer: Answer) -> list[Quantity]:
-    fitted = answer["fitted"]
-    found = [Quantity("fitted", fitted, tuple(str(i + 1) for i in range(design.n_obs)))]
-    effects = _effects(design, plan, answer)
-    for group, levels in design.group_levels.items():
-        labels = design.random_labels(group)
-        blups = [effects[id(block)] for block in design.blocks if block.group == group]
-        found.append(Quantity(f"blup[{group}]", np.hstack(blups), levels, labels))
-        means = design.group_means(group, fitted)
-        found.append(Quantity(f"cluster_mean[{group}]", means, levels))
-    return found
-
-
-def _effects(design: Design, plan: Layout, answer: Answer) -> dict[int, np.ndarray]:
-    """BLUPs of each block, (m, q), by the block's id; levels are found by a row that has them."""
+def _effects(design: Design, plan: Layout, answer: Answer) -> list[np.ndarray]:
+    """BLUPs of each block, (m, q); levels are found by a row that has them."""
     found = {id(b): np.zeros((len(b.levels), len(b.columns))) for b in design.blocks}
     if plan.correlated:
         levels = plan.correlated.codes[answer["effect_rows"]]
@@ -315,4 +284,4 @@ def _effects(design: Design, plan: Layout, answer: Answer) -> dict[int, np.ndarr
     components = zip(answer["component_rows"], answer["components"], strict=True)
     for block, (rows, values) in zip(plan.independent, components, strict=True):
         found[id(block)][block.codes[rows], 0] = values
-    return found
+    return [found[id(block)] for block in design.blocks]

@@ -1,31 +1,38 @@
 """An engine in a process of its own, so that a fit can be stopped wherever it hangs.
 
 R and compiled code heed no signal while they compute; only a process can be killed. A crash costs
-the one fit that caused it.
+the one fit that caused it. What is asked of the process and what it answers are pickles, as between
+the processes of one program; nothing from outside gets into them.
 """
 
 from __future__ import annotations
 
-import multiprocessing
+import base64
 import os
-import signal
+import pickle
+import sys
+import traceback
 from collections.abc import Callable
-from concurrent.futures import TimeoutError as FitTimeoutError
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import ThreadPoolExecutor
+from queue import LifoQueue
 from types import TracebackType
-from typing import TypeVar
-
-from pebble import ProcessExpired, ProcessFuture, ProcessPool
+from typing import Any, TypeVar
 
 from pp_compare.engines import Engine, make_engine, not_asked
-from pp_compare.engines.child_process import ending
-from pp_compare.errors import UnavailableError
+from pp_compare.engines.child_process import Ask, ChildProcess, Message
+from pp_compare.engines.parent import Parent
+from pp_compare.errors import EngineError, PPCompareError, UnavailableError, quoted
 from pp_compare.model import Fit
 from pp_compare.model.design import Design
 
 T = TypeVar("T")
 
-DIES = "the worker processes die as they start; pp-compare doctor may say why"
+START_SECONDS = 120.0
+"""For Python and this package on a cold disk; an engine starts within its first fit."""
+
+_PROGRAM = (
+    "import sys; sys.path[:] = sys.argv[1:]; from pp_compare.engines.worker import serve; serve()"
+)
 
 _engines: dict[str, Engine] = {}
 
@@ -45,8 +52,13 @@ class Workers:
         self.seconds = seconds
         # One BLAS thread: the matrices are small, and engines are compared on equal terms.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-        self._processes = processes
-        self._pool = self._new_pool()
+        command = [sys.executable, "-c", _PROGRAM, *sys.path]
+        self._children = [ChildProcess(command, os.environ, _begin) for _ in range(processes)]
+        # The last to be idle is the next to fit: R has been started there.
+        self._idle: LifoQueue[ChildProcess] = LifoQueue()
+        for child in self._children:
+            self._idle.put(child)
+        self._threads = ThreadPoolExecutor(processes)
 
     def __enter__(self) -> Workers:
         return self
@@ -61,28 +73,18 @@ class Workers:
 
     def close(self, wait: bool = True) -> None:
         """Stop the processes; without `wait`, in the middle of a fit."""
-        if wait:
-            self._pool.close()  # type: ignore[no-untyped-call]  # pebble has no types here
-        else:
-            self._pool.stop()  # type: ignore[no-untyped-call]  # nor here
-        self._pool.join()
+        self._threads.shutdown(wait=wait, cancel_futures=not wait)
+        for child in self._children:
+            child.close()
+        self._threads.shutdown()
 
-    def _new_pool(self) -> ProcessPool:
-        return ProcessPool(
-            max_workers=self._processes,
-            context=multiprocessing.get_context("spawn"),
-            initializer=_begin,
-        )
-
-    def _schedule(self, function: Callable[..., T], args: tuple[object, ...]) -> ProcessFuture[T]:
-        # A process that dies while no fit runs in it, as by the system for want of memory, leaves
-        # the pool unusable for all that wait.
-        if not self._pool.active:
-            self._pool = self._new_pool()
-        return self._pool.schedule(function, args=args, timeout=self.seconds)
-
-    def make(self, engine_id: str) -> None:
+    def make(self, engine_id: str) -> str:
         """Make an engine in a worker, to see whether this machine can.
+
+        Returns
+        -------
+        str
+            By which road R is reached, of an engine in R; empty for others.
 
         Raises
         ------
@@ -90,17 +92,11 @@ class Workers:
             As `make_engine` raises them; UnavailableError too where making it kills the process.
         """
         try:
-            self._schedule(_engine, (engine_id,)).result()
-        except FitTimeoutError:
-            raise UnavailableError(
-                f"'{engine_id}' does not start within {self.seconds:g} s"
-            ) from None
-        except ProcessExpired as death:
-            raise UnavailableError(
-                f"'{engine_id}' kills its process: {ending(death.exitcode)}"
-            ) from None
-        except BrokenProcessPool:
-            raise UnavailableError(f"'{engine_id}' does not start: {DIES}") from None
+            answer = self._threads.submit(self._run, _engine, engine_id).result()
+        except EngineError as end:
+            raise UnavailableError(f"'{engine_id}' does not start: {end}") from None
+        road: str = _value(answer)
+        return road
 
     def start_fit(self, engine_id: str, design: Design) -> Callable[[], Fit]:
         """Start a fit; what is returned waits for it. One that hangs or crashes is a failed Fit."""
@@ -114,39 +110,82 @@ class Workers:
         Parameters
         ----------
         otherwise : callable
-            Gives the answer from the reason, where the function does not end or ends its process.
+            Gives the answer from the reason, where the function does not end, ends its process, or
+            raises what only a fault of ours can be.
         """
-        first = self._schedule(function, args)
+        running = self._threads.submit(self._run, function, *args)
 
         def answer() -> T:
             try:
-                try:
-                    value: T = first.result()
-                except BrokenProcessPool:
-                    value = self._schedule(function, args).result()
-            except FitTimeoutError:
-                return otherwise(f"stopped after {self.seconds:g} s")
-            except ProcessExpired as death:
-                return otherwise(f"its process died: {ending(death.exitcode)}")
-            except BrokenProcessPool:
-                return otherwise(DIES)
+                found = running.result()
+            except EngineError as end:
+                return otherwise(str(end))
+            try:
+                value: T = _value(found)
+            except PPCompareError:
+                raise
+            except Exception as fault:  # of one model, which the others need not suffer for
+                what = quoted(f"{type(fault).__name__}: {fault}", 200)
+                return otherwise(f"ended in a fault of pp-compare: {what}")
             return value
 
         return answer
 
+    def _run(self, function: Callable[..., Any], *args: object) -> Message:
+        child = self._idle.get()
+        try:
+            return child.ask({"task": _packed((function, args))}, self.seconds)
+        finally:
+            self._idle.put(child)
 
-def _begin() -> None:
-    """Leave Ctrl-C to the parent, which stops this process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+def _value(answer: Message) -> Any:
+    if "raised" in answer:
+        raise _unpacked(answer["raised"])
+    return _unpacked(answer["value"])
 
 
-def _engine(engine_id: str) -> None:
+def _begin(ask: Ask) -> None:
+    ask(None, START_SECONDS)
+
+
+def serve() -> None:
+    """Do what the parent asks, until there is nobody to ask."""
+    parent = Parent()
+    parent.send({"ready": True})
+    for asked in parent:
+        function, args = _unpacked(asked["task"])
+        try:
+            answer = {"value": _packed(function(*args))}
+        except Exception as error:  # the parent's to raise
+            error.add_note(traceback.format_exc())
+            answer = {"raised": _packed(error)}
+        parent.send(answer)
+
+
+def _packed(value: object) -> str:
+    return base64.b64encode(pickle.dumps(value)).decode()
+
+
+def _unpacked(text: str) -> Any:
+    return pickle.loads(base64.b64decode(text))  # noqa: S301  # of our own process
+
+
+def _engine(engine_id: str) -> str:
     if engine_id not in _engines:
         _engines[engine_id] = make_engine(engine_id)
+    return str(getattr(_engines[engine_id], "road", ""))
 
 
 def _fit(engine_id: str, design: Design) -> Fit:
     _engine(engine_id)
     engine = _engines[engine_id]
     reason = not_asked(engine, design)
-    return engine.fit(design) if reason is None else Fit.unsupported(engine.name, reason)
+    if reason is not None:
+        return Fit.unsupported(engine.name, reason)
+    try:
+        return engine.fit(design)
+    except PPCompareError:
+        raise
+    except Exception as error:  # an engine's fault is its answer, and costs the others nothing
+        return Fit.failed(engine_id, f"raised {type(error).__name__}: {error}")

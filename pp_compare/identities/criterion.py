@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from pp_compare.identities.fixed_effects import every_model
 from pp_compare.identities.record import Identity, Residue
 from pp_compare.identities.rounding import EPS, largest_number
 from pp_compare.identities.workings import Workings
@@ -53,7 +52,6 @@ CRITERION: tuple[Identity, ...] = (
         reason="rounding: 2 n eps max|y| / sigma for the residuals, (n / 2 + p) (n + p) eps "
         "cond(X)^2 (1 + rho sum z^2) for what is subtracted, and the criterion's own",
         needs=("beta", "loglik", "random_cov", "sigma"),
-        applies=every_model,
         residue=_loglik,
         cause="objective",
     ),
@@ -64,7 +62,6 @@ CRITERION: tuple[Identity, ...] = (
         "the best residual variance has a closed form, and all engines here use it",
         reason="rounding: (n + p) eps cond(X)^2 (1 + rho sum z^2) (sigma + max|y|)",
         needs=("random_cov", "sigma"),
-        applies=every_model,
         residue=_residual_variance,
         cause="optimiser",
     ),

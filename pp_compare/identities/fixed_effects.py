@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pp_compare.identities.record import Identity, Residue
+from pp_compare.identities.record import Identity, Residue, largest
 from pp_compare.identities.workings import Workings
 from pp_compare.model.design import Design
 
@@ -23,16 +23,10 @@ def cluster_level_design(design: Design) -> np.ndarray:
     return design.X[np.unique(design.blocks[0].codes, return_index=True)[1]]
 
 
-def every_model(design: Design) -> bool:
-    """True."""
-    del design
-    return True
-
-
 def _ols_on_predicted_means(at: Workings) -> Residue:
     W = cluster_level_design(at.design)
     means = at.fit[f"cluster_mean[{at.design.blocks[0].group}]"]
-    error = float(np.abs(W @ (_ols(W, means) - at.fit["beta"])).max())
+    error = largest(W @ (_ols(W, means) - at.fit["beta"]))
     # The least squares fit on the means has a condition of its own.
     condition = float(np.linalg.cond(W / np.linalg.norm(W, axis=0)))
     return Residue(error, at.rounding.line * condition)
@@ -42,27 +36,25 @@ def _ols_less_random_part(at: Workings) -> Residue:
     X = at.design.scaled(at.design.X)
     beta = _ols(X, at.design.scaled(at.design.y - at.random_part))
     # A projection turns n errors of one size into one at most sqrt(n) times as large.
-    return Residue(
-        float(np.abs(at.design.X @ (beta - at.fit["beta"])).max()),
-        at.rounding.line * np.sqrt(len(X)),
-    )
+    moved = largest(at.design.X @ (beta - at.fit["beta"]))
+    return Residue(moved, at.rounding.line * np.sqrt(len(X)))
 
 
 def _gls(at: Workings) -> Residue:
     error = np.abs(at.fit["beta"] - at.gls_beta) * at.rounding.columns
-    return Residue(float(error.max()), at.rounding.line)
+    return Residue(largest(error), at.rounding.line)
 
 
 def _gls_covariance(at: Workings) -> Residue:
     root = np.sqrt(np.diag(at.gls_cov))
     error = np.abs(at.fit["beta_cov"] - at.gls_cov) / np.outer(root, root)
-    return Residue(float(error.max()), 2 * at.rounding.relative)
+    return Residue(largest(error), 2 * at.rounding.relative)
 
 
 def _standard_errors(at: Workings) -> Residue:
     root = np.sqrt(np.diag(at.fit["beta_cov"]))
     error = np.abs(at.fit["beta_se"] - root) / root
-    return Residue(float(error.max()), at.rounding.relative)
+    return Residue(largest(error), at.rounding.relative)
 
 
 def _complete_pooling(at: Workings) -> Residue:
@@ -112,7 +104,6 @@ FIXED_EFFECTS: tuple[Identity, ...] = (
         "(Robinson 1991, Stat. Sci. 6(1), equation 1.2)",
         reason="rounding: (n + p) eps cond(X)^2 (1 + rho sum z^2) max|y|, sqrt(n) for the fit",
         needs=("beta", "blup", "random_cov", "sigma"),
-        applies=every_model,
         residue=_ols_less_random_part,
     ),
     Identity(
@@ -121,7 +112,6 @@ FIXED_EFFECTS: tuple[Identity, ...] = (
         source="beta = (X'V^-1X)^-1 X'V^-1y (Searle, Casella and McCulloch 1992, section 7.4)",
         reason="rounding: (n + p) eps cond(X)^2 (1 + rho sum z^2) max|y|",
         needs=("beta", "random_cov", "sigma"),
-        applies=every_model,
         residue=_gls,
     ),
     Identity(
@@ -130,7 +120,6 @@ FIXED_EFFECTS: tuple[Identity, ...] = (
         source="Searle, Casella and McCulloch 1992, section 7.4; lme4 and nlme vcov()",
         reason="rounding: 2 (n + p) eps cond(X)^2 (1 + rho sum z^2), relative to the deviations",
         needs=("beta_cov", "random_cov", "sigma"),
-        applies=every_model,
         residue=_gls_covariance,
     ),
     Identity(
@@ -139,7 +128,6 @@ FIXED_EFFECTS: tuple[Identity, ...] = (
         source="definition",
         reason="rounding: (n + p) eps cond(X)^2 (1 + rho sum z^2), the two may be computed apart",
         needs=("beta_se", "beta_cov", "random_cov", "sigma"),
-        applies=every_model,
         residue=_standard_errors,
     ),
     Identity(
@@ -149,7 +137,6 @@ FIXED_EFFECTS: tuple[Identity, ...] = (
         source="V^-1 sigma^2 lies between 1 / (1 + |Z D Z'| / sigma^2) and 1; normal equations",
         reason="a bound, not an approximation, plus rounding of two fits",
         needs=("beta", "random_cov", "sigma"),
-        applies=every_model,
         residue=_complete_pooling,
     ),
     Identity(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pp_compare.identities.fixed_effects import every_model
-from pp_compare.identities.record import Identity, Residue
+from pp_compare.identities.record import Identity, Residue, largest
 from pp_compare.identities.rounding import EPS
 from pp_compare.identities.workings import Workings
 from pp_compare.model.design import Block, Design
@@ -25,7 +24,7 @@ def _henderson_random_row(at: Workings) -> Residue:
     worst = 0.0
     for block, wanted in zip(at.design.blocks, at.modes, strict=True):
         scale = np.sqrt((block.Z**2).mean(axis=0))
-        worst = max(worst, _largest((at.blup(block) - wanted) * scale))
+        worst = max(worst, largest((at.blup(block) - wanted) * scale))
     return Residue(worst, at.rounding.line * np.sqrt(at.design.n_obs))
 
 
@@ -33,7 +32,7 @@ def _pooling_weight(at: Workings) -> Residue:
     observed, fixed, weight = _cluster_means(at)
     predicted = at.fit[f"cluster_mean[{at.design.blocks[0].group}]"]
     return Residue(
-        _largest(predicted - (weight * observed + (1 - weight) * fixed)), at.rounding.line
+        largest(predicted - (weight * observed + (1 - weight) * fixed)), at.rounding.line
     )
 
 
@@ -64,7 +63,7 @@ def _cancelling_effects(at: Workings) -> Residue:
         for weights, columns in _claimed(at.design, block):
             total = weights @ (at.blup(block) * scale)
             others = [k for k in range(len(scale)) if k not in columns]
-            worst = max(worst, _largest(_outside(D[:, others], total)))
+            worst = max(worst, largest(_outside(D[:, others], total)))
             sums = max(sums, float(np.abs(weights).sum()))
     return Residue(worst, at.rounding.line * sums)
 
@@ -108,19 +107,15 @@ def _weights(block: Block, z: np.ndarray, x: np.ndarray) -> np.ndarray | None:
 
 def _fitted(at: Workings) -> Residue:
     wanted = at.design.X @ at.fit["beta"] + at.random_part
-    return Residue(_largest(at.fit["fitted"] - wanted), at.rounding.line)
+    return Residue(largest(at.fit["fitted"] - wanted), at.rounding.line)
 
 
 def _means_of_fitted(at: Workings) -> Residue:
     worst = 0.0
     for group in at.design.group_levels:
         wanted = at.design.group_means(group, at.fit["fitted"])
-        worst = max(worst, _largest(at.fit[f"cluster_mean[{group}]"] - wanted))
+        worst = max(worst, largest(at.fit[f"cluster_mean[{group}]"] - wanted))
     return Residue(worst, at.rounding.line)
-
-
-def _largest(values: np.ndarray) -> float:
-    return float(np.abs(values).max(initial=0.0))
 
 
 RANDOM_EFFECTS: tuple[Identity, ...] = (
@@ -130,7 +125,6 @@ RANDOM_EFFECTS: tuple[Identity, ...] = (
         source="Henderson's mixed model equations, second row (Robinson 1991, equation 1.2)",
         reason="rounding: sqrt(n) (n + p) eps cond(X)^2 (1 + rho sum z^2) max|y|",
         needs=("beta", "blup", "random_cov", "sigma"),
-        applies=every_model,
         residue=_henderson_random_row,
     ),
     Identity(
@@ -170,7 +164,6 @@ RANDOM_EFFECTS: tuple[Identity, ...] = (
         source="definition",
         reason="rounding: (n + p) eps cond(X)^2 (1 + rho sum z^2) max|y|",
         needs=("beta", "blup", "fitted", "random_cov", "sigma"),
-        applies=every_model,
         residue=_fitted,
     ),
     Identity(
@@ -179,7 +172,6 @@ RANDOM_EFFECTS: tuple[Identity, ...] = (
         source="definition",
         reason="rounding: (n + p) eps cond(X)^2 (1 + rho sum z^2) max|y|",
         needs=("cluster_mean", "fitted", "random_cov", "sigma"),
-        applies=every_model,
         residue=_means_of_fitted,
     ),
 )

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from pp_compare.identities.workings import Workings
 from pp_compare.model.design import Design
 
@@ -16,6 +18,17 @@ class Residue:
 
     error: float
     tolerance: float
+
+
+def largest(values: np.ndarray) -> float:
+    """The largest absolute value; 0 of none."""
+    return float(np.abs(values).max(initial=0.0))
+
+
+def every_model(design: Design) -> bool:
+    """True."""
+    del design
+    return True
 
 
 @dataclass(frozen=True)
@@ -33,10 +46,10 @@ class Identity:
         Why its tolerance is what it is, in one line.
     needs : tuple of str
         Kinds of quantities it is made of; it cannot be checked on a Fit without them.
-    applies : callable
-        Whether the identity is claimed for a model.
     residue : callable
         Error and tolerance on a Fit, from the Workings at its estimates.
+    applies : callable
+        Whether the identity is claimed for a model.
     unweighted : str
         Why it is not claimed for a model with prior weights; empty where it is.
     cause : str
@@ -48,8 +61,8 @@ class Identity:
     source: str
     reason: str
     needs: tuple[str, ...]
-    applies: Callable[[Design], bool]
     residue: Callable[[Workings], Residue]
+    applies: Callable[[Design], bool] = every_model
     unweighted: str = ""
     cause: Literal["post-processing", "objective", "optimiser"] = "post-processing"
 

@@ -7,20 +7,20 @@ within weight f and a between weight g_j of each cluster is all they are made of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from scipy import special
 
-from pp_compare.certified.models import certified_model
+from pp_compare.certified.models import DegenerateModelError, certified_model
 from pp_compare.errors import DataError, InputError
 from pp_compare.inferences.partial_pooling import (
     cluster_design,
     cluster_means,
     ols,
-    refuse_weighted,
+    random_intercept,
 )
 from pp_compare.model import Fit
 from pp_compare.model.design import Design, build_design
@@ -97,16 +97,15 @@ class InterceptInference:
     InputError
         Where the model is not one random intercept.
     DegenerateModelError
-        Where the criterion has no optimum.
+        Where the criterion has no optimum, or does not identify the variances.
     """
 
     def __init__(self, design: Design) -> None:
-        refuse_weighted(design)
-        if not design.spec.is_random_intercept:
-            raise InputError(f"'{design.spec.formula}' is not a model with one random intercept")
-        self.design = design
-        best = certified_model(design).optimum.quantities
-        block = design.blocks[0]
+        self.design, block = design, random_intercept(design)
+        model = certified_model(design)
+        if model.existence.kind != "unique":
+            raise DegenerateModelError(model.existence.sentence)
+        best = model.optimum.quantities
         self.codes, self.sizes = block.codes, np.bincount(block.codes).astype(float)
         self.beta, self.cov = best["beta"].values, best["beta_cov"].values
         self.sigma2 = float(best["sigma"].values) ** 2
@@ -120,25 +119,35 @@ class InterceptInference:
 
     def tables(self) -> list[InferenceTable]:
         """Every definition that applies."""
-        rows = np.eye(len(self.beta))
-        labels = self.design.labels
-        wald = [self.wald(x, row) for x, row in zip(labels, rows, strict=True)]
-        found = [
-            InferenceTable("wald", "certified", tuple(wald)),
-            InferenceTable("containment", "certified", tuple(self._containment())),
-            InferenceTable("explained", "certified", tuple(self._explained())),
+        rows = dict(zip(self.design.labels, np.eye(len(self.beta)), strict=True))
+        lines = {
+            "containment": self._containment(),
+            "explained": self._explained(),
+            "likelihood-ratio": likelihood_ratio(self.design),
+        }
+        other = [
+            InferenceTable(d, "certified", tuple(found)) for d, found in lines.items() if found
         ]
+        return [*self.of_rows(rows), *other]
+
+    def of_rows(self, rows: Mapping[str, np.ndarray], kind: str = "") -> list[InferenceTable]:
+        """Linear combinations of the fixed effects, (p,) each by name, by all ways there are.
+
+        Parameters
+        ----------
+        kind : str
+            Before the name of each way in the definition's.
+        """
+        ways = {"asymptotic" if kind else "wald": self.wald}
         if self.design.spec.method == "REML":
-            lines = tuple(self.kenward_roger(x, row) for x, row in zip(labels, rows, strict=True))
-            found.append(InferenceTable("kenward-roger", "certified", lines))
+            ways["kenward-roger"] = self.kenward_roger
         if self.tau2 > 0:
             # At the boundary the information of the variances is not that of an interior optimum.
-            lines = tuple(self.satterthwaite(x, row) for x, row in zip(labels, rows, strict=True))
-            found.append(InferenceTable("satterthwaite", "certified", lines))
-        dropped = tuple(likelihood_ratio(self.design))
-        if dropped:
-            found.append(InferenceTable("likelihood-ratio", "certified", dropped))
-        return found
+            ways["satterthwaite"] = self.satterthwaite
+        return [
+            InferenceTable(kind + name, "certified", tuple(way(x, row) for x, row in rows.items()))
+            for name, way in ways.items()
+        ]
 
     def wald(self, term: str, row: np.ndarray) -> Estimate:
         """One linear combination with the variances taken as known."""
@@ -232,20 +241,23 @@ class InterceptInference:
         return np.asarray(whitened - self._apply(*self._inverse, X @ (self.cov @ (X.T @ whitened))))
 
     def _containment(self) -> list[Estimate]:
-        """Degrees of freedom by the level at which a column varies; the intercept is innermost."""
-        codes, X, intercept = self.codes, self.design.X, self.design.intercept
-        outer = [bool((self.means[codes][:, k] == X[:, k]).all()) for k in range(X.shape[1])]
-        is_one = [not column.factors for column in self.design.columns]
-        m, n = len(self.sizes), self.design.n_obs
-        p_outer = sum(o and not one for o, one in zip(outer, is_one, strict=True))
-        inflation = 1.0 if self.design.spec.method == "REML" else np.sqrt(n / (n - len(outer)))
-        inner_df = n - m - sum(not o for o in outer)
-        outer_df = m - (int(intercept) + p_outer)
+        """Degrees of freedom by the level at which a column varies, as nlme's getFixDF has them.
+
+        A constant varies at no level: it has the largest of their degrees of freedom, and takes one
+        from the clusters, or, where there is none, leaves one to the rows.
+        """
+        X, m, n = self.design.X, len(self.sizes), self.design.n_obs
+        constant = np.ptp(X, axis=0) == 0
+        outer = (self.means[self.codes] == X).all(axis=0) & ~constant
+        inner = ~outer & ~constant
+        outer_df = m - int(constant.any()) - int(outer.sum())
+        inner_df = n - m + int(not constant.any()) - int(inner.sum())
+        df = np.where(constant, max(outer_df, inner_df), np.where(outer, outer_df, inner_df))
+        inflation = 1.0 if self.design.spec.method == "REML" else np.sqrt(n / (n - len(df)))
         found = []
         for k, label in enumerate(self.design.labels):
-            estimate, se = self.estimate(np.eye(len(outer))[k])
-            df = outer_df if outer[k] and not is_one[k] else inner_df
-            found.append(by_t(label, estimate, se * inflation, df))
+            estimate, se = self.estimate(np.eye(len(df))[k])
+            found.append(by_t(label, estimate, se * inflation, float(df[k])))
         return found
 
     def _explained(self) -> list[Estimate]:
@@ -343,15 +355,5 @@ def own_inference(design: Design, means: str | None = None) -> list[InferenceTab
     if means is None:
         return found
     rows = marginal_rows(design, means)
-    ways: dict[str, Callable[[str, np.ndarray], Estimate]] = {"means:asymptotic": own.wald}
-    if design.spec.method == "REML":
-        ways["means:kenward-roger"] = own.kenward_roger
-    if own.tau2 > 0:
-        ways["means:satterthwaite"] = own.satterthwaite
     lm = tuple(least_squares(design, x, row) for x, row in rows.items())
-    found.append(InferenceTable("means:lm", "numpy", lm))
-    found += [
-        InferenceTable(definition, "certified", tuple(way(x, row) for x, row in rows.items()))
-        for definition, way in ways.items()
-    ]
-    return found
+    return [*found, InferenceTable("means:lm", "numpy", lm), *own.of_rows(rows, "means:")]

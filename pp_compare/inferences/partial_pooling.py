@@ -103,7 +103,7 @@ def partial_pooling(
     InputError
         Where the model is not one random intercept.
     """
-    block = _random_intercept(design)
+    block = random_intercept(design)
     sizes = np.bincount(block.codes)
     fixed_part = cluster_means(block, design.X @ beta)
     return PartialPooling(
@@ -119,7 +119,7 @@ def partial_pooling(
 
 def partial_pooling_of(design: Design, fit: Fit) -> PartialPooling:
     """`partial_pooling` at the estimates of a Fit with status ``"ok"``, aligned by label."""
-    block = _random_intercept(design)
+    block = random_intercept(design)
     beta, blup = fit.quantities["beta"], fit.quantities[f"blup[{block.group}]"]
     by_label = dict(zip(beta.rows, beta.values.tolist(), strict=True))
     by_cluster = dict(zip(blup.rows, blup.values[:, 0].tolist(), strict=True))
@@ -144,35 +144,6 @@ def pooling_weights(sizes: np.ndarray, tau2: float, sigma2: float) -> np.ndarray
     return np.divide(sizes * tau2, sizes * tau2 + sigma2)
 
 
-def pooled_means(observed: np.ndarray, fixed_part: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Weighted mean of a cluster's own mean and the fixed part: equation (12.1).
-
-    Equal to the mixed model's predictions at its own estimates, for any X: the best linear
-    unbiased predictor of a random intercept is ``weights * (observed - fixed_part)``.
-    """
-    return np.asarray(weights * observed + (1 - weights) * fixed_part)
-
-
-def cluster_weights(W: np.ndarray, precision: np.ndarray) -> np.ndarray:
-    """How much each cluster's mean counts in each fixed effect, for a cluster-level design.
-
-    Parameters
-    ----------
-    W : ndarray, shape (m, p)
-        One row a cluster (`cluster_design`).
-    precision : ndarray, shape (m,)
-        Up to a factor: ``n_j`` for lm, ``1 / (tau2 + sigma2 / n_j)`` for the mixed model, 1 for
-        the mean of cluster means. That difference is the whole difference between the three.
-
-    Returns
-    -------
-    ndarray, shape (p, m)
-        ``(W' D W)^-1 W' D``; times the observed cluster means it gives the fixed effects.
-    """
-    root = np.sqrt(precision)
-    return np.asarray(np.linalg.pinv(W * root[:, None]) * root)
-
-
 def ols(X: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Least-squares coefficients of `y` (n,) on `X` (n, p), shape (p,): what lm gives."""
     return np.asarray(np.linalg.lstsq(X, y, rcond=None)[0])
@@ -192,7 +163,7 @@ def ols_on_shifted_rows(design: Design, partially_pooled: np.ndarray) -> np.ndar
 
     Stays near complete pooling, because a cluster still counts by its rows.
     """
-    block = _random_intercept(design)
+    block = random_intercept(design)
     shift = partially_pooled - cluster_means(block, design.y)
     return ols(design.X, design.y + shift[block.codes])
 
@@ -207,7 +178,7 @@ def group_means(design: Design, factor: str) -> GroupMeans:
     DataError
         Where the factor varies within a cluster.
     """
-    block = _random_intercept(design)
+    block = random_intercept(design)
     variable = design.variables.get(factor)
     if variable is None or variable.levels is None:
         raise InputError(f"'{factor}' is not a factor of '{design.spec.formula}'")
@@ -227,7 +198,7 @@ def group_means(design: Design, factor: str) -> GroupMeans:
 
 def cluster_design(design: Design) -> np.ndarray:
     """Mean row of X for each cluster, shape (m, p); the row itself where it is constant."""
-    block = _random_intercept(design)
+    block = random_intercept(design)
     return np.column_stack([cluster_means(block, column) for column in design.X.T])
 
 
@@ -257,7 +228,14 @@ def refuse_weighted(design: Design) -> None:
         )
 
 
-def _random_intercept(design: Design) -> Block:
+def random_intercept(design: Design) -> Block:
+    """The block of a model with one random intercept, without weights and offset.
+
+    Raises
+    ------
+    InputError
+        Where the model is another.
+    """
     refuse_weighted(design)
     if not design.spec.is_random_intercept:
         raise InputError(f"'{design.spec.formula}' is not a model with one random intercept")

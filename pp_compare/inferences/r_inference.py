@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from pp_compare.engines import make_engine
-from pp_compare.errors import EngineError, InputError, UnavailableError
+from pp_compare.engines.advice import INSTALL_R, r_package
+from pp_compare.errors import EngineError, UnavailableError
 from pp_compare.inferences.inference import Estimate, InferenceTable, joint_wald, own_inference
-from pp_compare.inferences.partial_pooling import refuse_weighted
+from pp_compare.inferences.partial_pooling import random_intercept
 from pp_compare.model import Dataset
 from pp_compare.model.design import Design
 from pp_compare.resources import resource
@@ -99,8 +100,11 @@ def all_inference(
     try:
         try:
             answer = r_inference(design, means)
-        except UnavailableError:
-            answer = recorded_inference(design, case)
+        except UnavailableError as missing:
+            try:
+                answer = recorded_inference(design, case)
+            except UnavailableError as none:
+                raise UnavailableError(f"{missing}; {none}") from none
     except (UnavailableError, EngineError) as error:
         remarks.append(str(error))
     else:
@@ -129,7 +133,7 @@ def ask(design: Design, means: str | None, rscript: str = "Rscript") -> dict[str
     """R's answer as it comes: what is recorded."""
     program = shutil.which(rscript)
     if program is None:
-        raise UnavailableError(f"no program '{rscript}' here; 'sh r/setup.sh' installs R")
+        raise UnavailableError(f"no program '{rscript}' here; {INSTALL_R}")
     with tempfile.TemporaryDirectory() as folder:
         request, data = Path(folder, "request.json"), Path(folder, "data.csv")
         request.write_text(json.dumps(_request(design, means)), encoding="utf-8")
@@ -142,6 +146,10 @@ def ask(design: Design, means: str | None, rscript: str = "Rscript") -> dict[str
             )
         except subprocess.TimeoutExpired:
             raise EngineError(f"R did not answer within {SECONDS:g} s") from None
+    if done.returncode and "jsonlite" in done.stderr:
+        raise UnavailableError(
+            f"R's own tests go by a package that it has not here; {r_package('jsonlite')}"
+        )
     if done.returncode:
         raise EngineError(f"R: {done.stderr.strip()}")
     answer: dict[str, Any] = json.loads(done.stdout)
@@ -158,7 +166,7 @@ def recorded_inference(design: Design, case: str) -> RInference:
     """
     path = resource("fixtures", "inference") / f"{case}.{design.spec.method}.json"
     if not path.is_file():
-        raise UnavailableError(f"R is not here, and no inference is recorded for '{case}'")
+        raise UnavailableError(f"no inference of R is recorded for '{case or 'this model'}'")
     record = json.loads(path.read_text(encoding="utf-8"))
     if record["data_sha256"] != design.dataset.sha256():
         raise UnavailableError(f"{path.name} was recorded of other data than '{case}' has now")
@@ -190,16 +198,13 @@ def answer_of(design: Design, answer: Mapping[str, Any]) -> RInference:
 
 
 def _request(design: Design, means: str | None) -> dict[str, Any]:
-    refuse_weighted(design)
-    spec = design.spec
-    if not spec.is_random_intercept:
-        raise InputError(f"'{spec.formula}' is not a model with one random intercept")
+    spec, term = design.spec, random_intercept(design).term
     variables = [*design.variables.values(), *design.groups.values()]
     return {
         "response": design.alias(spec.response),
         "intercept": design.intercept,
         "fixed": [[design.alias(name) for name in term] for term in design.fixed],
-        "group": [design.groups[name].alias for name in spec.random[0].group],
+        "group": [design.groups[name].alias for name in term.group],
         "levels": {v.alias: v.levels for v in variables if v.levels is not None},
         "means": design.alias(means) if means else None,
         "method": spec.method,

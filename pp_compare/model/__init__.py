@@ -3,7 +3,7 @@
 The records are imported from here: `Dataset`, `ModelSpec` and `RandomTerm` with `Method` and
 `Term`, `Quantity` (`pp_compare.model.quantity` has the vocabulary), `Fit` and `Status`.
 `formula` reads lme4's grammar, `variables` codes columns, `matrices` makes their products, `design`
-puts them together into a `Design`.
+puts them together into a `Design`; `answer` puts an engine's numbers under its labels.
 
 Imports the ground (`errors`, `resources`) alone; never an engine, a file or a report.
 """

@@ -36,7 +36,9 @@ class Dataset:
 
         `repr` of a Python float is the shortest decimal that does so (David Gay's algorithm).
         """
-        return self.frame.to_csv(index=False, float_format=_shortest, lineterminator="\n")
+        return self.frame.to_csv(
+            index=False, float_format=_shortest, na_rep="NA", lineterminator="\n"
+        )
 
 
 def _shortest(x: Any) -> str:

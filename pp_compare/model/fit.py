@@ -11,6 +11,8 @@ import numpy as np
 from pp_compare.model.quantity import Quantity
 
 Status = Literal["ok", "error", "unsupported"]
+OUT_OF_TIME = "stopped after"
+"""Begins the reason of a fit that was stopped at its time limit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +73,11 @@ class Fit:
         """Covariance of the random effects, shape (q, q), by grouping factor."""
         found = {n.partition("["): q.values for n, q in self.quantities.items()}
         return {group[:-1]: cov for (kind, _, group), cov in found.items() if kind == "random_cov"}
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether it was stopped at the time limit of a fit, which is ours, not the engine's."""
+        return self.status == "error" and self.messages[0].startswith(OUT_OF_TIME)
 
     @classmethod
     def failed(cls, engine: str, reason: str, **fields: object) -> Fit:

@@ -23,15 +23,13 @@ from pp_compare.model.words import Matrix, Text, Value, as_factor
 NaPolicy = Literal["raise", "drop"]
 
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*$")
+_OURS = re.compile(r"group_\d+$|all_rows$|vc\d+$")
+"""Names that engines' own columns get beside those of the data (`engines.formulas`)."""
 # Words that R or a Python formula would read as something else than a column.
 _RESERVED = frozenset(
     {*keyword.kwlist, "TRUE", "FALSE", "NULL", "NA", "NaN", "Inf", "function", "repeat", "next"}
     | {"T", "F", "C", "I", "Q", "Intercept"}
 )
-
-
-# Names of columns that engines' formulas add: of grouping factors, and of one that holds all rows.
-_OURS = re.compile(r"(group_\d+|all_rows|vc\d+)$")
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +73,7 @@ def variable_names(spec: ModelSpec) -> list[str]:
     return list(dict.fromkeys([spec.response, *(name for term in terms for name in term)]))
 
 
-def _node(name: str) -> Node:
+def node_of(name: str) -> Node:
     """What a variable's name stands for; what is no expression is the name of a column."""
     if name.startswith("`") or is_expression(name):
         return parse(name)
@@ -121,7 +119,7 @@ class Rows:
             For a column that does not hold what the expression takes, or a value that is not
             finite.
         """
-        node, frame = _node(name), self.dataset.frame
+        node, frame = node_of(name), self.dataset.frame
         own = np.ones(len(frame), dtype=bool)
         names = data_columns(node)
         for column in names:
@@ -176,7 +174,7 @@ def complete_rows(dataset: Dataset, spec: ModelSpec, na: NaPolicy) -> Rows:
         For a missing or repeated column, or values that are not finite, unless they are dropped.
     """
     frame = dataset.frame
-    used = _used_columns(spec)
+    used = used_columns(spec)
     for column in used:
         if column not in frame.columns:
             known = ", ".join(map(str, frame.columns))
@@ -195,9 +193,10 @@ def complete_rows(dataset: Dataset, spec: ModelSpec, na: NaPolicy) -> Rows:
     )
 
 
-def _used_columns(spec: ModelSpec) -> list[str]:
+def used_columns(spec: ModelSpec) -> list[str]:
+    """Columns of the data that a model is made of, each once."""
     names = [*variable_names(spec), *spec.offset]
-    used = [column for name in names for column in data_columns(_node(name))]
+    used = [column for name in names for column in data_columns(node_of(name))]
     used += [column for term in spec.random for column in term.group]
     return list(dict.fromkeys([*used, *([spec.weights] if spec.weights else [])]))
 
@@ -262,8 +261,8 @@ def group_variable(name: str, factor: Factor, taken: set[str]) -> Variable:
 
 
 def _alias(name: str, taken: set[str]) -> str:
-    usable = _PLAIN.match(name) and not _OURS.match(name) and name not in _RESERVED
-    plain = bool(usable) and name not in taken
+    plain = bool(_PLAIN.match(name)) and name not in _RESERVED and name not in taken
+    plain = plain and _OURS.match(name) is None
     alias = (
         name if plain else next(a for a in (f"v{i}" for i in range(1, 10_000)) if a not in taken)
     )
@@ -279,7 +278,7 @@ def categorical(codes: np.ndarray, levels: Sequence[str]) -> pd.Series:
 
 def first_text(frame: pd.DataFrame, name: str) -> str:
     """Where the column of a response first holds something that is not a number, in words."""
-    column = (data_columns(_node(name)) or [name])[0]
+    column = (data_columns(node_of(name)) or [name])[0]
     numbers = pd.to_numeric(frame[column].astype(str), errors="coerce")
     row = int(np.argmax(numbers.isna().to_numpy()))
     return f"row {row + 1} holds '{frame[column].iloc[row]}'"

@@ -6,11 +6,12 @@ import queue
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from pp_compare.engines import rscript
+from pp_compare.engines import r_stack
 from pp_compare.errors import EngineError
 from pp_compare.model import Fit
 from pp_compare.model.design import Design
@@ -79,7 +80,7 @@ class PythonCandidate:
 
     def versions(self, platform: Platform, effort: Effort) -> dict[str, str]:
         """Versions by the packages' own word."""
-        with self._session(platform, effort) as session:
+        with closing(self._session(platform, effort)) as session:
             return session.about()
 
     def identity(self) -> list[Any]:
@@ -113,7 +114,7 @@ class PythonCandidate:
     ) -> list[Any]:
         """Answers of functions of the adapter; an EngineError in the place of a failed one."""
         found: list[Any] = []
-        with self._session(platform, effort) as session:
+        with closing(self._session(platform, effort)) as session:
             for function, arguments in requests:
                 try:
                     found.append(session.call(function, *arguments))
@@ -176,7 +177,7 @@ class RCandidate:
         tasks = [(self.engine, design) for design in designs]
         # Dealt out like cards, so that each fit is handed on, and kept, when its turn comes.
         hands = [tasks[k :: effort.processes] for k in range(effort.processes)]
-        running = [_ahead(rscript.fits(command, hand, effort.seconds)) for hand in hands if hand]
+        running = [_ahead(r_stack.fits(command, hand, effort.seconds)) for hand in hands if hand]
         for k in range(len(tasks)):
             yield next(running[k % len(running)])
 

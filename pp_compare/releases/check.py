@@ -19,11 +19,7 @@ from pp_compare.releases.platform import Platform
 from pp_compare.releases.store import Store, key_of, our_code
 from pp_compare.releases.subject import Subject
 from pp_compare.releases.work import State, Work
-from pp_compare.report.release.record import (
-    CandidateReport,
-    NoiseRow,
-    ReleaseReport,
-)
+from pp_compare.report.release.record import CandidateReport, NoiseRow, ReleaseReport
 from pp_compare.verdict.deviations import Deviation
 from pp_compare.verdict.outcome import Outcome
 
@@ -145,15 +141,13 @@ class _Run:
     def report(self, candidate: Candidate | Broken) -> CandidateReport:
         """Fit, judge and probe one candidate."""
         if isinstance(candidate, Broken):
-            return CandidateReport(
-                candidate.label, candidate.engine, {}, {}, problem=candidate.problem
-            )
+            return CandidateReport(candidate.label, candidate.engine, problem=candidate.problem)
         try:
             versions = self.versions(candidate)
         except EngineError as error:
             self.work.drop("fits", len(self.subjects))
             self.work.drop("verdicts", len(self.subjects))
-            return CandidateReport(candidate.label, candidate.engine, {}, {}, problem=str(error))
+            return CandidateReport(candidate.label, candidate.engine, problem=str(error))
         fits = self.fits(candidate, self.plan.platform)
         problem = _given_up(fits)
         return CandidateReport(
@@ -224,11 +218,12 @@ class _Run:
         plan = self.plan
         limit = plan.effort.seconds
         key = key_of("probes", our_code(), candidate.identity(), asdict(plan.platform), limit)
-        found = plan.store.get(key)
-        if found is None:
+
+        def ask() -> dict[str, Any]:
             asked = probes.probe(candidate, plan.platform, plan.effort)
-            found = {name: asdict(outcome) for name, outcome in asked.items()}
-            plan.store.put(key, found)
+            return {name: asdict(outcome) for name, outcome in asked.items()}
+
+        found = plan.store.remembered(key, ask)
         return {name: Outcome(**outcome) for name, outcome in found.items()}
 
     def noise(

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
 from pp_compare.engines import statsmodels as native
-from pp_compare.errors import EngineError
-from pp_compare.model import Fit, Quantity, Status
+from pp_compare.model import Fit, Status
+from pp_compare.model.answer import labelled
 from pp_compare.model.design import Block, Design
 
 Answer = dict[str, Any]
@@ -98,10 +96,9 @@ class PlainDialect:
         if answer.get("status") != "ok":
             status: Status = "unsupported" if answer.get("status") == "unsupported" else "error"
             return Fit(self.engine, status, messages=messages, versions=dict(versions))
-        found = answer["quantities"]
         try:
-            quantities = {name: _quantity(design, name, found[name]) for name in found}
-        except (EngineError, ValueError) as error:
+            quantities = labelled(design, answer["quantities"])
+        except ValueError as error:
             return Fit.failed(self.engine, f"the adapter's answer: {error}", versions=versions)
         return Fit(
             self.engine,
@@ -122,30 +119,3 @@ def _block(block: Block) -> dict[str, Any]:
         "labels": list(block.labels),
         "Z": block.Z,
     }
-
-
-def _quantity(design: Design, name: str, values: Any) -> Quantity:
-    """A quantity with our labels.
-
-    Raises
-    ------
-    EngineError
-        For a name that there is not.
-    """
-    kind, _, group = name.partition("[")
-    group = group.rstrip("]")
-    random, levels = design.random_labels(group), design.group_levels.get(group, ())
-    axes: dict[str, tuple[tuple[str, ...], ...]] = {
-        "beta": (design.labels,),
-        "beta_se": (design.labels,),
-        "beta_cov": (design.labels, design.labels),
-        "sigma": (),
-        "loglik": (),
-        "random_cov": (random, random),
-        "blup": (levels, random),
-        "cluster_mean": (levels,),
-        "fitted": (tuple(str(i + 1) for i in range(design.n_obs)),),
-    }
-    if kind not in axes or (group and not levels):
-        raise EngineError(f"no quantity '{name}'")
-    return Quantity(name, np.asarray(values, dtype=float), *axes[kind])

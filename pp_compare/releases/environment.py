@@ -17,10 +17,12 @@ from pathlib import Path
 
 from packaging.version import Version
 
+from pp_compare.engines.advice import pip_install
+from pp_compare.engines.child_process import leash
 from pp_compare.errors import EngineError, UnavailableError
 from pp_compare.releases.index import PYPI, companions_date
 from pp_compare.releases.source import Source
-from pp_compare.resources import write_text
+from pp_compare.resources import is_running, write_text
 
 SPACE = 2**30
 """Bytes that must be free: an environment takes a quarter, the installer's cache as much."""
@@ -29,6 +31,8 @@ SECONDS = 1800.0
 """For an installation; one from source takes minutes."""
 
 ABOUT = "pp-compare.json"
+MAKING = ".making-"
+"""Begins the name of an environment that is being made; then comes the number of the process."""
 NUMERICAL = ("numpy", "scipy", "pandas")
 
 
@@ -112,7 +116,7 @@ def find_uv() -> str:
     else:
         found = str(find_uv_bin())
     if found is None:
-        raise UnavailableError("uv makes the environments: pip install 'pp-compare[releases]'")
+        raise UnavailableError(f"uv makes the environments: {pip_install('releases')}")
     return found
 
 
@@ -125,7 +129,9 @@ def _make(uv: str, source: Source, recipe: Recipe, folder: Path) -> None:
             f"{free / 2**20:.0f} MB are free in {folder.parent}; an environment needs up to "
             f"{SPACE / 2**20:.0f}; see --cache"
         )
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".making-") as temporary:
+    remove_unmade(folder.parent)
+    prefix = f"{MAKING}{os.getpid()}-"
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=prefix) as temporary:
         made = Path(temporary) / "environment"
         _run([uv, "venv", "--quiet", "--python", recipe.python, str(made)])
         where = ["--python", str(_interpreter(made))]
@@ -137,6 +143,14 @@ def _make(uv: str, source: Source, recipe: Recipe, folder: Path) -> None:
         except OSError:
             if not (folder / ABOUT).is_file():  # else another process was faster
                 raise
+
+
+def remove_unmade(folder: Path) -> None:
+    """Remove environments that processes that are no more were making."""
+    for remains in folder.glob(f"{MAKING}*"):
+        number = remains.name.removeprefix(MAKING).partition("-")[0]
+        if not (number.isdigit() and is_running(int(number))):
+            shutil.rmtree(remains, ignore_errors=True)
 
 
 def _options(source: Source, recipe: Recipe) -> list[str]:
@@ -208,7 +222,8 @@ def _run(command: Sequence[str], text: str | None = None) -> str:
     environment = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH")}
     try:
         done = subprocess.run(  # noqa: S603  # uv or an interpreter, arguments in a list
-            command, input=text, capture_output=True, text=True, timeout=SECONDS,
+            [*leash(command), *command],
+            input=text, capture_output=True, text=True, timeout=SECONDS,
             env=environment, check=False,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pp_compare.audits.audit import Selection
+from pp_compare.audits.selection import Selection
 from pp_compare.campaign.generate import generate
 from pp_compare.campaign.plan import Plan, from_document
 from pp_compare.errors import InputError

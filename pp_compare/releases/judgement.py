@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from pp_compare.audits.audit import case_report, judge, package_version
+from pp_compare.audits.judging import case_report, judge
+from pp_compare.audits.known import package_version
 from pp_compare.engines import make_engine
 from pp_compare.engines.recorded import encode_fit
 from pp_compare.engines.worker import Workers

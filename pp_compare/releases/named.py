@@ -10,7 +10,7 @@ from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from pp_compare.audits.audit import PARITY_REFERENCES
+from pp_compare.audits.judging import PARITY_REFERENCES
 from pp_compare.engines.rscript import RscriptSession
 from pp_compare.engines.statsmodels import with_setting
 from pp_compare.errors import EngineError, InputError, UnavailableError
@@ -19,6 +19,7 @@ from pp_compare.releases.check import Broken
 from pp_compare.releases.dialect import Dialect, PlainDialect, StatsmodelsDialect
 from pp_compare.releases.environment import Recipe, provide
 from pp_compare.releases.source import Source, parse_source
+from pp_compare.resources import resource
 
 
 def parse_sources(texts: Sequence[str], recipe: Recipe) -> list[tuple[Source, Recipe]]:
@@ -71,7 +72,10 @@ def choose_dialects(
         ids = [package if name is None else f"{package}:{name}" for name in wanted]
         return [PlainDialect(engine, adapter.resolve()) for engine in ids]
     if package != "statsmodels":
-        raise InputError(f"--package {package} needs --adapter FILE; docs/releases.md says how")
+        raise InputError(
+            f"--package {package} needs --adapter FILE, in which about() gives versions and "
+            f"fit(request) an answer, as in '{resource('engines', 'mixedlm.py')}'"
+        )
     return [StatsmodelsDialect(with_setting(name)) for name in wanted]
 
 

@@ -13,6 +13,7 @@ from pp_compare.releases.noise import FACTOR, Noise, distance, warnings_of
 from pp_compare.report.digest import kind_of, wrong_optimum
 from pp_compare.report.record import CaseReport
 from pp_compare.report.release.record import Change, Direction
+from pp_compare.verdict.digits import digits_text, worst_first
 
 LOST_DIGIT = 1.0
 """By so many digits a number that disagrees with the truth must move to be better or worse."""
@@ -192,14 +193,15 @@ def _truth(case: CaseReport) -> dict[str, _Truth]:
             continue
         wrong = line.verdict in WRONG
         old = found.get(line.quantity)
-        if old is None or (wrong, -line.digits) > (old.wrong, -old.digits):
+        digits = worst_first(line.digits)
+        if old is None or (wrong, -digits) > (old.wrong, -old.digits):
             name = f"{line.label} = " if line.label else ""
             cause = f", {line.cause}" if line.cause else ""
             text = (
                 f"{name}{line.candidate_value:.10g}, true {line.reference_value:.10g} "
-                f"({line.digits:.1f} digits{cause})"
+                f"({digits_text(line.digits)} digits{cause})"
             )
-            found[line.quantity] = _Truth(wrong, line.digits, text)
+            found[line.quantity] = _Truth(wrong, digits, text)
     return found
 
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-from pp_compare.engines.child_process import ChildProcess
+from pp_compare.engines.child_process import Ask, ChildProcess
 from pp_compare.errors import EngineError
 from pp_compare.releases import serve
 
@@ -38,28 +37,15 @@ class Session:
     def __init__(
         self, python: Path, adapter: Path, environment: Mapping[str, str], seconds: float
     ) -> None:
-        self._command = [str(python), "-I", str(Path(serve.__file__)), str(adapter)]
-        self._environment = {**os.environ, **environment}
+        command = [str(python), "-I", str(Path(serve.__file__)), str(adapter)]
+        variables = {**os.environ, **environment}
+        self._worker = ChildProcess(command, variables, self._greeted)
         self._seconds = seconds
-        self._worker: ChildProcess | None = None
         self._about: dict[str, str] = {}
-
-    def __enter__(self) -> Session:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the worker."""
-        if self._worker is not None:
-            self._worker.kill()
-            self._worker = None
+        self._worker.close()
 
     def about(self) -> dict[str, str]:
         """Versions of the candidate and what it stands on.
@@ -69,7 +55,7 @@ class Session:
         EngineError
             Where the adapter does not load there, or the worker does not start.
         """
-        self._started()
+        self._worker.start()
         return self._about
 
     def call(self, function: str, *arguments: Any) -> Any:
@@ -80,28 +66,14 @@ class Session:
         EngineError
             Where it raised, crashed, or took too long; with the reason.
         """
-        worker = self._started()
         message = {"call": function, "arguments": [serve.encode(a) for a in arguments]}
-        reply = self._reply(worker, message, self._seconds)
+        reply = self._worker.ask(message, self._seconds)
         if "error" in reply:
             raise EngineError(reply["error"])
         return serve.decode(reply["answer"])
 
-    def _started(self) -> ChildProcess:
-        if self._worker is None:
-            self._worker = ChildProcess(self._command, self._environment)
-            hello = self._reply(self._worker, None, START_SECONDS)
-            if hello.get("protocol") != serve.PROTOCOL or "about" not in hello:
-                self.close()
-                raise EngineError(f"does not load: {hello.get('error', 'no greeting')}")
-            self._about = hello["about"]
-        return self._worker
-
-    def _reply(
-        self, worker: ChildProcess, message: Mapping[str, Any] | None, seconds: float
-    ) -> dict[str, Any]:
-        try:
-            return worker.ask(message, seconds)
-        except EngineError:
-            self.close()
-            raise
+    def _greeted(self, ask: Ask) -> None:
+        hello = ask(None, START_SECONDS)
+        if hello.get("protocol") != serve.PROTOCOL or "about" not in hello:
+            raise EngineError(f"does not load: {hello.get('error', 'no greeting')}")
+        self._about = hello["about"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -11,16 +13,37 @@ from typing import Any
 
 import platformdirs
 
-from pp_compare.resources import write_text
+from pp_compare.resources import resource, write_text
 
-PACKAGE = Path(__file__).resolve().parents[1]
 SHOWING = ("cli", "report")
-"""Folders of ours on which no result depends."""
+"""Rooms of ours on which no result depends."""
 
 
-def default_cache() -> Path:
-    """The user's cache folder, as the platform has it."""
-    return Path(platformdirs.user_cache_dir("pp-compare", appauthor=False))
+def cache_folder(asked: Path | None) -> tuple[Path, str]:
+    """The folder for what is kept, and what its reader has to know of it, if anything.
+
+    The one that was asked for, or the user's as the platform has it. Where that cannot be written,
+    as in some containers, it is a temporary one of this run alone: one whose name others can guess
+    would be one that others can fill.
+    """
+    folder = asked or platformdirs.user_cache_path("pp-compare", appauthor=False)
+    if asked or _can_be_written(folder):
+        return folder, ""
+    made = Path(tempfile.mkdtemp(prefix="pp-compare-"))
+    return made, f"'{folder}' cannot be written, so nothing is kept after this run; see --cache"
+
+
+def uv_cache(folder: Path) -> dict[str, str]:
+    """Variables by which uv has a cache where the user's cannot be written: one in a folder."""
+    if "UV_CACHE_DIR" in os.environ or _can_be_written(platformdirs.user_cache_path("uv")):
+        return {}
+    return {"UV_CACHE_DIR": str(folder / "uv")}
+
+
+def _can_be_written(folder: Path) -> bool:
+    """Whether it is there and can be written, or can be made."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
 
 class Store:
@@ -67,11 +90,12 @@ def key_of(*parts: Any) -> str:
 def our_code() -> str:
     """Checksum of our own code and of the registry, but not of what only shows results."""
     digest = hashlib.sha256()
-    root = PACKAGE.parent if (PACKAGE.parent / "fixtures").is_dir() else PACKAGE
-    registry = sorted((root / "fixtures" / "deviations").iterdir())
-    for path in [*sorted(PACKAGE.rglob("*.py")), *registry]:
-        if path.relative_to(root).parts[-2] not in SHOWING:
-            digest.update(path.name.encode() + path.read_bytes())
+    package = resource()
+    rooms = ((path, path.relative_to(package).parts[0]) for path in package.rglob("*.py"))
+    code = sorted(path for path, room in rooms if room not in SHOWING)
+    registry = sorted(p for p in resource("fixtures", "deviations").iterdir() if p.is_file())
+    for path in [*code, *registry]:
+        digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from pp_compare.audits.audit import Selection
+from pp_compare.audits.selection import Selection
 from pp_compare.engines.recorded import design_sha256, model_key
 from pp_compare.model.design import Design
 

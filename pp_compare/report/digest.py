@@ -11,13 +11,14 @@ import numpy as np
 
 from pp_compare.model import Fit
 from pp_compare.report.record import CaseReport, Report
-from pp_compare.verdict.agreement import Comparison
 
 KINDS = (
     "beta", "beta_se", "beta_cov", "sigma", "random_cov", "loglik",
     "blup", "cluster_mean", "fitted",
 )  # fmt: skip
 """Kinds of quantities in the order in which people ask for them."""
+DETAILED = 6
+"""With up to this many models each is told by itself; with more, what is off is told once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,32 +49,16 @@ class Scatter:
     digits: np.ndarray
 
 
-@dataclass(frozen=True)
-class Finding:
-    """Differences that are one thing to a reader: same engine, cause and known deviation.
-
-    `line` is the worst of them, in the model `title`; `models` counts the models.
-    """
-
-    candidate: str
-    cause: str
-    deviation: str | None
-    title: str
-    models: int
-    numbers: int
-    line: Comparison
-
-
 def engines_of(report: Report) -> list[str]:
     """Engine ids in the order in which they first appear."""
     return list(dict.fromkeys(engine for case in report.cases for engine in case.fits))
 
 
 def least_digits(case: CaseReport) -> dict[tuple[str, str], float]:
-    """Digits of each engine's worst number of each kind against the truth."""
+    """Digits of each engine's worst number of each kind against the truth, where it has any."""
     found: dict[tuple[str, str], float] = {}
     for line in case.comparisons:
-        if line.kind == "truth" and line.count:
+        if line.kind == "truth" and line.count and not math.isnan(line.digits):
             key = (line.candidate, kind_of(line.quantity))
             found[key] = min(line.digits, found.get(key, math.inf))
     return found
@@ -146,24 +131,3 @@ def icc(fit: Fit) -> float:
         if label == "Intercept"
     ]
     return float(sum(between) / (sum(between) + fit["sigma"] ** 2)) if between else math.nan
-
-
-def findings(report: Report) -> list[Finding]:
-    """What differs from the truth, each thing once: the unexpected first, then the widespread."""
-    groups: dict[tuple[str, str, str | None], list[tuple[str, Comparison]]] = {}
-    for case in report.cases:
-        for line in case.comparisons:
-            told = line.kind == "truth" or line.verdict == "fail"
-            if line.verdict in ("fail", "known") and line.follows is None and told:
-                key = (line.candidate, line.cause or "no cause found", line.deviation)
-                groups.setdefault(key, []).append((case.title, line))
-    found = [_finding(*key, lines) for key, lines in groups.items()]
-    return sorted(found, key=lambda f: (f.deviation is not None, -f.models, f.candidate))
-
-
-def _finding(
-    candidate: str, cause: str, deviation: str | None, lines: list[tuple[str, Comparison]]
-) -> Finding:
-    title, line = min(lines, key=lambda pair: pair[1].digits)
-    models = len({title for title, _ in lines})
-    return Finding(candidate, cause, deviation, title, models, len(lines), line)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pp_compare.report.page import render
 from pp_compare.report.table import Table
+from pp_compare.report.verbatim import visible
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,10 @@ class Document:
 
 def to_markdown(document: Document) -> str:
     """GitHub's Markdown; text from data stays text."""
-    blocks = [f"# {_escaped(document.title)}"]
+    blocks = [f"# {escaped(document.title)}"]
     for section in document.sections:
-        blocks.append(f"{'#' * section.level} {_escaped(section.title)}")
-        blocks += [_escaped(paragraph) for paragraph in section.paragraphs]
+        blocks.append(f"{'#' * section.level} {escaped(section.title)}")
+        blocks += [escaped(paragraph) for paragraph in section.paragraphs]
         if section.table:
             blocks.append(_markdown_table(section.table))
     return "\n\n".join(blocks) + "\n"
@@ -50,11 +51,11 @@ def _markdown_table(table: Table) -> str:
 
 
 def _line(cells: tuple[str, ...]) -> str:
-    return "| " + " | ".join(_escaped(cell) for cell in cells) + " |"
+    return "| " + " | ".join(escaped(cell) for cell in cells) + " |"
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     r"""No character of `text` means anything in Markdown or in HTML."""
-    one_line = " ".join(text.split())
+    one_line = visible(" ".join(text.split()))
     safe = one_line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_\[\]|~#])", r"\\\1", safe)

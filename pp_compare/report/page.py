@@ -12,6 +12,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from pp_compare.report.verbatim import visible
+
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -64,10 +66,17 @@ def _read(name: str) -> str:
     return (_TEMPLATES / name).read_text(encoding="utf-8")
 
 
+def _shown(value: object) -> object:
+    """Text of the data with its control characters spelt out: HTML allows none of them."""
+    of_data = isinstance(value, str) and not isinstance(value, Markup)
+    return visible(str(value)) if of_data else value
+
+
 @cache
 def _environment() -> Environment:
     return Environment(
         loader=FileSystemLoader(_TEMPLATES),
+        finalize=_shown,
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

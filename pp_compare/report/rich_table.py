@@ -6,6 +6,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from pp_compare.report.table import Table
+from pp_compare.report.verbatim import verbatim
 
 SHOWN = 40
 """Rows of a table that a terminal gets; the page has all of them."""
@@ -18,11 +19,11 @@ def rich_table(table: Table) -> RichTable:
     found = RichTable(box=None, pad_edge=False, header_style="bold")
     columns = table.columns[:WIDEST]
     if len(table.columns) > WIDEST:
-        found.caption = f"{len(table.columns) - WIDEST} more columns in the page"
+        found.caption = Text(f"{len(table.columns) - WIDEST} more columns in the page")
     for i, heading in enumerate(columns):
         found.add_column(
-            Text(heading), justify="right" if i >= table.labels else "left", overflow="fold"
+            verbatim(heading), justify="right" if i >= table.labels else "left", overflow="fold"
         )
     for row in table.rows[:SHOWN]:
-        found.add_row(*map(Text, row[:WIDEST]))
+        found.add_row(*map(verbatim, row[:WIDEST]))
     return found

@@ -13,12 +13,11 @@ from pp_compare.data import strategies
 from pp_compare.data.strategies import Example, Ranges
 from pp_compare.engines import Engine
 from pp_compare.identities import check_identities
-from pp_compare.model import Dataset, Fit
-from pp_compare.model.design import Design, build_design
-from pp_compare.search import mixedlm
+from pp_compare.model import Fit
+from pp_compare.model.design import Design
+from pp_compare.verdict import probes
 from pp_compare.verdict.attribution import Stop, identity_cause, stop_of
 from pp_compare.verdict.digits import excess
-from pp_compare.verdict.probes import repeated
 from pp_compare.verdict.tolerance import derive_tolerances
 
 COPIES = 50
@@ -123,33 +122,29 @@ def _no_answer(engine: Engine, design: Design) -> float:
 
 def _grows_with_rows(engine: Engine, design: Design) -> float:
     """Deviance above an interior optimum where every row stands many times, over ten times once."""
-    many = repeated(design, COPIES)
+    many = probes.repeated(design, COPIES)
     if certified_model(many).optimum.singular or certified_model(design).optimum.singular:
         return 0.0
     once, stop = _stop(engine, design), _stop(engine, many)
     if once is None or stop is None:
         return 0.0
-    allowed = derive_tolerances(many, certified_model(many)).criterion
-    return stop.above / (10 * max(once.above, allowed))
+    return stop.above / probes.let_pass(many, once.above)
 
 
 def _score_sign(engine: Engine, design: Design) -> float:
-    """Score against slope on both sides of 0: bad where only the negative side differs."""
+    """2 where the score has the wrong sign on the negative side alone."""
     del engine
-    (right, slope), (wrong, other) = (mixedlm.score_and_slope(design, f) for f in (0.5, -0.5))
-    # Central differences of a log-likelihood whose last bits are n eps times its size.
-    noise = 1e-6 * (1 + abs(slope))
-    return abs(wrong - other) / noise if abs(right - slope) <= noise else 0.0
+    positive, negative = (
+        probes.ask(probes.score(probes.FACTORS[sign], design)) for sign in ("positive", "negative")
+    )
+    return 2.0 if positive.ok and negative.text == probes.WRONG_SIGN else 0.0
 
 
 def _variance_se_scale(engine: Engine, design: Design) -> float:
     """The standard error of a variance in other units, over what it should be there."""
     del engine
-    scaled = design.dataset.frame.assign(y=design.y * 16.0)  # a power of 2: no rounding
-    other = build_design(Dataset(design.dataset.name, scaled), design.spec)
-    ratio = mixedlm.variance_standard_error(other) / mixedlm.variance_standard_error(design)
     # A refit in other units stops elsewhere; a factor of 2 is not the optimiser's doing.
-    return abs(float(np.log2(ratio / 16.0**2)))
+    return abs(float(np.log2(probes.scale_ratio(*probes.scaled_error(design).answers()))))
 
 
 HUNTS: tuple[Hunt, ...] = (
@@ -197,7 +192,7 @@ HUNTS: tuple[Hunt, ...] = (
         "{engine} stops further from the optimum the more rows there are",
         strategies.random_intercept(ranges=SMALL),
         _grows_with_rows,
-        shown=lambda design: repeated(design, COPIES),
+        shown=lambda design: probes.repeated(design, COPIES),
     ),
     Hunt(
         "wrong-optimum",

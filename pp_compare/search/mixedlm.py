@@ -1,4 +1,4 @@
-"""What only statsmodels' MixedLM answers: its score function and standard errors of variances."""
+"""A script and numbers that show a defect of MixedLM to whoever has statsmodels."""
 
 from __future__ import annotations
 
@@ -6,24 +6,6 @@ import numpy as np
 
 from pp_compare.model.design import Design
 from pp_compare.resources import resource
-from pp_compare.verdict.probes import Call
-
-
-def score_and_slope(design: Design, factor: float) -> tuple[float, float]:
-    """MixedLM's score of one random intercept, and the slope of its own log-likelihood.
-
-    Parameters
-    ----------
-    factor : float
-        The parameter: ``tau / sigma``, of either sign; the log-likelihood is even in it.
-    """
-    score, slope = Call("score_and_slope", design, more=(factor,)).answer()
-    return float(score), float(slope)
-
-
-def variance_standard_error(design: Design) -> float:
-    """``bse_re`` of the first variance after a default fit; nan where MixedLM raises."""
-    return float(Call("variance_standard_error", design).answer())
 
 
 def plain_script(template: str, design: Design) -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 
 from pp_compare.model import Fit, Quantity
-from pp_compare.verdict.digits import excess, lre
+from pp_compare.verdict.digits import excess, least, lre
 from pp_compare.verdict.tolerance import Tolerance, Tolerances
 
 Verdict = Literal["pass", "fail", "known", "skip"]
@@ -27,6 +27,7 @@ Cause = Literal[
     "failure",
 ]
 
+NOT_FIXED = "not identified: other values are as good"
 LISTED = 20
 """Quantities with more numbers than this are listed by their worst one only."""
 
@@ -44,7 +45,7 @@ class Comparison:
     error : float
         Absolute difference.
     digits : float
-        `pp_compare.verdict.digits.lre`.
+        `pp_compare.verdict.digits.lre`; nan against an exact 0, which has none.
     tolerance : float
     reason : str
         Why the tolerance is what it is.
@@ -55,6 +56,8 @@ class Comparison:
         Of a failure.
     follows : str or None
         The quantity whose difference explains this one.
+    blamed : str or None
+        Of a difference between two engines: the one that is further from the truth.
     deviation : str or None
         Id of the known deviation.
     """
@@ -73,6 +76,7 @@ class Comparison:
     count: int = 1
     cause: Cause | None = None
     follows: str | None = None
+    blamed: str | None = None
     deviation: str | None = None
 
     @property
@@ -84,14 +88,17 @@ class Comparison:
 def compare(candidate: Fit, reference: Fit, tolerances: Tolerances) -> list[Comparison]:
     """Compare every quantity that the reference has.
 
-    One that the candidate lacks is a failure, unless it says why it has none (`Fit.not_given`).
+    One that the candidate lacks is a failure, unless it says why it has none (`Fit.not_given`). One
+    that the criterion does not fix has no tolerance: two sound engines may differ in it.
     """
     slack = 1.0 if reference.engine == "certified" else 2.0
     found: list[Comparison] = []
     for name, quantity in reference.quantities.items():
-        tolerance = tolerances.quantities[name]
+        tolerance = tolerances.quantities.get(name)
         theirs = candidate.quantities.get(name)
-        if theirs is None:
+        if tolerance is None:
+            found.append(_skipped(_missing(candidate, reference, quantity), NOT_FIXED))
+        elif theirs is None:
             found.append(_missing(candidate, reference, quantity))
         else:
             lines = list(_lines(candidate, reference, theirs, quantity, tolerance, slack))
@@ -169,7 +176,7 @@ def _worst(lines: list[Comparison]) -> Comparison:
         ratio = excess(line.error, line.tolerance)
         return float("inf") if np.isnan(ratio) and line.verdict == "fail" else ratio
 
-    digits = min(line.digits for line in lines)
+    digits = least(line.digits for line in lines)
     return replace(max(lines, key=badness), count=len(lines), digits=digits)
 
 
@@ -191,6 +198,8 @@ def _missing(candidate: Fit, reference: Fit, quantity: Quantity) -> Comparison:
         cause="failure",
     )
     why = candidate.not_given.get(quantity.name.partition("[")[0])
-    if why is None:
-        return line
+    return line if why is None else _skipped(line, why)
+
+
+def _skipped(line: Comparison, why: str) -> Comparison:
     return replace(line, digits=float("nan"), reason=why, verdict="skip", count=0, cause=None)

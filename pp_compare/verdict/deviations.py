@@ -104,8 +104,11 @@ class Deviation:
         As attribution gives them; of probes none.
     when : tuple of Condition
         On the facts of a case: ``method``, ``boundary`` (certified optimum), ``optima``, ``rows``,
-        ``groups``, ``above`` (deviance above the optimum), ``random_effects``; on those of the
-        engine's own fit (`facts_of`); and on ``excess``, the failure over its tolerance.
+        ``groups``, ``above`` (deviance above the optimum), ``random_effects``,
+        ``size_ratio`` (largest over smallest cluster), ``offset`` (mean of the response in its
+        standard deviations), ``residual_share`` (residual over the response's standard deviation);
+        on those of the engine's own fit (`facts_of`); and on ``excess``, the failure over its
+        tolerance.
     summary, seen, true : str
         What it is, what is seen, what is true.
     upstream : str

@@ -1,8 +1,9 @@
-"""How far apart two numbers are: digits, and units of a tolerance; a value for every pair."""
+"""How far apart two numbers are: digits, and units of a tolerance."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -19,11 +20,18 @@ def lre(value: float, truth: float, scale: float | None = None) -> float:
     ----------
     value, truth : float
         Any doubles. Equal values, equal infinities included, have 15 digits; NaN and an infinity
-        against a number have none.
+        against a number have 0.
     scale : float, optional
-        Used for ``|t|`` where the truth is 0 or smaller than `scale`; without it, an error against
-        a truth of 0 has no digits.
+        Used for ``|t|`` where the truth is 0 or smaller than `scale`.
+
+    Returns
+    -------
+    float
+        nan against an exact 0 without a `scale`: 0 has no significant digits, so neither has what
+        is held against it, 0 itself included.
     """
+    if truth == 0 and not scale:
+        return math.nan
     if value == truth:
         return MAX_DIGITS
     unit = max(abs(truth), scale or 0.0)
@@ -32,6 +40,21 @@ def lre(value: float, truth: float, scale: float | None = None) -> float:
         return 0.0
     # Two logarithms, because the quotient of two doubles may overflow.
     return min(MAX_DIGITS, max(0.0, math.log10(unit) - math.log10(error)))
+
+
+def least(digits: Iterable[float]) -> float:
+    """The fewest digits, of numbers that have any; nan where none has."""
+    return min((each for each in digits if not math.isnan(each)), default=math.nan)
+
+
+def worst_first(digits: float) -> float:
+    """Place of a number that is off: without digits it may be off by any factor, so first."""
+    return 0.0 if math.isnan(digits) else digits
+
+
+def digits_text(digits: float) -> str:
+    """With one decimal, as every table shows them; ``-`` for none."""
+    return "-" if math.isnan(digits) else f"{digits:.1f}"
 
 
 def excess(error: float, tolerance: float) -> float:

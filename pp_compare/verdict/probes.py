@@ -62,6 +62,8 @@ CLOSE = 1e-3
 """On ratios that are 1 where all is well and at least 2 off where not; the slope is a difference
 quotient with an error of 1e-6 at most, a refit in another unit stops within 1e-5 of the first."""
 
+WRONG_SIGN = "the slope of the log-likelihood with the wrong sign"
+
 Arguments = tuple[tuple[str, Any], ...]
 
 
@@ -106,22 +108,27 @@ class Question:
     calls: tuple[Call, ...]
     read: Callable[..., Outcome]
 
+    def answers(self) -> list[Any]:
+        """What the statsmodels that is installed here answers."""
+        return [call.answer() for call in self.calls]
 
-def _score(factor: float, design: Design) -> Question:
+
+def score(factor: float, design: Design) -> Question:
+    """Whether the score at tau / sigma, of either sign, is the slope of the log-likelihood."""
     return Question((Call("score_and_slope", design, more=(factor,)),), _right_score)
 
 
 def _right_score(pair: tuple[float, float]) -> Outcome:
-    score, slope = pair
-    ratio = score / slope if slope else np.nan
+    found, slope = pair
+    ratio = found / slope if slope else np.nan
     if abs(ratio - 1) < CLOSE:
         return Outcome(True, "the slope of the log-likelihood")
     if abs(ratio + 1) < CLOSE:
-        return Outcome(False, "the slope of the log-likelihood with the wrong sign")
+        return Outcome(False, WRONG_SIGN)
     return Outcome(False, f"{ratio:.2g} times the slope of the log-likelihood")
 
 
-def _scaled_error(design: Design) -> Question:
+def scaled_error(design: Design) -> Question:
     """A variance is in the square of the response's unit, and so is its standard error."""
     frame = design.dataset.frame.copy()
     frame[design.spec.response] = frame[design.spec.response] * SCALE
@@ -130,8 +137,13 @@ def _scaled_error(design: Design) -> Question:
     return Question(calls, _right_scale)
 
 
+def scale_ratio(error: float, scaled: float) -> float:
+    """The standard error in another unit over what the change of unit implies; 1 where sound."""
+    return scaled / error / SCALE**2 if error else np.nan
+
+
 def _right_scale(error: float, scaled: float) -> Outcome:
-    ratio = scaled / error / SCALE**2 if error else np.nan
+    ratio = scale_ratio(error, scaled)
     if abs(ratio - 1) < CLOSE:
         return Outcome(True, "scales with the square of the response")
     return Outcome(False, f"{ratio:.2g} times what the change of unit implies")
@@ -182,12 +194,17 @@ def repeated(design: Design, copies: int) -> Design:
 def _as_near(design: Design, many: Design, once: Any, often: Any) -> Outcome:
     """Whether both fits stop as near to their optimum, in units of deviance."""
     few, more = _above(design, once), _above(many, often)
-    allowed = derive_tolerances(many, certified_model(many)).criterion
-    if more <= FARTHER * max(few, allowed):
+    if more <= let_pass(many, few):
         return Outcome(True, "as near to the optimum with more rows")
     return Outcome(
         False, f"{few:.2g} above the optimum in deviance, {more:.2g} with every row {COPIES} times"
     )
+
+
+def let_pass(many: Design, few: float) -> float:
+    """How far above its optimum a fit to many rows may stop, where the one to few stops so far."""
+    allowed = derive_tolerances(many, certified_model(many)).criterion
+    return FARTHER * max(few, allowed)
 
 
 def _above(design: Design, answer: Any) -> float:
@@ -207,10 +224,10 @@ QUESTIONS: Mapping[str, Callable[[Design], Question]] = {
         for keyword in keywords
     },
     **{
-        f"score where the factor is {sign}": partial(_score, factor)
+        f"score where the factor is {sign}": partial(score, factor)
         for sign, factor in FACTORS.items()
     },
-    "standard error of a variance in another unit": _scaled_error,
+    "standard error of a variance in another unit": scaled_error,
     "information criteria under REML": _criteria,
     "distance from the optimum with more rows": _more_rows,
 }
@@ -220,7 +237,7 @@ QUESTIONS: Mapping[str, Callable[[Design], Question]] = {
 def ask(question: Question) -> Outcome:
     """Put a question to the statsmodels that is installed here."""
     try:
-        answers = [call.answer() for call in question.calls]
+        answers = question.answers()
     except Exception as error:  # whatever the engine raises is its answer
         return Outcome(False, f"raises {type(error).__name__}: {error}")
     return question.read(*answers)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pp_compare.certified.models import CertifiedModel
-from pp_compare.identities.rounding import rounding_at
+from pp_compare.identities.rounding import Rounding, rounding_at
 from pp_compare.model import Quantity
 from pp_compare.model.design import Design
 
@@ -21,6 +21,12 @@ warns where the gradient, scaled by the Cholesky factor of the Hessian, passes 2
 then (2e-3)^2 / 2 above the optimum, and no estimate is off by more than 1.4e-3 of its standard
 error (a rise of d moves an estimate by at most sqrt(d) standard errors: Wald's and the likelihood
 ratio's statistic agree to second order)."""
+
+
+HARMLESS = 0.01
+"""Where harm to a reader begins, beyond `NEGLIGIBLE`: a fixed effect by a hundredth of its standard
+error, a standard error or a standard deviation by one per cent (a variance by two), -2 loglik by a
+hundredth. Two printed digits then stay or move by one in the last, and no test by 0.0025 in p."""
 
 
 MEANINGFUL = 1.0
@@ -66,17 +72,28 @@ class Tolerances:
         return f"{NEGLIGIBLE:g} (lme4's convergence criterion) plus {rounding:.1g} for rounding"
 
 
+def rounding_at_optimum(design: Design, model: CertifiedModel) -> Rounding:
+    """Rounding bounds at the optimum's own variances."""
+    best = model.optimum.representative
+    covariances = {g: best[f"random_cov[{g}]"].values for g in design.group_levels}
+    return rounding_at(design, float(best["sigma"].values), covariances)
+
+
+def criterion_tolerance(rounding: Rounding) -> float:
+    """On -2 loglik above the optimum; infinite where double precision cannot tell."""
+    tolerance = NEGLIGIBLE + rounding.criterion
+    return tolerance if tolerance <= MEANINGFUL else np.inf
+
+
 def derive_tolerances(design: Design, model: CertifiedModel) -> Tolerances:
     """Tolerances of a case from the curvature at its optimum.
 
     A quantity may be off by what it changes over {deviance <= minimum + criterion}, axis by axis
     and combined as an ellipsoid's half width, plus what rounding does at the optimum itself.
     """
-    best = model.optimum.quantities
-    covariances = {g: best[f"random_cov[{g}]"].values for g in design.group_levels}
-    rounding = rounding_at(design, float(best["sigma"].values), covariances)
-    criterion = NEGLIGIBLE + rounding.criterion
-    if criterion > MEANINGFUL:
+    best, rounding = model.optimum.quantities, rounding_at_optimum(design, model)
+    criterion = criterion_tolerance(rounding)
+    if np.isinf(criterion):
         return _out_of_reach(best)
     axes = model.near(criterion)
     found = {}

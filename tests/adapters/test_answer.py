@@ -9,20 +9,22 @@ import numpy as np
 import pytest
 
 from pp_compare.adapters import answer
-from pp_compare.adapters.answer import answered, quantities, require
+from pp_compare.adapters.answer import PackageEngine, correlated, require
 from pp_compare.engines import make_engine
 from pp_compare.errors import InputError, UnavailableError
+from pp_compare.model.answer import quantities
 from tests.examples import clusters, corpus_design, design
 
 ADAPTERS = ["bambi", "gpboost", "interlace", "linearmodels", "mixedlm", "pymer4"]
 
 
 def test_warnings_become_messages_and_versions_are_told() -> None:
-    def ask():
+    def ask(_):
         warnings.warn("of its own", UserWarning, stacklevel=1)
         return {"converged": True}
 
-    fit = answered("name", ask, {"np": "numpy"}, {"a": "1"})
+    engine = PackageEngine("name", {"np": "numpy"}, ask, settings={"a": 1})
+    fit = engine.fit(corpus_design("Dyestuff"))
     assert fit.status == "ok"
     assert fit.converged
     assert fit.messages == ("UserWarning: of its own",)
@@ -31,13 +33,23 @@ def test_warnings_become_messages_and_versions_are_told() -> None:
 
 
 def test_whatever_a_package_raises_is_its_answer() -> None:
-    def ask():
+    def ask(_):
         raise ZeroDivisionError("by design")
 
-    fit = answered("name", ask, {})
+    fit = PackageEngine("name", {}, ask).fit(corpus_design("Dyestuff"))
     assert fit.status == "error"
     assert fit.messages == ("ZeroDivisionError: by design",)
     assert not fit.quantities
+
+
+def test_what_a_package_cannot_express_is_not_asked_of_it() -> None:
+    def ask(_):
+        raise ZeroDivisionError("asked")
+
+    engine = PackageEngine("name", {}, ask, correlated)
+    fit = engine.fit(design(clusters(1, [4] * 5), "y ~ x + (x|g)"))
+    assert fit.status == "unsupported"
+    assert fit.messages == ("its random effects are independent; those of 'g' are correlated",)
 
 
 def test_blocks_of_one_group_stand_together_and_what_is_none_is_left_out() -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from pp_compare.audits.audit import Selection
 from pp_compare.audits.league import run_league
+from pp_compare.audits.selection import Selection
 from pp_compare.cli.app import app
 from pp_compare.data.corpus import case
 from pp_compare.errors import UnavailableError
@@ -23,12 +23,17 @@ def selections() -> list[Selection]:
 
 
 def test_an_engine_that_is_not_here_is_left_out_with_its_reason(selections) -> None:
-    seen: list[str] = []
-    run = run_league(selections, ["statsmodels", ABSENT], progress=seen.append)
+    seen: list[tuple[str, int, int]] = []
+    run = run_league(selections, ["statsmodels", ABSENT], progress=lambda *told: seen.append(told))
     assert run.unavailable == {ABSENT: "engine 'absent' is nowhere: stay as you are"}
     (done,) = run.report.cases
     assert list(done.fits) == ["statsmodels", "certified"]
-    assert seen == ["seed_case1 REML"]
+    # Fits are counted; a model that is judged is none.
+    assert seen == [
+        ("seed_case1 REML, statsmodels", 1, 2),
+        ("seed_case1 REML, certified", 2, 2),
+        ("judging seed_case1 REML", 2, 2),
+    ]
 
 
 def test_without_any_engine_there_is_no_league(selections) -> None:

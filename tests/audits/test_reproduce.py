@@ -17,8 +17,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pp_compare.audits.audit import Selection, judge
+from pp_compare.audits.judging import judge
 from pp_compare.audits.reproduce import write_bundle
+from pp_compare.audits.selection import Selection
 from pp_compare.engines import make_engine
 from pp_compare.model import Dataset
 from pp_compare.model.design import Design, build_design

@@ -29,7 +29,12 @@ def test_a_campaign_runs_reports_and_reports_again(
 ) -> None:
     (tmp_path / "p.toml").write_text(PLAN)
     out = str(tmp_path / "out")
+    allowed = ("--allow-engine", "tests.campaign.engines:short")
     arguments = (str(tmp_path / "p.toml"), "--out", out, "--processes", "1", "--json", "-")
+    assert run(monkeypatch, *arguments) == 2
+    assert "would run code that a file chose" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    arguments += allowed
     assert run(monkeypatch, *arguments) == 0
     said = capsys.readouterr()
     assert "4 of 4 data sets (100%)" in said.err
@@ -37,7 +42,7 @@ def test_a_campaign_runs_reports_and_reports_again(
     assert engine["rates"]["early stop"]["count"] == 4
     assert engine["silent"]["count"] == 4
     first = {name: (tmp_path / "out" / name).read_text() for name in ("report.json", "report.html")}
-    assert run(monkeypatch, "--out", out, "--report-only") == 0
+    assert run(monkeypatch, "--out", out, "--report-only", *allowed) == 0
     assert "early stop in 100 %" in capsys.readouterr().out
     assert all((tmp_path / "out" / name).read_text() == text for name, text in first.items())
 
@@ -48,8 +53,8 @@ def test_a_campaign_runs_reports_and_reports_again(
         ((), "give a plan, or with --out the folder of a campaign"),
         (("none.toml",), "cannot read 'none.toml'"),
         (("--out", "{tmp}", "--report-only"), "is not the folder of a campaign"),
-        (("{tmp}/p.toml", "--limit", "0"), "neither is a limit"),
-        (("{tmp}/p.toml", "--processes", "-1"), "--processes is 0 or more"),
+        (("{tmp}/p.toml", "--limit", "0"), "--limit is a number of seconds above 0"),
+        (("{tmp}/p.toml", "--processes", "-1"), "--processes is from 0 to 1024"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(

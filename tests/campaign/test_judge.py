@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pp_compare.audits.audit import Selection, judge
+from pp_compare.audits.judging import judge
+from pp_compare.audits.selection import Selection
 from pp_compare.campaign.generate import generate
 from pp_compare.campaign.judge import judge_fit, truth_of
 from pp_compare.campaign.plan import from_document

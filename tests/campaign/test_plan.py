@@ -10,8 +10,9 @@ import pytest
 
 from pp_compare.campaign.plan import AXES, Point, from_document, read_plan, to_document
 from pp_compare.errors import InputError
+from pp_compare.resources import resource
 
-PLANS = Path(__file__).parents[2] / "examples" / "plans"
+PLANS = resource("fixtures", "plans")
 GRID = {"seed": 3, "replications": 4, "grid": {"clusters": [5, 10], "icc": [0.0, 0.2, 0.5]}}
 RANDOM = {
     "seed": 3,

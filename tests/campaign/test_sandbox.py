@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 
 import pytest
 
@@ -20,7 +21,7 @@ def plan(*engines: str, replications: int = 5) -> Plan:
 
 
 def check(engine: str, limits: Limits, reason: str) -> None:
-    with Sandbox(plan(engine, "sound"), limits) as sandbox:
+    with closing(Sandbox(plan(engine, "sound"), limits)) as sandbox:
         rows = sandbox.rows(0, 5)
     assert len(rows) == 15
     assert [(row["index"], row["status"]) for row in rows if row["outcome"] != "right"] == [

@@ -62,6 +62,7 @@ def test_what_a_kill_left_half_written_is_not_done(tmp_path: Path) -> None:
     half = tmp_path / ".0000000001-0000000002.parquet.4711"
     half.write_bytes(whole[: len(whole) // 2])
     assert store.finished(tmp_path) == [(0, 1)]
+    assert store.repair(tmp_path) == []
     assert not half.exists()
 
 

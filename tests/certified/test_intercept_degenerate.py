@@ -5,7 +5,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from pp_compare.certified.intercept.degenerate import Degeneracy, DegenerateModelError
+from pp_compare.certified.intercept.degenerate import (
+    Degeneracy,
+    DegenerateModelError,
+    degeneracy,
+)
 from pp_compare.certified.intercept.likelihood import deviance_at, loglik_at
 from pp_compare.certified.intercept.optimum import Remark, intercept_optimum
 from pp_compare.certified.intercept.stationary import Kind
@@ -60,7 +64,8 @@ def test_response_in_the_span_of_the_design(reml):
 @pytest.mark.parametrize("reml", BOTH)
 def test_all_singletons(reml):
     data = statistics([1, 5, 2, 8], [0, 1, 2, 3])
-    assert reason(data, reml=reml) is Degeneracy.ALL_SINGLETONS
+    assert degeneracy(data, reml=reml) is Degeneracy.ALL_SINGLETONS
+    assert intercept_optimum(data, reml=reml).rho == 0  # it stands for all
     # what the answer says: at any split of sigma2 + tau2 the likelihood is the same
     one, other = (loglik_at(data, None, s, t, reml=reml) for s, t in ((3.0, 1.0), (1.0, 3.0)))
     assert one.overlaps(other)
@@ -92,22 +97,63 @@ def test_clusters_in_the_span_of_the_design():
     data = statistics(
         [1, 5, 2, 9, 4, 4], [0, 0, 1, 1, 2, 2], [1, 1, 0, 0, 0, 0], [0, 0, 1, 1, 0, 0]
     )
-    assert reason(data, reml=True) is Degeneracy.CLUSTERS_IN_SPAN
+    assert degeneracy(data, reml=True) is Degeneracy.CLUSTERS_IN_SPAN
+    assert intercept_optimum(data, reml=True).rho == 0  # it stands for all
     optimum = intercept_optimum(data, reml=False)  # under ML variance between costs: best at 0
     assert optimum.rho == 0
     assert len(optimum.stationary) == 1
 
 
-def test_saturated_design():
+def test_saturated_design_with_its_infimum_at_no_residual_variance():
     """One cluster of two with a predictor that varies in it: the contrasts use up the rows."""
     data = statistics([1, 5, 2, 9], [0, 0, 1, 2], [0, 1, 0, 0])
-    assert reason(data, reml=True) is Degeneracy.SATURATED
+    assert degeneracy(data, reml=True) is Degeneracy.PROPORTIONAL
+    assert intercept_optimum(data, reml=True).rho == 0  # it stands for all
     assert reason(data, reml=False) is Degeneracy.NO_WITHIN_RESIDUAL
+    data = statistics([0, 5, 5, 9, 9], [0, 1, 1, 2, 2], [3, 1, 2, 4, 4], [1, 0, 1, 1, 0])
+    values = [deviance_at(data, 10.0**k, reml=True) for k in range(-3, 9)]
+    assert reason(data, reml=True) is Degeneracy.SATURATED
+    # what the answer says: no value is as low as those far out
+    assert all(value > values[-1] for value in values[:-1])
+
+
+def test_saturated_design_with_an_optimum():
+    """y = 20, 20, 0; x = 1, 0, 2 and no intercept: the limit is higher than tau2 = 0."""
+    data = InterceptStatistics.from_rationals([20, 20, 0], [[1], [0], [2]], np.array([0, 1, 1]))
+    assert degeneracy(data, reml=True) is Degeneracy.SATURATED
+    optimum = intercept_optimum(data, reml=True)
+    assert optimum.rho == 0
+    assert round(float(optimum.deviance), 4) == 19.0574
+    assert round(float(deviance_at(data, 1e12, reml=True)), 4) == 20.0160
+
+
+def test_saturated_designs_against_a_grid():
+    """Whatever is said of where the criterion is lowest, no point of a fine grid says otherwise."""
+    rng = np.random.default_rng(1)
+    grid = [0.0, *np.logspace(-4, 6, 61)]
+    said = set()
+    for _ in range(150):
+        group = np.unique(rng.integers(0, 5, 6), return_inverse=True)[1]
+        X, y = rng.integers(-2, 4, (6, 2)), rng.integers(-20, 21, 6)
+        data = InterceptStatistics.from_arrays(y, X, group)
+        if degeneracy(data, reml=True) is not Degeneracy.SATURATED:
+            continue
+        seen = [float(deviance_at(data, rho, reml=True)) for rho in grid]
+        try:
+            optimum = intercept_optimum(data, reml=True)
+        except DegenerateModelError:
+            said.add("none")
+            limit = float(deviance_at(data, 1e15, reml=True))
+            assert all(value > limit - 1e-9 for value in seen)
+        else:
+            said.add("boundary" if optimum.rho == 0 else "interior")
+            assert all(value > float(optimum.deviance) - 1e-9 for value in seen)
+    assert said == {"none", "boundary", "interior"}
 
 
 def test_single_cluster():
     data = statistics([1, 5, 2, 9], [0, 0, 0, 0])
-    assert reason(data, reml=True) is Degeneracy.SINGLE_CLUSTER
+    assert degeneracy(data, reml=True) is Degeneracy.SINGLE_CLUSTER
     optimum = intercept_optimum(data, reml=False)
     assert optimum.rho == 0
     assert optimum.remarks == {Remark.SINGLE_CLUSTER}

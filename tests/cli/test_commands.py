@@ -37,7 +37,9 @@ def rows(**changes: object) -> str:
 
 BAD_DATA = {
     "text in the response": (rows(y="oops"), GOOD, "'y' is not numeric: row 5 holds 'oops'"),
-    "missing value": (rows(y=np.nan, x="inf"), GOOD, "1 of 26 rows have a missing or infinite"),
+    "missing value": (rows(y=np.nan), GOOD, "1 of 26 rows have a missing or infinite"),
+    "word for a number": (rows(x="inf"), GOOD, "'x' is not numeric: row 5 holds 'inf' while 25"),
+    "a colour of the terminal": (rows(y="\x1b[31m"), GOOD, r"row 5 holds '\x1b[31m'"),
     "no column": (rows(), "y ~ z + (1|g)", "no column 'z' in data; its columns are: y, x, w, g"),
     "one cluster": (rows(g=lambda f: ["a"] * len(f)), GOOD, "'g' has one level, 'a'"),
     "singletons": (rows(g=lambda f: range(len(f))), GOOD, "every level of 'g' has one row"),
@@ -46,9 +48,9 @@ BAD_DATA = {
     "parenthesis": (rows(), "y ~ x + (1|g", "a '(' is never closed"),
     "no random term": (rows(), "y ~ x", "no random term such as (1|g)"),
     "code": (rows(), "y ~ system('touch pwned') + (1|g)", "'system('touch pwned')' is not underst"),
-    "empty": ("", GOOD, "is not a CSV file"),
+    "empty": ("", GOOD, "'data.csv' is empty"),
     "header only": ("y,x,g\n", GOOD, "has a header but no rows"),
-    "ragged": ("y,x,g\n1,2,3\n1,2,3,4\n", GOOD, "Expected 3 fields in line 3, saw 4"),
+    "ragged": ("y,x,g\n1,2,3\n1,2,3,4\n", GOOD, "row 2 of 'data.csv' has 4 cells, its header 3"),
 }
 
 
@@ -114,7 +116,10 @@ def test_an_audit_of_ones_own_file(
     )
     assert status == 0
     shown = capsys.readouterr().out
-    assert shown.startswith("No R engine took part; statsmodels")
+    first, second, *_ = shown.splitlines()
+    levels = "g00, g01, g02, g03, g04, g05"
+    assert first == f"Read file mine.csv. numbers: y, x; factor: g, 6 levels ({levels})."
+    assert second.startswith("No R engine took part; statsmodels")
     assert "40 rows, 1 rows dropped, 6 g" in shown
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     (case,) = report["cases"]
@@ -133,7 +138,7 @@ def test_report_json_has_the_documented_shape_and_exact_numbers(
     )
     report = json.loads(capsys.readouterr().out)
     assert status == 0
-    assert report["schema"] == "pp-compare/report/1"
+    assert report["schema"] == "pp-compare/report/2"
     assert {"python", "platform", "blas", "packages", "R", "r_source", "started", "command"} <= set(
         report["provenance"]
     )

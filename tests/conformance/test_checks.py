@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pp_compare.conformance import ConformanceError, audit, parametrize_with_cases
+from pp_compare.conformance import ConformanceError, parametrize_with_cases
 from pp_compare.conformance.checks import Check, checks_of
-from pp_compare.conformance.models import models_of
+from pp_compare.conformance.models import model_of_data, models_of
 from pp_compare.conformance.trial import Trial
 from pp_compare.data.corpus import all_cases
 from pp_compare.engines import make_engine
@@ -145,15 +145,13 @@ def test_without_references_only_algebra_is_asked() -> None:
     assert kinds == {"answer", "identity"}
 
 
-def test_an_audit_of_ones_own_data_needs_no_files() -> None:
+def test_data_of_ones_own_need_no_files() -> None:
     frame = clusters(7, [4, 9, 5, 12, 3, 8], between=2.0)
-    report = audit(Broken("candidate", Plain()), frame, "y ~ x + (1|g)", references=["certified"])
-    assert report.exit_status == 0
-    assert [case.title for case in report.cases] == ["data REML", "data ML"]
+    model = model_of_data(frame, "y ~ x + (1|g)", "REML")
+    good = Trial(Broken("candidate", Plain()), ["certified"]).judged(model)
+    assert (good.title, good.failing) == ("data REML", False)
     wrong = Broken("candidate", lambda d: altered(certified(d), "sigma", np.square))
-    assert audit(wrong, frame, "y ~ x + (1|g)").exit_status == 1
-    with pytest.raises(InputError, match="belong together"):
-        audit(wrong, frame)
+    assert Trial(wrong, ["certified"]).judged(model).failing
 
 
 def test_a_failing_model_leaves_a_bundle_and_a_passing_one_none(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,12 @@ from pp_compare.errors import InputError
 MODULE = """
 class Plain:
     name = "plain"
+    fit = unsupported = lambda self, design: None
 
 
 class Chosen:
+    fit = unsupported = lambda self, design: None
+
     def __init__(self, setting):
         self.name = f"chosen:{setting}"
 
@@ -56,3 +60,31 @@ def test_a_class_or_a_function_with_or_without_a_setting(engine_id: str, name: s
 def test_what_is_not_there_is_said(engine_id: str, words: str) -> None:
     with pytest.raises(InputError, match=words):
         make_engine(engine_id)
+
+
+def test_a_module_of_the_working_directory_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a console script has it, whose path begins with the folder of the script."""
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "lies_here.py").write_text(MODULE)
+    monkeypatch.setattr(sys, "path", [p for p in sys.path if p not in ("", str(Path.cwd()))])
+    monkeypatch.chdir(tmp_path / "here")
+    assert make_engine("lies_here:Plain").name == "plain"
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("import nothing_of_that_name", "because ModuleNotFoundError: No module named 'nothing_of"),
+        ("def f(:", "because SyntaxError: "),
+        ("raise RuntimeError('no licence')", "because RuntimeError: no licence"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_named_with_the_reason(
+    code: str, words: str, tmp_path: Path
+) -> None:
+    (tmp_path / "broken_of_mine.py").write_text(code)
+    with pytest.raises(InputError, match=f"'broken_of_mine' cannot be imported, {words}"):
+        make_engine("broken_of_mine:Engine")
+    sys.modules.pop("broken_of_mine", None)

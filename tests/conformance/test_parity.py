@@ -49,8 +49,11 @@ def test_a_whole_fit_gets_its_cause() -> None:
 @pytest.mark.parametrize(
     ("values", "words"),
     [
-        ({"betas": [1.0]}, "no quantity 'betas' in certified; there are: beta"),
-        ({"beta": {"(Intercept)": 1.0, "x": 2.0}}, "labelled .*not .'Intercept', 'predictor"),
+        ({"betas": [1.0]}, "no quantity 'betas'; there are: beta"),
+        (
+            {"beta": {"(Intercept)": 1.0, "x": 2.0}},
+            "'x' is no fixed effect .*: 'Intercept', 'predictor",
+        ),
         ({"beta": [1.0, 2.0, 3.0]}, r"beta has shape \(3,\), not \(2,\)"),
     ],
 )
@@ -72,3 +75,30 @@ def test_an_answer_that_is_none_fails_on_either_side() -> None:
 def test_nan_fails() -> None:
     with pytest.raises(ConformanceError, match="sigma"):
         assert_parity({"sigma": np.nan}, "certified", DESIGN)
+
+
+ROUNDED = {"beta": {"(Intercept)": "0.9616", "predictorintervention": "2.347"}, "sigma": "0.9156"}
+
+
+def test_rounded_numbers_are_read_as_rounded() -> None:
+    assert_parity(ROUNDED, "certified", DESIGN)
+    assert_parity({"sigma": 0.9156, "REMLcrit": "197.6"}, "certified", DESIGN, digits=4)
+    assert_parity(
+        {"predictor[T.intervention]": "2.347", "cluster Var": "9.447"}, "certified", DESIGN
+    )
+    with pytest.raises(ConformanceError, match=r"sigma: 0.9166") as error:
+        assert_parity({**ROUNDED, "sigma": "0.9166"}, "certified", DESIGN)
+    assert "half a unit of the last place of 0.9166" in str(error.value)
+
+
+def test_no_cause_is_concluded_from_what_rounding_explains() -> None:
+    numbers = {"beta": [0.9616, 2.347], "sigma": 0.9156, "random_cov[cluster]": [[9.447]]}
+    with pytest.raises(ConformanceError, match="right to the digits that it shows") as error:
+        assert_parity(numbers, "certified", DESIGN)
+    assert "post-processing" not in str(error.value)
+    assert "optimiser" not in str(error.value)
+
+
+def test_the_registry_is_asked_of_an_engine_by_its_name() -> None:
+    fit = make_engine("statsmodels").fit(DESIGN)
+    assert_parity(fit, "certified", DESIGN)  # its standard errors are another definition, and known

@@ -92,9 +92,50 @@ def test_a_known_deviation_of_ones_own_is_an_expected_failure(
     stale.stdout.fnmatch_lines("the known deviation se-is-variance no longer shows")
 
 
+REPAIRED = """
+engine = "henderson"
+quantities = ["sigma"]
+causes = ["objective"]
+summary = "a defect that was repaired"
+seen = "x"
+true = "y"
+upstream = "not reported"
+checked = "2026-01-01"
+examples = [{ case = "seed_case1", method = "REML" }]
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "outcomes", "said"),
+    [
+        ((), {"passed": 1, "warnings": 1}, "*deviation repaired no longer shows; --pp-retired*"),
+        (("-W", "error"), {"passed": 1, "warnings": 1}, "*deviation repaired no longer shows*"),
+        (("--pp-strict",), {"failed": 1}, "*the known deviation repaired no longer shows*"),
+        (("--pp-retired", "repaired"), {"skipped": 1}, "*no deviation is asked of henderson*"),
+    ],
+)
+def test_a_repair_of_what_we_know_is_a_warning_and_fails_where_that_is_asked_for(
+    options: tuple[str, ...],
+    outcomes: dict[str, int],
+    said: str,
+    run: Callable[..., pytest.RunResult],
+    example: Callable[..., None],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    example()
+    (tmp_path / "repaired.toml").write_text(REPAIRED)
+    monkeypatch.setattr("pp_compare.verdict.deviations.resource", lambda *_: tmp_path)
+    asked = ("--pp-engine", "henderson.adapter:Engine", "--pp-case", "seed_case1")
+    done = run("--pyargs", "pp_compare.conformance.test_deviations", *asked, *options)
+    done.assert_outcomes(**outcomes)
+    done.stdout.fnmatch_lines([said])
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        (("--pp-engine", "statsmodels", "--pp-retired", "x"), "no known deviation 'x'"),
         ((), "say which engine to test: --pp-engine package.module:factory"),
         (("--pp-engine", "nobody"), "no engine 'nobody'; there are: "),
         (("--pp-engine", "nobody.knows:it"), "no engine factory 'nobody.knows:it'"),
@@ -205,3 +246,34 @@ def test_the_fixtures_serve_tests_of_ones_own(
     )
     without = run("-k", "test_engine")
     without.stdout.fnmatch_lines("*the fixture pp_engine needs --pp-engine*")
+
+
+def test_a_fit_of_ones_own_pipeline_is_judged(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import statsmodels.formula.api as smf
+        from pp_compare import case
+
+        def fitted(**arguments):
+            data = case("Dyestuff").dataset.frame
+            return smf.mixedlm("Yield ~ 1", data, groups="Batch").fit(**arguments)
+
+        def test_good(pp_check):
+            assert pp_check(fitted()).judgements[0].standing == "right"
+
+        def test_bad(pp_check):
+            pp_check(fitted(method="bfgs", maxiter=1), fail_on="any", limit=1)
+        """
+    )
+    done = pytester.runpytest("-p", "no:cacheprovider", "-W", "default", "--junitxml=out.xml")
+    done.assert_outcomes(passed=1, failed=1)
+    done.stdout.fnmatch_lines(["*statsmodels is *", "*Yield ~ 1 + (1 | Batch), REML*"])
+    xml = (pytester.path / "out.xml").read_text()
+    assert 'name="pp_compare statsmodels" value="right"' in xml
+
+
+def test_a_word_that_is_none_is_refused(pytester: pytest.Pytester) -> None:
+    pytester.makepyprojecttoml('[tool.pytest.ini_options]\npp_fail_on = "worse"')
+    done = pytester.runpytest()
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    done.stderr.fnmatch_lines(["*pp_fail_on is wrong, news, any, none, not 'worse'"])

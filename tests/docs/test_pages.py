@@ -12,6 +12,7 @@ from pp_compare.conformance.wording import MEANING
 from pp_compare.identities import IDENTITIES
 from pp_compare.model.factor import CONTRASTS
 from pp_compare.model.words import WORDS
+from pp_compare.resources import resource
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -49,7 +50,7 @@ def test_every_word_of_a_formula_is_listed(word: str) -> None:
 
 
 def test_every_option_of_the_plugin_is_listed(pytestconfig: pytest.Config) -> None:
-    source = (DOCS.parent / "pp_compare" / "plugin.py").read_text(encoding="utf-8")
+    source = resource("plugin.py").read_text(encoding="utf-8")
     options = set(re.findall(r'"(--pp-[a-z]+)"', source))
     listed = page("reference/pytest.md")
     assert len(options) >= 6

@@ -6,6 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def start() -> Iterator[Start]:
 
     yield run
     for child in started:
-        child.kill()
+        child.close()
 
 
 def test_messages_go_both_ways_whatever_their_size(start: Start) -> None:
@@ -85,7 +86,7 @@ def test_a_hang_ends_in_time_with_all_that_it_started(start: Start, tmp_path: Pa
     child.ask(None, 30.0)
     with pytest.raises(ChildEndedError, match=r"stopped after 0\.2 s"):
         child.ask(None, 0.2)
-    child.kill()
+    child.close()
     assert _gone(int((tmp_path / "pid").read_text()))
 
 
@@ -102,9 +103,67 @@ def _gone(pid: int) -> bool:
     return False
 
 
+def test_one_that_reads_nothing_is_stopped_in_time_too(start: Start) -> None:
+    """The question is more than a pipe holds, so that writing it never ends."""
+    child = start("import time; print('{}', flush=True); time.sleep(600)")
+    assert child.ask(None, 30.0) == {}
+    with pytest.raises(ChildEndedError, match=r"stopped after 0\.2 s"):
+        child.ask({"x": "y" * 3_000_000}, 0.2)
+    assert child.ask(None, 30.0) == {}  # of a new process
+
+
+def test_another_thread_may_close_it_while_it_is_waited_for(start: Start) -> None:
+    child = start("import time; print('{}', flush=True); time.sleep(600)")
+    child.ask(None, 30.0)
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(child.ask, None, 600.0)
+        time.sleep(0.2)
+        child.close()
+        with pytest.raises(ChildEndedError, match=r"SIGKILL|was closed"):
+            waiting.result(30.0)
+    with pytest.raises(EngineError, match="was closed"):
+        child.ask(None, 30.0)
+
+
+SERVES = """
+import os, time
+from pp_compare.engines.parent import Parent
+parent = Parent()
+print("of a library")
+os.system("echo of a program")
+for question in parent:
+    parent.send({"pid": os.getpid(), **question})
+    time.sleep(question.get("rest", 0))
+"""
+
+
+def test_what_is_printed_beside_the_answers_is_none(start: Start) -> None:
+    child = start(SERVES)
+    answers = [child.ask({"k": k}, 30.0) for k in (1, 2)]
+    assert [answer["k"] for answer in answers] == [1, 2]
+    assert answers[0]["pid"] == answers[1]["pid"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel of Linux tells of a parent's end")
+def test_a_child_ends_with_its_parent_however_that_ends(start: Start) -> None:
+    """The parent, itself a child here, is killed while its own one is busy and reads nothing."""
+    child = start(
+        "import json, os, signal, sys\n"
+        "from pp_compare.engines.child_process import ChildProcess\n"
+        f"child = ChildProcess([sys.executable, '-c', {SERVES!r}], os.environ)\n"
+        "print(json.dumps(child.ask({'rest': 600}, 30.0)), flush=True)\n"
+        "input()\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    pid = child.ask(None, 60.0)["pid"]
+    with pytest.raises(ChildEndedError, match="SIGKILL"):
+        child.ask({}, 30.0)
+    assert _gone(pid)
+
+
 def test_a_program_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="does not start"):
-        ChildProcess([str(tmp_path / "nothing")], {})
+        ChildProcess([str(tmp_path / "nothing")], {}).ask(None, 5.0)
 
 
 def test_an_end_in_words() -> None:

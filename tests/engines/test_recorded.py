@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pp_compare.certified.models import certified_model
 from pp_compare.data.corpus import all_cases
 from pp_compare.engines import make_engine
 from pp_compare.engines.recorded import (
@@ -28,6 +29,8 @@ from pp_compare.model import Dataset, Fit, Quantity
 from pp_compare.model.design import Design, build_design
 from pp_compare.model.formula import parse_formula
 from pp_compare.resources import resource
+from pp_compare.verdict.agreement import compare
+from pp_compare.verdict.tolerance import derive_tolerances
 from tests.examples import corpus_design
 
 REFERENCES = resource("fixtures", "references")
@@ -192,3 +195,22 @@ def test_keys_tell_models_and_designs_apart() -> None:
     assert len({design_sha256(d) for d in [design, *changed]}) == 4
     rounding = replace(design, X=design.X * (1 + 2e-16))
     assert design_sha256(rounding) == design_sha256(design)
+
+
+def test_what_a_record_of_large_data_leaves_out_is_said_and_skipped() -> None:
+    """Records of bdf have no fitted values; that is no failure of the engine that was recorded."""
+    design = corpus_design("bdf")
+    fit = make_engine("recorded:bookworm/lme4").fit(design)
+    reason = "not recorded: records of more than 2000 rows leave it out"
+    assert fit.not_given == {"fitted": reason}
+    model = certified_model(design)
+    truth = Fit("certified", "ok", model.optimum.quantities)
+    lines = compare(fit, truth, derive_tolerances(design, model))
+    skipped = {(line.quantity, line.reason) for line in lines if line.verdict != "pass"}
+    assert skipped == {("fitted", reason)}
+
+
+def test_a_record_of_few_rows_without_fitted_values_is_a_fault() -> None:
+    fit = make_engine("recorded:bookworm/lme4").fit(corpus_design("sleepstudy"))
+    assert "fitted" in fit.quantities
+    assert fit.not_given == {}

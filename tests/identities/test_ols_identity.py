@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import HealthCheck, given, seed, settings
 
-from pp_compare.audits.audit import package_version
+from pp_compare.audits.known import package_version
 from pp_compare.certified.models import certified_model
 from pp_compare.data.strategies import METHODS, Example, Ranges, random_intercept_cluster_level
 from pp_compare.engines import make_engine

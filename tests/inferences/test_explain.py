@@ -218,6 +218,20 @@ def test_a_file_never_seen_before_is_explained(
     }  # fmt: skip
 
 
+def test_each_method_that_was_asked_for_is_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    asked = ("--method", "reml", "--method", "ml")
+    assert run(monkeypatch, "seed_case1", *asked, "--out", tmp_path) == 0
+    shown = capsys.readouterr().out
+    assert shown.index("(1|cluster), REML") < shown.index("(1|cluster), ML")
+    assert {path.name for path in tmp_path.iterdir()} == {"REML", "ML"}
+    assert run(monkeypatch, "seed_case1", "--method", "ml") == 0
+    assert "(1|cluster), REML" not in capsys.readouterr().out
+    assert run(monkeypatch, "seed_case1") == 0
+    assert "(1|cluster), ML" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

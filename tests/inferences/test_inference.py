@@ -6,10 +6,12 @@ import json
 import math
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from pp_compare.data.files import read_dataset
 from pp_compare.engines import make_engine
 from pp_compare.errors import EngineError, InputError, UnavailableError
 from pp_compare.inferences import r_inference
@@ -18,6 +20,7 @@ from pp_compare.inferences.inference import (
     Estimate,
     InferenceTable,
     InterceptInference,
+    by_t,
     joint_wald,
     marginal_rows,
     own_inference,
@@ -25,6 +28,8 @@ from pp_compare.inferences.inference import (
 from pp_compare.inferences.r_inference import SOURCES, all_inference, recorded_inference
 from pp_compare.inferences.r_inference import r_inference as ask_r
 from pp_compare.model import Method
+from pp_compare.model.design import build_design
+from pp_compare.model.formula import parse_formula
 from pp_compare.report.explain.inference_tables import defined_tables
 from pp_compare.resources import resource
 from tests.examples import clusters, corpus_design, design
@@ -187,6 +192,34 @@ def test_containment_tells_levels_apart():
     assert [line.df for line in table.lines] == [47, 47, 10]
 
 
+CONTAINED = {
+    # Pinheiro and Bates 2000, p. 91, by hand: m clusters of n rows, the levels' own columns.
+    "y ~ 1 + (1|g)": [20],  # max(4 - 1, 24 - 4)
+    "y ~ w + (1|g)": [20, 2],
+    "y ~ x + w + (1|g)": [19, 19, 2],
+    "y ~ 0 + x + w + (1|g)": [20, 3],  # no constant: the rows keep the one it would take
+    "y ~ 0 + c + x + (1|g)": [19, 19],  # a constant by another name
+}
+
+
+@pytest.mark.parametrize("formula", CONTAINED)
+def test_containment_by_hand(formula):
+    frame = clusters(1, [6] * 4)
+    frame["c"] = 2.0
+    model = design(frame, formula)
+    table = next(t for t in own_inference(model) if t.definition == "containment")
+    assert [line.df for line in table.lines] == CONTAINED[formula]
+
+
+def test_the_intercept_has_the_largest_containment_of_its_levels():
+    """nlme: df 5 and p 0.0125 where the clusters leave more than the rows, 6 - 1 and 9 - 6 - 1."""
+    data = read_dataset(Path(__file__).parents[1] / "cases" / "containment_intercept.csv")
+    model = build_design(data, parse_formula("y ~ x + (1|g)", "REML"))
+    table = next(t for t in own_inference(model) if t.definition == "containment")
+    assert [line.df for line in table.lines] == [5, 2]
+    assert table.lines[0].p == pytest.approx(0.01254770, rel=1e-4)
+
+
 def test_marginal_rows_average_over_the_rest():
     frame = clusters(1, [4] * 6)
     frame["f"] = ["u", "v"] * 12
@@ -211,7 +244,7 @@ def test_a_record_of_other_data_is_refused():
     other = design(clusters(1, [3, 4, 5]), "y ~ w + (1|g)")
     with pytest.raises(UnavailableError, match="recorded of other data"):
         recorded_inference(other, "seed_case1")
-    with pytest.raises(UnavailableError, match="no inference is recorded for 'nothing'"):
+    with pytest.raises(UnavailableError, match="no inference of R is recorded for 'nothing'"):
         recorded_inference(other, "nothing")
 
 
@@ -221,7 +254,9 @@ def test_without_r_the_record_is_played_back_and_said(monkeypatch: pytest.Monkey
     assert "played back from a record" in remarks[0]
     assert {"lme4 + pbkrtest", "nlme", "certified", "statsmodels"} <= {t.source for t in tables}
     tables, remarks = all_inference(corpus_design("Dyestuff"), "Dyestuff")
-    assert remarks == ["R is not here, and no inference is recorded for 'Dyestuff'"]
+    (remark,) = remarks
+    assert "pp-compare doctor says how to install it here" in remark
+    assert "no inference of R is recorded for 'Dyestuff'" in remark
     assert {t.source for t in tables} == {"certified", "statsmodels"}
 
 
@@ -232,6 +267,24 @@ def test_one_table_holds_one_definition():
     sources = {row[1] for row in shown["kenward-roger"].rows}
     assert sources == {"certified", "lme4 + pbkrtest"}
     assert "se" not in shown["likelihood-ratio"].columns
+
+
+def test_lines_that_differ_from_ours_are_marked():
+    """As of an nlme with other degrees of freedom: every number that follows from them."""
+    ours = next(t for t in own("seed_case1").values() if t.definition == "containment")
+    line = ours.lines[0]
+    other = by_t(line.term, line.estimate + 1e-6 * line.se, line.se, line.df / 4)
+    near = by_t(line.term, line.estimate + 1e-6 * line.se, line.se, line.df)
+    for theirs, marks in ((other, "df, lower, upper"), (near, None)):
+        tables = [ours, InferenceTable("containment", "nlme", (theirs, *ours.lines[1:]))]
+        (part,) = defined_tables(tables)
+        if marks is None:
+            assert part.table.columns[-1] == "upper"
+            continue
+        assert part.table.columns[-1] == "differs in"
+        marked = {row[:2]: row[-1] for row in part.table.rows if row[-1]}
+        assert set(marked) == {(line.term, "nlme")}
+        assert marks in marked[line.term, "nlme"].replace("p, ", "")
 
 
 @pytest.mark.needs_r

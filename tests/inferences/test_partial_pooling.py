@@ -15,14 +15,12 @@ from pp_compare.errors import DataError, InputError
 from pp_compare.inferences.partial_pooling import (
     PartialPooling,
     cluster_design,
-    cluster_weights,
     group_means,
     ols,
     ols_on_predicted_means,
     ols_on_shifted_rows,
     partial_pooling,
     partial_pooling_of,
-    pooled_means,
     pooling_weights,
 )
 from pp_compare.model import Dataset, Fit, Quantity
@@ -210,12 +208,17 @@ def test_the_identity_stops_at_a_predictor_that_varies_within_clusters():
     assert np.abs(found - e.beta).max() > 1e-3
 
 
+def pooled_means(table: PartialPooling) -> np.ndarray:
+    """Equation (12.1): a weighted mean of a cluster's own mean and the fixed part."""
+    return np.asarray(table.weights * table.observed + (1 - table.weights) * table.fixed_part)
+
+
 @pytest.mark.parametrize("name", [*SEEDS, "Gasoline", "Orthodont_sex"])
 def test_equation_12_1_gives_the_predictions_for_any_design(name: str):
     design = design_of(name)
     e = Estimates(design)
     table = at(design, e)
-    pooled = pooled_means(table.observed, table.fixed_part, table.weights)
+    pooled = pooled_means(table)
     tolerance = rounding(design, design.y) * (1 + table.sizes.max() * e.tau2 / e.sigma2)
     assert np.abs(pooled - table.partially_pooled).max() <= tolerance
 
@@ -246,7 +249,7 @@ def test_table_by_hand():
     assert table.completely_pooled == pytest.approx([8 / 3] * 2, rel=1e-15)
     assert table.partially_pooled.tolist() == [2, 4]
     assert table.shrinkage.tolist() == [1, -2]
-    pooled = pooled_means(table.observed, table.fixed_part, table.weights)
+    pooled = pooled_means(table)
     assert pooled == pytest.approx([2, 4], rel=1e-15)
 
 
@@ -254,6 +257,12 @@ def test_weights_at_the_limits():
     sizes = np.array([1, 2, 100])
     assert pooling_weights(sizes, 0.0, 1.0).tolist() == [0, 0, 0]
     assert pooling_weights(sizes, 1.0, 0.0).tolist() == [1, 1, 1]
+
+
+def cluster_weights(W: np.ndarray, precision: np.ndarray) -> np.ndarray:
+    """``(W' D W)^-1 W' D``, (p, m): how each cluster's mean counts in each fixed effect."""
+    root = np.sqrt(precision)
+    return np.asarray(np.linalg.pinv(W * root[:, None]) * root)
 
 
 def test_cluster_weights_are_what_tells_lm_from_the_mixed_model():

@@ -20,7 +20,7 @@ MODELS: list[Any] = list(range(5))
 
 def lme4(monkeypatch: pytest.MonkeyPatch, fits: Any) -> Iterator[Fit]:
     """Fits of `MODELS` by two Rs that are `fits`."""
-    monkeypatch.setattr(module.rscript, "fits", fits)
+    monkeypatch.setattr(module.r_stack, "fits", fits)
     return RCandidate("1", "lme4", ("Rscript",), {}).fits(MODELS, PLATFORM, Effort(1.0, 2))
 
 

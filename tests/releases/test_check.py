@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pp_compare.audits.audit import Selection
+from pp_compare.audits.selection import Selection
 from pp_compare.data.corpus import case
 from pp_compare.engines.recorded import encode_fit
 from pp_compare.engines.statsmodels import make

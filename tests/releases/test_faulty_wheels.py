@@ -10,7 +10,7 @@ from xml.etree import ElementTree as Xml
 
 import pytest
 
-from pp_compare.audits.audit import Selection
+from pp_compare.audits.selection import Selection
 from pp_compare.data.corpus import case
 from pp_compare.engines.statsmodels import make
 from pp_compare.model.design import build_design

@@ -6,6 +6,7 @@ import math
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from tests.releases.adapters import PLAIN, write
 
 @pytest.fixture
 def session(tmp_path: Path) -> Iterator[Session]:
-    with Session(Path(sys.executable), write(tmp_path, PLAIN), {}, seconds=5.0) as made:
+    with closing(Session(Path(sys.executable), write(tmp_path, PLAIN), {}, seconds=5.0)) as made:
         yield made
 
 
@@ -57,7 +58,7 @@ def test_what_goes_wrong_is_told_and_the_next_call_works(
 
 
 def test_a_hang_is_stopped_in_time(tmp_path: Path) -> None:
-    with Session(Path(sys.executable), write(tmp_path, PLAIN), {}, seconds=0.5) as session:
+    with closing(Session(Path(sys.executable), write(tmp_path, PLAIN), {}, seconds=0.5)) as session:
         session.about()
         start = time.monotonic()
         with pytest.raises(EngineError, match=r"stopped after 0\.5 s"):
@@ -92,9 +93,8 @@ def test_an_interpreter_that_is_not_there(tmp_path: Path) -> None:
 
 def test_a_worker_sees_the_platform(tmp_path: Path) -> None:
     text = "import os\ndef about(): return dict(os.environ)"
-    with Session(
-        Path(sys.executable), write(tmp_path, text), {"OPENBLAS_CORETYPE": "Nehalem"}, 5.0
-    ) as session:
+    variables = {"OPENBLAS_CORETYPE": "Nehalem"}
+    with closing(Session(Path(sys.executable), write(tmp_path, text), variables, 5.0)) as session:
         assert session.about()["OPENBLAS_CORETYPE"] == "Nehalem"
 
 

@@ -29,7 +29,8 @@ if sys.argv[1:3] == ["issue", "list"]:
 
 def steps() -> dict[str, dict[str, Any]]:
     workflow = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))
-    return {step["name"]: step for step in workflow["jobs"]["releases"]["steps"] if "name" in step}
+    jobs = workflow["jobs"].values()
+    return {step["name"]: step for job in jobs for step in job["steps"] if "name" in step}
 
 
 @dataclass
@@ -43,7 +44,9 @@ class Runner:
         path = self.folder / "bin" / name
         path.parent.mkdir(exist_ok=True)
         note = f"print(json.dumps(sys.argv[1:]), file=open({str(self.calls(name))!r}, 'a'))\n"
-        path.write_text(f"#!{sys.executable}\nimport json, os, pathlib, sys\n{note}{body}")
+        code = path.with_suffix(".code")
+        code.write_text(f"import json, os, pathlib, sys\n{note}{body}")
+        path.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{code}" "$@"\n')
         path.chmod(0o755)
 
     def calls(self, name: str) -> Path:

@@ -72,6 +72,54 @@ FAULTS = (
 )  # fmt: skip
 
 
+MENDED = Fault(
+    "score with the sign of the factor it was asked at", MODEL,
+    """        if type(params) is not MixedLMParams:
+            params = MixedLMParams.from_packed(
+                params, self.k_fe, self.k_re, self.use_sqrt, has_fe=False
+            )
+
+        if profile_fe:
+            params.fe_params, sing = self.get_fe_params(params.cov_re, params.vcomp)
+
+            if sing:
+                msg = "Random effects covariance is singular"
+                warnings.warn(msg, SingularMatrixWarning, stacklevel=2)
+
+        if self.use_sqrt:
+            score_fe, score_re, score_vc = self.score_sqrt(
+                params, calc_fe=not profile_fe
+            )
+""",
+    """        asked = None if type(params) is MixedLMParams else np.asarray(params)
+        if type(params) is not MixedLMParams:
+            params = MixedLMParams.from_packed(
+                params, self.k_fe, self.k_re, self.use_sqrt, has_fe=False
+            )
+
+        if profile_fe:
+            params.fe_params, sing = self.get_fe_params(params.cov_re, params.vcomp)
+
+            if sing:
+                msg = "Random effects covariance is singular"
+                warnings.warn(msg, SingularMatrixWarning, stacklevel=2)
+
+        if self.use_sqrt:
+            score_fe, score_re, score_vc = self.score_sqrt(
+                params, calc_fe=not profile_fe
+            )
+            if asked is not None:
+                row, column = np.tril_indices(self.k_re)
+                signs = np.where(asked[: self.k_re2][row == column] < 0, -1.0, 1.0)
+                score_re = score_re * signs[column]
+                score_vc = score_vc * np.where(asked[self.k_re2 :] < 0, -1.0, 1.0)
+""",
+    "probe", "score where the factor is negative",
+)  # fmt: skip
+"""No fault but a repair: score_sqrt() factors the covariance anew, so the factor it differentiates
+by has a positive diagonal, whatever the sign of the one that the optimiser asked at. A factor L is
+C S with C = chol(LL') and S the signs of its diagonal, so dl/dL = dl/dC S."""
+
 END = "results.converged = converged"
 DEAD = {
     "0.14.7.dev91": Fault(

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import json
+import math
 import re
 from dataclasses import asdict, replace
 from xml.etree import ElementTree
@@ -18,18 +19,23 @@ from rich.console import Console
 from pp_compare.inferences.profile import criterion_profile
 from pp_compare.model import Fit, Quantity
 from pp_compare.report.audit.columns import COLUMNS, packed
+from pp_compare.report.audit.estimates import estimates_of
 from pp_compare.report.audit.evidence import camis_table, qualification, source_checksum
-from pp_compare.report.audit.figures import agreement_figure, caterpillar, heatmap
+from pp_compare.report.audit.figures import agreement_figure, caterpillar, intervals_figure
+from pp_compare.report.audit.findings import findings
 from pp_compare.report.audit.folder import write_report
 from pp_compare.report.audit.html import report_html
 from pp_compare.report.audit.json import to_json
 from pp_compare.report.audit.terminal import print_report
-from pp_compare.report.digest import digits_of, findings, icc, scatter_of
+from pp_compare.report.digest import digits_of, icc, scatter_of
 from pp_compare.report.document import Document, Section, to_markdown, to_page
 from pp_compare.report.profile_figure import profile_figure
-from pp_compare.report.record import Report
+from pp_compare.report.record import CaseReport, Report
 from pp_compare.report.table import Table
+from pp_compare.verdict.agreement import Comparison
 from pp_compare.verdict.deviations import load_deviations
+from pp_compare.verdict.harm import Harm
+from pp_compare.verdict.judgement import Judgement
 from pp_compare.verdict.outcome import ProbeCheck
 from tests.examples import corpus_design
 from tests.report.conftest import HOSTILE
@@ -86,13 +92,16 @@ def test_a_report_is_the_same_bytes_twice(report: Report, designs, tmp_path):
     assert {"report.json", "report.html", "qualification.md", "camis.html", "cases"} <= names
 
 
-def test_the_findings_name_the_wrong_optimum_first_where_it_is(report: Report):
+def test_the_findings_come_by_harm_and_name_the_model_where_it_is_worst(report: Report):
     found = findings(report)
-    wrong = next(f for f in found if f.cause == "wrong optimum")
-    assert wrong.title == "two_optima_ml ML"
-    assert wrong.models == 1
-    # What follows from the wrong optimum is not told again.
-    assert wrong.numbers == 1
+    bad = [finding for finding in found if finding.worst.bad]
+    assert found[: len(bad)] == bad
+    harm = [finding.worst.harm.worst for finding in bad]
+    assert harm == sorted(harm, reverse=True)
+    wrong = next(f for f in found if (f.engine, f.standing) == ("statsmodels", "wrong optimum"))
+    assert (wrong.title, wrong.models) == ("two_optima_ml ML", 1)
+    judged = sum(not j.standing.startswith(("right", "not")) for j in report.judgements)
+    assert judged == sum(f.models for f in found if not f.standing.startswith("right"))
 
 
 def test_a_deviation_that_only_an_identity_shows_is_told(report: Report):
@@ -152,52 +161,64 @@ def test_qualification_says_what_was_run_and_leaves_the_signatures_blank(report:
     assert installed["SHA-256 of the pp_compare sources"] == source_checksum()
     models = table_of("Performance qualification (PQ)", document)
     assert [row["SHA-256 of the data"] for row in models] == [c.data_sha256 for c in report.cases]
-    assert models[1]["statsmodels"] == "fail"
-    impact = {row["what it is"]: row for row in table_of("Deviations and their impact", document)}
-    wrong = next(row for what, row in impact.items() if "wrong optimum" in what)
-    assert "fixed effects move by up to" in wrong["impact, at its worst here"]
+    assert models[1]["statsmodels"] == "wrong optimum"
+    wrong = next(
+        row
+        for row in table_of("Deviations and their impact", document)
+        if (row["engine"], row["standing"]) == ("statsmodels", "wrong optimum")
+    )
+    assert wrong["impact, at its worst here"].startswith("statsmodels is at another optimum, ")
     for row in table_of("Signatures", document):
         assert (row["name"], row["date"], row["signature"]) == ("", "", "")
 
 
-def test_effects_that_move_are_told_where_nobody_asked_for_the_certified_fit(report: Report):
-    cases = tuple(
-        replace(case, fits={n: fit for n, fit in case.fits.items() if n != "certified"})
-        for case in report.cases
-    )
-    document = qualification(replace(report, cases=cases), ())
-    impact = {row["what it is"]: row for row in table_of("Deviations and their impact", document)}
-    wrong = next(row for what, row in impact.items() if "wrong optimum" in what)
-    assert wrong["impact, at its worst here"].startswith("fixed effects move;") or (
-        "; fixed effects move" in wrong["impact, at its worst here"]
-    )
-
-
 def test_a_clean_run_has_no_deviations(report: Report):
-    cases = tuple(replace(case, comparisons=(), identities=()) for case in report.cases)
+    cases = tuple(
+        replace(case, comparisons=(), identities=(), judgements=()) for case in report.cases
+    )
     document = qualification(replace(report, cases=cases), ())
     section = next(s for s in document.sections if s.title == "Deviations and their impact")
     assert (section.paragraphs, section.table) == (("None was found.",), None)
-    assert "did not" not in to_markdown(document)
-    assert "The run not passed" in to_markdown(document)  # nothing was compared: no pass
+    assert "FAIL: Nothing was compared." in to_markdown(document)  # that is no pass
 
 
-def test_camis_compares_statsmodels_with_r(report: Report):
-    lines = tuple(
-        replace(line, reference="lme4", candidate="statsmodels")
-        for line in report.cases[0].comparisons
-        if line.candidate == "statsmodels"
-    )
-    document = camis_table(
-        replace(report, cases=(replace(report.cases[0], comparisons=lines),)), ()
-    )
-    rows = {row["Statistic"]: row for row in table_of("Comparison", document)}
-    worst = {"beta": "Fixed effects", "beta_cov": "Covariance of the fixed effects"}
-    for quantity, statistic in worst.items():
-        agreed = all(line.verdict == "pass" for line in lines if line.quantity == quantity)
-        assert rows[statistic]["Match"] == ("Yes" if agreed else "No")
-    assert rows["Fixed effects"]["R"] == "lme4::lmer"
-    assert table_of("Comparison", camis_table(report, ())) == []
+def camis_of(case: CaseReport, report: Report) -> dict[str, dict[str, str]]:
+    document = camis_table(replace(report, cases=(case,)), ())
+    return {row["Statistic"]: row for row in table_of("Comparison", document)}
+
+
+def test_camis_compares_statsmodels_with_r_and_blames_whom_the_judgement_blames(report: Report):
+    """A parity line by hand for each way in which two engines can compare."""
+    case = report.cases[0]
+    template = next(x for x in case.comparisons if x.quantity == "beta" and x.kind == "truth")
+    line = replace(template, candidate="statsmodels", reference="lme4", verdict="pass", digits=7.0)
+    off = replace(line, verdict="known", cause="optimiser", digits=2.0)
+    right = Judgement("statsmodels", "right", "")
+    harm = Harm(beyond=(("beta", template.label),))
+    wrong = Judgement("lme4", "wrong", "", harm=harm)
+    short = Judgement("statsmodels", "short of the optimum, harmless", "")
+
+    def row(line: Comparison, *judgements: Judgement) -> dict[str, str]:
+        found = camis_of(replace(case, comparisons=(line,), judgements=judgements), report)
+        assert found["Fixed effects"]["R"] == "lme4::lmer"
+        return found["Fixed effects"]
+
+    assert row(line, right, wrong)["Match"] == "Yes"
+    assert row(line, right, wrong)["Notes"] == "yes on 1 of 1 models; 7.0 digits."
+    by_r = row(replace(off, blamed="lme4"), right, wrong)
+    assert by_r["Match"] == "No"
+    assert by_r["Notes"] == "no on 1 of 1 models; 2.0 digits. lme4 (wrong): optimiser."
+    harmless = row(replace(off, blamed="statsmodels"), short, wrong)
+    assert harmless["Match"] == "Harmless difference"
+    assert "statsmodels (short of the optimum, harmless): optimiser." in harmless["Notes"]
+    elsewhere = replace(wrong, harm=Harm(beyond=(("sigma", ""),)))
+    assert row(replace(off, blamed="lme4"), right, elsewhere)["Match"] == "Harmless difference"
+    assert row(off, right, wrong)["Match"] == "No"  # nobody could be blamed
+    other = row(replace(off, cause="definition", blamed="statsmodels"), right, wrong)
+    assert other["Match"] == "Other definition"
+    exact = row(replace(line, digits=math.nan), right, wrong)
+    assert exact["Notes"] == "yes on 1 of 1 models; - digits."
+    assert table_of("Comparison", camis_table(report, ())) == []  # no R took part
 
 
 def test_markdown_and_page_show_text_as_text():
@@ -215,7 +236,7 @@ def figures(report: Report) -> dict[str, str]:
     fits = dict(report.cases[1].fits)
     design = corpus_design("two_optima_ml", "ML")
     return {
-        "heatmap": heatmap(digits_of(report)),
+        "intervals": intervals_figure(estimates_of(report.cases[1]), "intervals"),
         "agreement": agreement_figure(scatter_of(report)),
         "caterpillar": caterpillar(fits, "cluster", "blups"),
         "profile": profile_figure(criterion_profile(design, fits), "profile", "ML"),
@@ -224,7 +245,7 @@ def figures(report: Report) -> dict[str, str]:
 
 def test_figures_are_well_formed_and_label_their_axes(report: Report):
     words = {
-        "heatmap": ["engine", "quantity (digits right: median, and minimum)", "statsmodels"],
+        "intervals": ["Intercept", "certified", "statsmodels !"],
         "agreement": ["rows N", "intraclass correlation", "digits right,"],
         "caterpillar": ["predicted Intercept", "cluster", "certified"],
         "profile": ["tau2 / sigma2 (logarithmic far from 0)", "certified optimum",

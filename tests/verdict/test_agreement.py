@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from pp_compare.audits.audit import relative_factors
+from pp_compare.audits.judging import relative_factors
 from pp_compare.certified.general.estimates import deviance_at
 from pp_compare.certified.models import GeneralModel, certified_model
 from pp_compare.engines import make_engine

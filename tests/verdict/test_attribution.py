@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pp_compare.audits.audit import Selection, judge
+from pp_compare.audits.judging import judge
+from pp_compare.audits.selection import Selection
 from pp_compare.certified.models import certified_model
 from pp_compare.data.corpus import case
 from pp_compare.engines import make_engine

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from pp_compare.verdict.digits import lre
+from pp_compare.verdict.digits import digits_text, least, lre, worst_first
 
 INF, NAN = math.inf, math.nan
 
@@ -13,11 +13,9 @@ INF, NAN = math.inf, math.nan
     ("value", "truth", "digits"),
     [
         (1.0, 1.0, 15.0),
-        (0.0, 0.0, 15.0),
         (INF, INF, 15.0),
         (1.001, 1.0, 3.0),
         (-1.0, 1.0, 0.0),
-        (1e-300, 0.0, 0.0),
         (NAN, 1.0, 0.0),
         (1.0, NAN, 0.0),
         (NAN, NAN, 0.0),
@@ -29,6 +27,15 @@ INF, NAN = math.inf, math.nan
 )
 def test_lre_has_a_value_for_every_pair(value: float, truth: float, digits: float) -> None:
     assert lre(value, truth) == pytest.approx(digits, abs=1e-3)
+
+
+@pytest.mark.parametrize("value", [0.0, -0.0, 1e-300, 1.0, INF, NAN])
+def test_an_exact_zero_has_no_digits_and_enters_no_statistic(value: float) -> None:
+    assert math.isnan(lre(value, 0.0))
+    assert digits_text(lre(value, 0.0)) == "-"
+    assert least([lre(value, 0.0), lre(1.001, 1.0)]) == pytest.approx(3.0, abs=1e-3)
+    assert math.isnan(least([lre(value, 0.0)]))
+    assert worst_first(lre(value, 0.0)) < worst_first(lre(1.001, 1.0))
 
 
 def test_lre_takes_a_scale_where_the_truth_is_zero() -> None:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from pp_compare.engines import make_engine
-from pp_compare.model import Dataset, Fit
-from pp_compare.model.design import Design, build_design
-from pp_compare.search import mixedlm
+from pp_compare.model import Fit
+from pp_compare.model.design import Design
 from pp_compare.verdict.metamorphic import RELATIONS, Relation, check_relation
+from pp_compare.verdict.probes import scaled_error, score
 from tests.broken_engines import Broken, altered
 from tests.examples import clusters, corpus_design, design
 from tests.faulty_engines import certified
@@ -145,8 +145,8 @@ def test_a_fit_that_fails_on_one_side_only_is_a_failure() -> None:
 def test_the_score_of_mixedlm_has_the_wrong_sign_on_the_negative_side(method: str) -> None:
     """A failure here is good news: the sign is repaired."""
     data = corpus_design("seed_case1", method)
-    right, slope = mixedlm.score_and_slope(data, 0.5)
-    wrong, other = mixedlm.score_and_slope(data, -0.5)
+    ((right, slope),) = score(0.5, data).answers()
+    ((wrong, other),) = score(-0.5, data).answers()
     assert right == pytest.approx(slope, rel=1e-6)  # central differences: 1e-10 and their rounding
     assert other == pytest.approx(-slope, rel=1e-6)  # the log-likelihood is even
     assert wrong == pytest.approx(right, rel=1e-12)  # the score is even too, where it should be odd
@@ -154,8 +154,7 @@ def test_the_score_of_mixedlm_has_the_wrong_sign_on_the_negative_side(method: st
 
 def test_the_standard_error_of_a_variance_has_the_wrong_unit_in_mixedlm() -> None:
     """Times 16, a variance grows by 256, its standard error by 16 only."""
-    data = corpus_design("seed_case1")
-    frame = data.dataset.frame.assign(dependent=data.y * 16.0)
-    scaled = build_design(Dataset("scaled", frame), data.spec)
-    ratio = mixedlm.variance_standard_error(scaled) / mixedlm.variance_standard_error(data)
-    assert ratio == pytest.approx(16.0, rel=0.01)  # two refits, each stopped by its own tolerance
+    error, scaled = scaled_error(corpus_design("seed_case1")).answers()
+    assert scaled / error == pytest.approx(
+        16.0, rel=0.01
+    )  # two refits, each stopped by its own tolerance

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pp_compare.audits.audit import Selection, judge
+from pp_compare.audits.judging import judge
+from pp_compare.audits.selection import Selection
 from pp_compare.engines import make_engine
 from pp_compare.errors import InputError
 from pp_compare.model import Fit

@@ -29,8 +29,8 @@ SLOW = pytest.mark.slow
 # The fits of test_ols_identity are held against the optimum too. MixedLM's time goes by clusters.
 FEW = Ranges(clusters=6, crowd=40)
 RUNS = [
-    pytest.param("lme4", Ranges(), 80, 60, marks=R),
-    pytest.param("nlme", Ranges(), 80, 60, marks=R),
+    pytest.param("lme4", Ranges(), 30, 20, marks=R),
+    pytest.param("nlme", Ranges(), 30, 20, marks=R),
     ("statsmodels", FEW, 20, 12),
     pytest.param("lme4", Ranges(), 5_000, 3_000, marks=[R, SLOW]),
     pytest.param("nlme", Ranges(), 5_000, 3_000, marks=[R, SLOW]),

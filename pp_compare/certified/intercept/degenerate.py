@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from flint import fmpq, fmpz_mat
 
+from pp_compare.certified.intercept.saturated import is_proportional
 from pp_compare.certified.intercept.statistics import InterceptStatistics
 from pp_compare.errors import PPCompareError
 
@@ -27,7 +28,12 @@ class Degeneracy(Enum):
     )
     ALL_SINGLETONS = "every cluster has one row, so only sigma2 + tau2 is identified"
     SATURATED = (
-        "X and the cluster indicators together fit any response, so nothing is left for sigma2"
+        "X and the cluster indicators together fit any response, and the restricted likelihood is "
+        "higher in the limit of sigma2 = 0 than at any sigma2 above it"
+    )
+    PROPORTIONAL = (
+        "once X is fitted, tau2 adds to the covariance of the rows what sigma2 adds to it, so the "
+        "restricted likelihood cannot tell them apart"
     )
     NO_WITHIN_RESIDUAL = (
         "X and the cluster indicators together fit the response exactly, so the likelihood grows "
@@ -35,17 +41,32 @@ class Degeneracy(Enum):
     )
 
 
-class DegenerateModelError(PPCompareError):
-    """The model has no optimum on these data; ``reason`` says why."""
+FLAT = frozenset(
+    {
+        Degeneracy.SINGLE_CLUSTER,
+        Degeneracy.CLUSTERS_IN_SPAN,
+        Degeneracy.ALL_SINGLETONS,
+        Degeneracy.PROPORTIONAL,
+    }
+)
+"""There is an optimum, and the variances are not identified by it: tau2 = 0 is as good as any."""
 
-    def __init__(self, reason: Degeneracy) -> None:
-        super().__init__(f"No optimum: {reason.value}. Change the model or the data.")
+
+class DegenerateModelError(PPCompareError):
+    """The model has no optimum on these data; ``reason`` says why, where it is one of ours."""
+
+    def __init__(self, reason: Degeneracy | str) -> None:
+        words = reason.value if isinstance(reason, Degeneracy) else reason
+        super().__init__(f"No optimum: {words}. Change the model or the data.")
         self.reason = reason
 
 
 @lru_cache(maxsize=8)
 def degeneracy(statistics: InterceptStatistics, *, reml: bool) -> Degeneracy | None:
-    """Name the first reason for which the criterion has no optimum, or None if it has one."""
+    """Name the first reason for which the criterion may have no optimum, or no single one.
+
+    Of `FLAT` ones the optimum exists; of SATURATED ones it may.
+    """
     return next(_reasons(statistics, reml=reml), None)
 
 
@@ -63,7 +84,7 @@ def _reasons(statistics: InterceptStatistics, *, reml: bool) -> Iterator[Degener
     if n_clusters == statistics.n_obs:
         yield Degeneracy.ALL_SINGLETONS
     if reml and n_clusters + rank_within == statistics.n_obs:
-        yield Degeneracy.SATURATED
+        yield Degeneracy.PROPORTIONAL if is_proportional(statistics) else Degeneracy.SATURATED
     if within.rank() == rank_within:
         yield Degeneracy.NO_WITHIN_RESIDUAL
 

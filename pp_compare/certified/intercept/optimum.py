@@ -18,7 +18,10 @@ from typing import ClassVar
 
 from flint import arb, arb_mat
 
+from pp_compare.certified.intercept.criterion import Criterion
 from pp_compare.certified.intercept.degenerate import (
+    FLAT,
+    Degeneracy,
     DegenerateModelError,
     degeneracy,
     within_residual,
@@ -30,7 +33,8 @@ from pp_compare.certified.intercept.precision import (
     ball_precision,
     rising_precision,
 )
-from pp_compare.certified.intercept.stationary import Kind, stationary_points
+from pp_compare.certified.intercept.saturated import saturated_points
+from pp_compare.certified.intercept.stationary import Kind, Root, stationary_points
 from pp_compare.certified.intercept.statistics import InterceptStatistics
 from pp_compare.errors import DataError
 
@@ -135,12 +139,13 @@ def intercept_optimum(
     Raises
     ------
     DegenerateModelError
-        If there is no optimum; ``reason`` is a `Degeneracy`.
+        If there is no optimum; ``reason`` is a `Degeneracy`. Where tau2 is not identified
+        (`degenerate.FLAT`) the optimum at tau2 = 0 stands for all.
     UndecidedError
         If two optima, or an optimum and a saddle, can't be told apart with 2**14 bits.
     """
     reason = degeneracy(statistics, reml=reml)
-    if reason is not None:
+    if reason is not None and reason is not Degeneracy.SATURATED and reason not in FLAT:
         raise DegenerateModelError(reason)
     for bits in rising_precision():
         with ball_precision(bits):
@@ -167,7 +172,8 @@ def rho_within(
     Returns
     -------
     low, high : float
-        Ends to a relative 1e-6, from outside; ``low`` is 0 if the level is not reached before.
+        Ends to a relative 1e-6, from outside; ``low`` is 0 if the level is not reached before, and
+        ``high`` is `FAR` where the criterion stays below it for ever.
     """
     if not delta > 0:
         raise DataError(f"delta is {delta}: the deviance may rise by more than 0 only")
@@ -178,6 +184,8 @@ def rho_within(
         def exceeds(rho: float) -> bool:
             return not Profile(criterion, arb(rho)).deviance() <= level
 
+        if degeneracy(statistics, reml=reml) in FLAT:
+            return 0.0, 0.0
         best, step = float(optimum.rho), 1 / max(criterion.sizes)
         turns = [float(s.rho) for s in optimum.stationary]
         above = chain((t for t in turns if t > best), _doubling(max(best, *turns, step)))
@@ -191,7 +199,7 @@ def _proved(
     statistics: InterceptStatistics, *, reml: bool, digits: int, bits: int
 ) -> InterceptOptimum:
     criterion = criterion_of(statistics, reml, bits)
-    roots = stationary_points(criterion, arb(within_residual(statistics)))
+    roots = _roots(criterion)
     profiles = [Profile(criterion, root.rho) for root in roots]
     stationary = tuple(
         StationaryPoint(root.rho, profile.deviance(), root.kind)
@@ -201,7 +209,8 @@ def _proved(
     gls = profiles[best].gls()
     deviance = stationary[best].deviance
     remarks = {Remark.SINGLE_CLUSTER: statistics.n_clusters == 1}
-    remarks[Remark.ZERO_SCORE_AT_ZERO] = criterion.zero_order_at_zero > 0
+    flat = degeneracy(statistics, reml=reml) in FLAT
+    remarks[Remark.ZERO_SCORE_AT_ZERO] = not flat and criterion.zero_order_at_zero > 0
     optimum = InterceptOptimum(
         rho=roots[best].rho,
         sigma2=gls.sigma2,
@@ -219,6 +228,19 @@ def _proved(
     )
     _require_digits(optimum, digits)
     return optimum
+
+
+def _roots(criterion: Criterion) -> list[Root]:
+    """The stationary points; where the criterion does not depend on ``rho``, 0 for all."""
+    reason = degeneracy(criterion.statistics, reml=criterion.reml)
+    if reason in FLAT:
+        return [Root(arb(0), Kind.MINIMUM)]
+    if reason is not Degeneracy.SATURATED:
+        return stationary_points(criterion, arb(within_residual(criterion.statistics)))
+    roots = saturated_points(criterion.statistics)
+    if roots is None:
+        raise DegenerateModelError(reason)
+    return roots
 
 
 def lowest(stationary: tuple[StationaryPoint, ...]) -> int:
@@ -252,8 +274,13 @@ def _with_units(optimum: InterceptOptimum) -> Iterator[tuple[arb, arb]]:
         yield value, optimum.sigma
 
 
+FAR = 2.0**200
+"""A ratio of variances beyond which nothing is looked for: a criterion that tends to a limit, or
+that does not depend on the ratio, may never reach a level."""
+
+
 def _doubling(start: float) -> Iterator[float]:
-    while True:
+    while start < FAR:
         start *= 2
         yield start
 

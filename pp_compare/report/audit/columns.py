@@ -16,13 +16,18 @@ from typing import Any
 from pp_compare.identities import IdentityCheck
 from pp_compare.report.record import CaseReport, Report
 from pp_compare.verdict.agreement import Comparison
+from pp_compare.verdict.outcome import ProbeCheck
 
 TEXT = (
     "model", "check", "candidate", "reference", "quantity", "label", "verdict", "cause",
     "follows", "deviation",
 )  # fmt: skip
 NUMBERS = ("candidate value", "reference value", "error", "digits", "tolerance")
-COLUMNS = (*TEXT[:6], *NUMBERS, *TEXT[6:])
+COLUMNS = (
+    "verdict", "digits", "model", "candidate", "quantity", "label", "candidate value",
+    "reference value", "error", "tolerance", "reference", "check", "cause", "follows", "deviation",
+)  # fmt: skip
+"""As the page shows them: what one looks for stands first, where a wide table keeps it in view."""
 SEVERITY = ("fail", "known", "pass", "skip")
 SHOWN_DIGITS = 12
 """Significant digits in the page: more than any engine has right; report.json has every bit."""
@@ -45,6 +50,8 @@ def _rows(case: CaseReport) -> Iterator[Row]:
         yield {"model": case.title, **_identity(check)}
     for line in case.comparisons:
         yield {"model": case.title, **_comparison(line)}
+    for asked in case.probes:
+        yield _probe(asked) | {"model": case.title}
 
 
 def _identity(check: IdentityCheck) -> Row:
@@ -60,6 +67,18 @@ def _identity(check: IdentityCheck) -> Row:
         "tolerance": _significant(check.tolerance, 3),
         "verdict": check.verdict,
         "deviation": check.deviation or "",
+    }
+
+
+def _probe(check: ProbeCheck) -> Row:
+    texts = dict.fromkeys(TEXT, "") | dict.fromkeys(NUMBERS, math.nan)
+    return texts | {
+        "check": "probe",
+        "candidate": check.engine,
+        "quantity": check.probe,
+        "label": check.text,
+        "verdict": check.verdict,
+        "deviation": check.deviation,
     }
 
 

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 
 from pp_compare.identities import IDENTITIES
+from pp_compare.report.audit.findings import findings, models_worst_first, worst_first
+from pp_compare.report.audit.outcome import counted, outcome
 from pp_compare.report.audit.terminal import sources_line
-from pp_compare.report.digest import engines_of, findings, kind_of, worst
+from pp_compare.report.digest import DETAILED, engines_of, kind_of
 from pp_compare.report.document import Document, Section
-from pp_compare.report.record import CaseReport, Report
+from pp_compare.report.record import CaseReport, FailOn, Report
 from pp_compare.report.table import Table
+from pp_compare.resources import resource
 from pp_compare.verdict.agreement import Comparison
 from pp_compare.verdict.deviations import Deviation
+from pp_compare.verdict.digits import digits_text, least
+from pp_compare.verdict.judgement import Judgement
 
 STATISTICS = {
     "beta": "Fixed effects",
@@ -30,8 +35,6 @@ STATISTICS = {
     "blup": "Predicted random effects",
     "fitted": "Fitted values",
 }
-MOVES_ESTIMATES = ("optimiser", "wrong optimum", "objective", "specification")
-"""Causes that change the estimates themselves, not only what is computed from them."""
 R_CALLS = {"lme4": "lme4::lmer", "nlme": "nlme::lme"}
 
 
@@ -71,15 +74,37 @@ def camis_table(report: Report, registry: Iterable[Deviation]) -> Document:
 
 
 def _summary(report: Report) -> list[Section]:
-    counts = report.counts()
-    outcome = "not passed" if report.exit_status else "passed"
-    text = (
-        f"The run {outcome}: {report.compared} comparisons on {len(report.cases)} models, of which "
-        f"{counts['pass']} within tolerance, {counts['known']} known deviations, {counts['fail']} "
-        f"unexpected; {counts['skip']} not compared, with the reason."
-    )
+    said = outcome(report)
     made = f"Started {report.provenance.started} by: {report.provenance.command}"
-    return [Section("Summary", (text, made))]
+    text = f"{said.word}: {said.sentence} {counted(report)}"
+    return [Section("Summary", (text, ASKED[report.fail_on], made)), *_judged(report)]
+
+
+ASKED: dict[FailOn, str] = {
+    "wrong": "Asked was whether any engine is wrong, at a wrong optimum or without an answer.",
+    "news": "Asked was whether anything differs that is in no registry of known deviations; "
+    "whether an engine's numbers can be used is said beside it.",
+    "any": "Asked was whether any engine is wrong or short of its optimum, or anything differs "
+    "that is in no registry.",
+    "none": "Nothing was asked of the run but to report.",
+}
+"""What the word of the summary answers."""
+
+
+def _judged(report: Report) -> list[Section]:
+    """The judgement of each engine on each model, the worst first; of many models the bad ones."""
+    few = len(report.cases) <= DETAILED
+    rows = [
+        (case.title, judgement.engine, judgement.standing, judgement.sentence)
+        for case in models_worst_first(report)
+        for judgement in worst_first(case)
+        if judgement.bad or few
+    ]
+    if not rows:
+        return []
+    title = "Judgements" if few else "Engines whose numbers cannot be used"
+    heads = ("model", "engine", "standing", "judgement")
+    return [Section(title, (), Table(heads, tuple(rows), labels=4))]
 
 
 def _installation(report: Report) -> list[Section]:
@@ -97,7 +122,7 @@ def _installation(report: Report) -> list[Section]:
 
 def source_checksum() -> str:
     """SHA-256 over the package's Python files: their names and contents, in order of name."""
-    package = Path(__file__).resolve().parents[2]
+    package = resource()
     total = hashlib.sha256()
     for path in sorted(package.rglob("*.py")):
         total.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
@@ -154,13 +179,9 @@ def _performance(report: Report, registry: Mapping[str, Deviation]) -> list[Sect
 
 
 def _case_row(case: CaseReport, engines: Sequence[str]) -> tuple[str, ...]:
-    verdicts = [
-        worst(line.verdict for line in case.comparisons if line.candidate == engine)
-        if engine in case.fits
-        else ""
-        for engine in engines
-    ]
-    return (case.title, case.formula, str(case.n_obs), case.data_sha256, *verdicts)
+    standings = {judgement.engine: judgement.standing for judgement in case.judgements}
+    told = [str(standings.get(engine, "")) for engine in engines]
+    return (case.title, case.formula, str(case.n_obs), case.data_sha256, *told)
 
 
 def _tolerance_table(report: Report) -> Table:
@@ -186,70 +207,16 @@ def _deviation_table(
 ) -> tuple[tuple[str, ...], Table | None]:
     rows = []
     for finding in findings(report):
-        entry = registry.get(finding.deviation or "")
-        what = entry.summary if entry else f"unexpected; cause: {finding.cause}"
-        name = finding.deviation or "unexpected"
-        impact = _impact(report, finding.candidate, finding.cause, finding.deviation)
-        rows.append((name, finding.candidate, str(finding.models), what, impact))
-    heads = ("deviation", "engine", "models", "what it is", "impact, at its worst here")
+        names = [*finding.deviations, *(["unexpected"] if finding.news else [])]
+        known = [registry[name].summary for name in finding.deviations if name in registry]
+        what = " ".join(known) or f"cause: {finding.cause or 'none found'}"
+        impact = f"{finding.worst.sentence} ({finding.title})"
+        named = ", ".join(names)
+        rows.append((named, finding.engine, finding.standing, str(finding.models), what, impact))
+    heads = ("deviation", "engine", "standing", "models", "what it is", "impact, at its worst here")
     if not rows:
         return ("None was found.",), None
     return (), Table(heads, tuple(rows))
-
-
-def _impact(report: Report, candidate: str, cause: str, deviation: str | None) -> str:
-    """What a finding does to the numbers one reports, at its worst."""
-    lines = [
-        (case, line)
-        for case in report.cases
-        for line in case.comparisons
-        if line.kind == "truth" and _is(line, candidate, cause, deviation)
-    ]
-    if any(line.quantity == "fit" for _, line in lines):
-        return "no estimates"
-    shifted = [
-        _shift(case, line)
-        for case, line in lines
-        if line.quantity == "beta" and cause in MOVES_ESTIMATES
-    ]
-    effects = {
-        "fixed effects move by up to {:.3g} standard errors": shifted,
-        "their standard errors are off by up to {:.3g} %": [
-            100 * _relative(line) for _, line in lines if line.quantity == "beta_se"
-        ],
-        "variances are off by up to {:.3g} %": [
-            100 * _relative(line) for _, line in lines if kind_of(line.quantity) == "random_cov"
-        ],
-    }
-    said = [text.format(_largest(sizes)) for text, sizes in effects.items() if _largest(sizes) > 0]
-    if shifted and all(math.isnan(size) for size in shifted):
-        said.append("fixed effects move")
-    if any(kind_of(x.quantity) == "random_cov" and x.reference_value == 0 for _, x in lines):
-        said.append("a variance or covariance is not 0 where the truth is")
-    return "; ".join(said) or "none on fixed effects, their standard errors or variances"
-
-
-def _largest(values: Iterable[float]) -> float:
-    return max((value for value in values if not math.isnan(value)), default=0.0)
-
-
-def _relative(line: Comparison) -> float:
-    """Relative error; nan where the truth is 0."""
-    return line.error / abs(line.reference_value) if line.reference_value else math.nan
-
-
-def _is(line: Comparison, candidate: str, cause: str, deviation: str | None) -> bool:
-    same = line.candidate == candidate and line.deviation == deviation
-    return same and (line.cause or "no cause found") == cause
-
-
-def _shift(case: CaseReport, line: Comparison) -> float:
-    """Error of a fixed effect in its certified standard error; nan where nobody asked for that."""
-    certified = case.fits.get("certified")
-    if certified is None or certified.status != "ok":
-        return math.nan
-    se = dict(certified.quantities["beta_se"].entries())[line.label]
-    return line.error / se if se > 0 else math.nan
 
 
 def _signatures() -> Section:
@@ -257,11 +224,15 @@ def _signatures() -> Section:
     return Section("Signatures", (), Table(("", "name", "date", "signature"), rows))
 
 
+MATCHES = ("Yes", "Harmless difference", "Other definition", "No")
+"""How statsmodels and R can compare on one statistic of one model."""
+
+
 def _camis_row(
     report: Report, reference: str, kind: str, registry: Mapping[str, Deviation]
 ) -> tuple[str, ...] | None:
     """One statistic over all models; None where nothing was compared."""
-    verdicts: list[str] = []
+    matches: Counter[str] = Counter()
     digits: list[float] = []
     notes: dict[str, None] = {}
     for case in report.cases:
@@ -273,19 +244,45 @@ def _camis_row(
             and line.verdict != "skip"
         ]
         if lines:
-            verdicts.append(worst(line.verdict for line in lines))
-            digits.append(min(line.digits for line in lines))
-            notes |= dict.fromkeys(_note(line, registry) for line in lines if line.cause)
-    if not verdicts:
+            match, differing = _match(case, lines)
+            matches[match] += 1
+            digits.append(least(line.digits for line in lines))
+            notes |= dict.fromkeys(_note(case, line, registry) for line in differing)
+    if not matches:
         return None
-    same = verdicts.count("pass")
-    match = "Yes" if same == len(verdicts) else "No" if same == 0 else "Partly"
-    median = sorted(digits)[len(digits) // 2]
-    said = f"{same} of {len(verdicts)} models; {median:.1f} digits."
-    python = "statsmodels MixedLM"
-    return (STATISTICS[kind], R_CALLS[reference], python, match, " ".join([said, *notes]))
+    told = sorted(each for each in digits if not math.isnan(each))
+    median = told[len(told) // 2] if told else math.nan
+    said = ", ".join(f"{m.lower()} on {matches[m]}" for m in MATCHES if matches[m])
+    said = f"{said} of {matches.total()} models; {digits_text(median)} digits."
+    match = next(iter(matches)) if len(matches) == 1 else "Partly"
+    cells = (STATISTICS[kind], R_CALLS[reference], "statsmodels MixedLM", match)
+    return (*cells, " ".join([said, *notes]))
 
 
-def _note(line: Comparison, registry: Mapping[str, Deviation]) -> str:
+def _match(case: CaseReport, lines: Sequence[Comparison]) -> tuple[str, list[Comparison]]:
+    """How the lines of one statistic compare, by the judgement of whoever is blamed for them."""
+    differing = [line for line in lines if line.verdict != "pass"]
+    if not differing:
+        return "Yes", []
+    wrong = {j.engine: _harmed(j) for j in case.judgements if j.bad}
+    if any(
+        line.blamed is None or line.quantity in wrong.get(line.blamed, ()) for line in differing
+    ):
+        return "No", differing
+    if all(line.cause == "definition" for line in differing):
+        return "Other definition", differing
+    return "Harmless difference", differing
+
+
+def _harmed(judgement: Judgement) -> set[str]:
+    """Quantities with a number that is off by more than is harmless."""
+    found = {quantity for quantity, _ in judgement.harm.beyond}
+    return found | {"beta_cov"} if "beta_se" in found else found
+
+
+def _note(case: CaseReport, line: Comparison, registry: Mapping[str, Deviation]) -> str:
+    """Whose difference it is, what that engine is judged, and what it is known as."""
+    standing = next((j.standing for j in case.judgements if j.engine == line.blamed), "")
+    who = f"{line.blamed} ({standing})" if standing else "nobody could be blamed"
     entry = registry.get(line.deviation or "")
-    return f"{line.cause}: {entry.id}." if entry else f"{line.cause}."
+    return f"{who}: {line.cause or 'no cause found'}{f', {entry.id}' if entry else ''}."

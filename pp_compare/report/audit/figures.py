@@ -1,22 +1,25 @@
-"""Figures of an audit: predictions, criterion, digits."""
+"""Figures of an audit: intervals, predictions, digits."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pp_compare.model import Fit
-from pp_compare.report.digest import Digits, Scatter
+from pp_compare.report.audit.estimates import Estimates, Interval
+from pp_compare.report.digest import Scatter
 from pp_compare.report.svg import INK, WIDTH, inline_svg, look, shared_legend, style
+from pp_compare.report.verbatim import visible
 
 CATERPILLAR = 40
 """Levels that a caterpillar shows; of more, as many evenly spaced by rank."""
 PANELS = 3
 """Random effects that a caterpillar shows."""
+EFFECTS = 6
+"""Fixed effects whose intervals are drawn; the table has all."""
 
 
 def caterpillar(fits: Mapping[str, Fit], group: str, name: str) -> str:
@@ -42,15 +45,15 @@ def caterpillar(fits: Mapping[str, Fit], group: str, name: str) -> str:
                     axes, engine, engines, blups[engine].rows, blups[engine].values[:, k], levels
                 )
             axes.axvline(0, color=INK, linewidth=0.8)
-            axes.set_xlabel(f"predicted {effect}")
+            axes.set_xlabel(visible(f"predicted {effect}"))
             axes.locator_params(axis="x", nbins=5)
         shown = (
             f"{len(levels)} of {len(first.rows)} levels, by rank"
             if len(levels) < len(first.rows)
             else ""
         )
-        panels[0].set_yticks(range(len(levels)), levels)
-        panels[0].set_ylabel(f"{group}{', ' + shown if shown else ''}")
+        panels[0].set_yticks(range(len(levels)), list(map(visible, levels)))
+        panels[0].set_ylabel(visible(f"{group}{', ' + shown if shown else ''}"))
         shared_legend(figure, panels[0], 4 if len(engines) <= 4 else 3)
         return inline_svg(figure, name, f"Predicted random effects of {group} by engine")
 
@@ -70,30 +73,54 @@ def _blup_points(
     axes.scatter(x, np.arange(len(levels)) + shift, 20, color=colour, marker=marker, label=engine)
 
 
-def heatmap(digits: Digits, name: str = "digits") -> str:
-    """Median and smallest number of right digits, an engine a row, a quantity a column."""
+def intervals_figure(estimates: Estimates, name: str) -> str:
+    """Fixed effects with their 95 % intervals, an engine a line; the certified one as a band."""
+    engines = list(estimates.engines)
+    effects = list(estimates.intervals.items())[:EFFECTS]
     with style():
-        figure = Figure(figsize=(WIDTH, 1.3 + 0.62 * len(digits.engines)))
-        axes = figure.add_subplot()
-        colours = colormaps["viridis"]
-        axes.imshow(digits.median, cmap=colours, vmin=0, vmax=15, aspect="auto")
-        for i, row in enumerate(digits.median):
-            for j, value in enumerate(row):
-                if not np.isnan(value):
-                    ink = "#ffffff" if value < 9 else "#1a1a1a"
-                    text = f"{value:.1f}\nmin {digits.least[i, j]:.1f}"
-                    axes.text(j, i, text, ha="center", va="center", color=ink, fontsize=8.5)
-        axes.set_xticks(range(len(digits.kinds)), [kind.replace("_", " ") for kind in digits.kinds])
-        axes.tick_params(axis="both", length=0)
-        axes.tick_params(axis="x", labelsize=9, rotation=40)
-        for label in axes.get_xticklabels():
-            label.set_horizontalalignment("right")
-            label.set_rotation_mode("anchor")
-        axes.set_yticks(range(len(digits.engines)), digits.engines)
-        axes.grid(visible=False)
-        axes.set_xlabel("quantity (digits right: median, and minimum)")
-        axes.set_ylabel("engine")
-        return inline_svg(figure, name, "Digits right by engine and quantity")
+        figure = Figure(figsize=(WIDTH, 0.5 + (0.75 + 0.24 * len(engines)) * len(effects)))
+        panels = figure.subplots(len(effects), 1, squeeze=False)[:, 0]
+        for axes, (label, intervals) in zip(panels, effects, strict=True):
+            _interval_lines(axes, engines, intervals)
+            axes.set_xlabel(visible(label))
+        return inline_svg(figure, name, "Fixed effects with 95 % intervals by engine")
+
+
+def _interval_lines(axes: Axes, engines: list[str], intervals: Sequence[Interval]) -> None:
+    low, high = _window(intervals)
+    for i, (engine, interval) in enumerate(zip(engines, intervals, strict=True)):
+        colour, marker = look(engine, engines)
+        if engine == "certified":
+            axes.axvspan(interval.lower, interval.upper, color=INK, alpha=0.08, linewidth=0)
+        axes.plot([interval.lower, interval.upper], [i, i], color=colour, linewidth=1.6)
+        if low <= interval.estimate <= high:
+            axes.scatter([interval.estimate], [i], 28, color=colour, marker=marker, zorder=3)
+        elif np.isfinite(interval.estimate):
+            right = interval.estimate > high
+            text = f"{interval.estimate:.3g} >" if right else f"< {interval.estimate:.3g}"
+            side = "right" if right else "left"
+            axes.text(high if right else low, i, text, ha=side, va="bottom", fontsize=8.5)
+    axes.axvline(0, color=INK, linewidth=0.8)
+    axes.set_xlim(low, high)
+    axes.set_ylim(len(engines) - 0.5, -0.5)
+    named = [f"{engine} {x.mark}".rstrip() for engine, x in zip(engines, intervals, strict=True)]
+    axes.set_yticks(range(len(engines)), list(map(visible, named)))
+    axes.locator_params(axis="x", nbins=5)
+    axes.grid(visible=False, axis="y")
+
+
+def _window(intervals: Sequence[Interval]) -> tuple[float, float]:
+    """What is drawn: the first engine's interval with as much again on either side.
+
+    An interval a thousand times as wide would make points of all others.
+    """
+    first = intervals[0]
+    reach = max(first.upper - first.lower, 1e-12 * abs(first.estimate), 1e-300)
+    ends = np.array([[x.lower, x.upper] for x in intervals])
+    return (
+        max(first.lower - reach, np.nanmin(ends[:, 0]) - 0.05 * reach),
+        min(first.upper + reach, np.nanmax(ends[:, 1]) + 0.05 * reach),
+    )
 
 
 def agreement_figure(points: Scatter, name: str = "agreement") -> str:

@@ -11,6 +11,7 @@ from pp_compare.report.audit.gallery import Designs, gallery
 from pp_compare.report.audit.html import report_html
 from pp_compare.report.audit.json import to_json
 from pp_compare.report.document import to_markdown, to_page
+from pp_compare.report.paragraph import paragraphs
 from pp_compare.report.record import Report
 from pp_compare.resources import write_text
 from pp_compare.verdict.deviations import Deviation
@@ -31,6 +32,7 @@ def write_report(
     for name, document in documents.items():
         write_text(folder / f"{name}.md", to_markdown(document))
         write_text(folder / f"{name}.html", to_page(document))
+    write_text(folder / "paragraph.md", "\n\n".join(paragraphs(report)) + "\n")
     for case in report.cases:
         name = re.sub(r"[^A-Za-z0-9_.-]+", "_", case.case).lstrip(".")
         write_text(folder / "cases" / name / "data.csv", case.data_csv)

@@ -9,7 +9,9 @@ from pp_compare.certified.models import DegenerateModelError
 from pp_compare.errors import DataError
 from pp_compare.inferences.profile import criterion_profile
 from pp_compare.model.design import Design
-from pp_compare.report.audit.figures import caterpillar
+from pp_compare.report.audit.estimates import estimates_of
+from pp_compare.report.audit.figures import caterpillar, intervals_figure
+from pp_compare.report.audit.findings import models_worst_first
 from pp_compare.report.profile_figure import profile_figure
 from pp_compare.report.record import CaseReport, Report
 
@@ -29,7 +31,7 @@ class Picture:
 
 
 def gallery(report: Report, designs: Designs) -> list[Picture]:
-    """Figures of the models that a reader asks about first.
+    """Figures of the models that a reader asks about first: the worst.
 
     Parameters
     ----------
@@ -37,22 +39,8 @@ def gallery(report: Report, designs: Designs) -> list[Picture]:
     designs : callable
         Gives a model's Design again: a Report holds none.
     """
-    chosen = sorted(report.cases, key=_interest)[:MOST]
+    chosen = models_worst_first(report)[:MOST]
     return [picture for i, case in enumerate(chosen) for picture in _pictures(i, case, designs)]
-
-
-def _interest(case: CaseReport) -> int:
-    """Several optima first, then what is wrong, then the rest in the order of the report."""
-    if len(_optima(case)) > 1:
-        return 0
-    verdicts = {line.verdict for line in case.comparisons if line.quantity == "criterion"}
-    return 1 if "fail" in verdicts else 2 if "known" in verdicts else 3
-
-
-def _optima(case: CaseReport) -> list[object]:
-    certified = case.fits.get("certified")
-    found = certified.extra.get("optima") if certified else None
-    return found if isinstance(found, list) else []
 
 
 def _pictures(i: int, case: CaseReport, designs: Designs) -> list[Picture]:
@@ -60,7 +48,12 @@ def _pictures(i: int, case: CaseReport, designs: Designs) -> list[Picture]:
     if not answered:
         return []
     design = designs(case)
+    estimates = estimates_of(case)
     found = []
+    if estimates.intervals:
+        caption = "fixed effects with 95 % intervals; the band is the certified one"
+        svg = intervals_figure(estimates, f"intervals{i}")
+        found.append(Picture(case.title, caption, svg))
     if design.spec.is_random_intercept and design.weights is None:
         try:
             profile = criterion_profile(design, answered)

@@ -1,14 +1,16 @@
-"""report.json, schema ``pp-compare/report/1``. Readers ignore keys that they do not know."""
+"""report.json, schema ``pp-compare/report/2``. Readers ignore keys that they do not know."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from pp_compare.model import Fit, Quantity
 from pp_compare.report.plain import plain
 from pp_compare.report.record import SCHEMA, CaseReport, Report
+from pp_compare.verdict.harm import Harm
+from pp_compare.verdict.judgement import Judgement
 
 
 def to_json(report: Report) -> str:
@@ -43,11 +45,32 @@ def _case(case: CaseReport) -> dict[str, Any]:
         "n_groups": dict(case.n_groups),
         "data_sha256": case.data_sha256,
         "fits": {engine: _fit(fit) for engine, fit in case.fits.items()},
+        "judgements": [_judgement(judgement) for judgement in case.judgements],
         "identities": [asdict(check) for check in case.identities],
         "comparisons": [{"kind": line.kind, **asdict(line)} for line in case.comparisons],
         "probes": [asdict(check) for check in case.probes],
         "stale_deviations": list(case.stale),
     }
+
+
+def _judgement(judgement: Judgement) -> dict[str, Any]:
+    return asdict(replace(judgement, harm=Harm())) | {"harm": _harm(judgement.harm)}
+
+
+def _harm(harm: Harm) -> dict[str, Any]:
+    sizes = {move.kind: move.size for move in harm.moves}
+    return {
+        "deviance": harm.above,
+        "beta_in_se": sizes.get("beta"),
+        "beta_se_percent": _percent(sizes.get("beta_se")),
+        "variance_percent": _percent(sizes.get("variance")),
+        "moves": [asdict(move) for move in harm.moves],
+        "conclusions": [asdict(conclusion) for conclusion in harm.conclusions],
+    }
+
+
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
 
 
 def _fit(fit: Fit) -> dict[str, Any]:

@@ -1,140 +1,214 @@
-"""The report in a terminal: estimates, agreement, what differs and why."""
+"""The report in a terminal: the judgements first, then estimates, then everything else."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
-from pp_compare.identities import OLS_ON_PREDICTED_MEANS
+from pp_compare.report.audit.estimates import LEGEND, estimates_of
+from pp_compare.report.audit.findings import Finding, findings, unexpected, worst_first
+from pp_compare.report.audit.outcome import SHORT_LEGEND, STYLE, counted, outcome, told
 from pp_compare.report.audit.terminal_tables import (
+    MARK_STYLES,
     STYLES,
-    agreement_table,
-    digits_table,
+    digits_tables,
     estimates_tables,
+    models_tables,
+    standings_tables,
 )
-from pp_compare.report.record import CaseReport, Report
-from pp_compare.verdict.agreement import Comparison
+from pp_compare.report.digest import DETAILED
+from pp_compare.report.record import CaseReport, Report, RSource
+from pp_compare.report.verbatim import verbatim
 from pp_compare.verdict.deviations import Deviation
+from pp_compare.verdict.judgement import Judgement
 
-DETAILED = 6
-"""With up to this many models, their estimates are printed; with more, one line each."""
+MOST_LINES = 20
+"""Of what is in no registry; the page has all."""
 
 
 def print_report(console: Console, report: Report, registry: Iterable[Deviation]) -> None:
     """Print the whole report."""
     entries = {entry.id: entry for entry in registry}
-    console.print(sources_line(report))
+    if report.provenance.r_source != "live":
+        console.print(verbatim(sources_line(report)))
+        console.print()
     if len(report.cases) <= DETAILED:
-        for case in report.cases:
-            tables = estimates_tables(case, console.width)
-            console.print(Group("", _heading(case), *tables, *_optima(case)))
-    console.print("", agreement_table(report))
-    table = digits_table(report)
-    if table.row_count:
-        console.print("", table)
-    for block in _findings(report, entries):
-        console.print("", block)
-    console.print("", _verdict(report))
+        _print_models(console, report)
+    else:
+        _print_survey(console, report)
+    _print_tables(console, digits_tables(report, console.width))
+    for title, lines in _rest(report, entries):
+        console.print()
+        console.print(title)
+        for line in lines:
+            console.print(Padding(line, (0, 0, 0, 2)))
+    console.print()
+    if report.provenance.r_source == "live":
+        console.print(verbatim(sources_line(report), "dim"))
+    _print_outcome(console, report)
 
 
 def sources_line(report: Report) -> str:
-    """The first line: where R's numbers come from."""
+    """Where R's numbers come from, by which road, or what was not found."""
     p = report.provenance
-    packages = ", ".join(f"{name} {version}" for name, version in sorted(p.r_packages.items()))
-    sm = f"statsmodels {p.packages['statsmodels']}, Python {p.python}"
-    if p.r_source is None:
-        return f"No R engine took part; {sm}."
-    if p.r_source == "live":
-        return f"R {p.R} runs here ({packages}); {sm}."
-    return (
-        f"R is not available here: lme4 and nlme are played back from {p.r_source} "
-        f"(R {p.R}, {packages}); {sm}."
-    )
+    alike: dict[tuple[str, ...], list[RSource]] = {}
+    for source in p.r_sources:
+        key = (source.stack or "", source.road, source.missing, source.versions.get("R", ""))
+        alike.setdefault(key, []).append(source)
+    told = [_source(together) for together in alike.values()] or ["No R engine took part"]
+    return f"{'; '.join(told)}; statsmodels {p.packages['statsmodels']}, Python {p.python}."
+
+
+def _source(alike: Sequence[RSource]) -> str:
+    """What engines of one R have in common."""
+    first = alike[0]
+    versions = {name: text for source in alike for name, text in source.versions.items()}
+    r = f"R {versions.pop('R', 'of a version that no fit told')}"
+    packages = [f"{name} {text}" for name, text in sorted(versions.items())]
+    if first.stack is None:
+        by = f" by {first.road}" if first.road else ""
+        return f"{r} runs here{by}" + (f" ({', '.join(packages)})" if packages else "")
+    names = " and ".join(source.engine for source in alike)
+    are, they = ("is", "it does") if len(alike) == 1 else ("are", "they do")
+    why = f", for {they} not run here: {first.missing}" if first.missing else ""
+    if not packages:
+        return f"{names} gave no answer{why}; recorded:{first.stack} has none to these models"
+    told = ", ".join([r, *packages])
+    return f"{names} {are} played back from recorded:{first.stack} ({told}){why}"
+
+
+# ---- up to a few models -------------------------------------------------------------------------
+
+
+def _print_models(console: Console, report: Report) -> None:
+    """The judgements of all models, then their estimates."""
+    for i, case in enumerate(report.cases):
+        if i:
+            console.print()
+        console.print(_heading(case))
+        for judgement in worst_first(case):
+            _print_judgement(console, judgement)
+    for case in report.cases:
+        estimates = estimates_of(case)
+        if estimates.rows:
+            console.print()
+            console.print(verbatim(case.title, "bold"))
+            for table in estimates_tables(estimates, console.width):
+                console.print(table)
+        for mark in estimates.marks:
+            console.print(Text(f"{mark} {LEGEND[mark]}", MARK_STYLES[mark]))
+        for line in _optima(case):
+            console.print(verbatim(line, "dim"))
 
 
 def _heading(case: CaseReport) -> Text:
     groups = ", ".join(f"{count} {name}" for name, count in case.n_groups.items())
     dropped = f", {case.rows_dropped} rows dropped" if case.rows_dropped else ""
-    text = Text(case.title, style="bold")
-    text.append(f"   {case.formula}   {case.n_obs} rows{dropped}, {groups}", style="default")
-    return text
+    rest = f"   {case.formula}   {case.n_obs} rows{dropped}, {groups}"
+    return Text.assemble(verbatim(case.title, "bold"), verbatim(rest))
 
 
-def _optima(case: CaseReport) -> list[RenderableType]:
+INDENT = 4
+"""Of what belongs to a judgement, below it."""
+
+
+def _print_judgement(console: Console, judgement: Judgement) -> None:
+    """Its sentence, what the engine says of itself, and what to do."""
+    sentence, style = verbatim(judgement.sentence), STYLES[STYLE[judgement.standing]]
+    sentence.stylize(style, 0, len(sentence) if judgement.bad else len(judgement.engine))
+    console.print(sentence)
+    for said in told(judgement):
+        console.print(Padding(verbatim(said, "dim"), (0, 0, 0, INDENT)))
+    if judgement.remedy:
+        what = verbatim(f"What to do: {judgement.remedy.sentence}", "bold")
+        console.print(Padding(what, (0, 0, 0, INDENT)))
+        for line in judgement.remedy.code.splitlines():
+            # To be pasted: a line of code is broken by nobody but the terminal.
+            console.print(verbatim(f"{' ' * (INDENT + 2)}{line}"), soft_wrap=True)
+
+
+def _optima(case: CaseReport) -> list[str]:
     """What is proved, and the other optima where there are any."""
     extra = case.fits["certified"].extra if "certified" in case.fits else {}
     optima = extra.get("optima")
     if not isinstance(optima, list) or not optima:
         return []
-    lines = [f"certified: {extra['claim']} optimum; deviance {optima[0]['deviance']}"]
-    if len(optima) > 1:
-        lines = [f"certified: {extra['claim']} optimum, the first of {len(optima)}:"]
-        lines += [
+    if len(optima) == 1:
+        return [f"certified: {extra['claim']} optimum; deviance {optima[0]['deviance']}"]
+    return [
+        f"certified: {extra['claim']} optimum, the first of {len(optima)}:",
+        *(
             f"  deviance {point['deviance']} at {', '.join(point['position'])}"
             f"{' (boundary)' if point['boundary'] else ''}"
             for point in optima
-        ]
-    return [Text(line, style="dim") for line in lines]
+        ),
+    ]
 
 
-def _findings(report: Report, registry: Mapping[str, Deviation]) -> list[RenderableType]:
-    """What differs, each thing once: first the unexpected, then the known deviations."""
-    blocks: list[RenderableType] = []
-    unexpected = _unexpected(report)
-    if unexpected:
-        blocks.append(Group(Text("Unexpected", style="bold red"), *unexpected))
-    known = _known(report, registry)
-    if known:
-        blocks.append(Group(Text("Known deviations", style="bold"), *known))
+# ---- many models --------------------------------------------------------------------------------
+
+
+def _print_survey(console: Console, report: Report) -> None:
+    """Standings, what is off by harm, and the models, worst first."""
+    for table in standings_tables(report, console.width):
+        console.print(table)
+    found = findings(report)
+    if found:
+        console.print()
+        console.print(Text("What is off, worst first", "bold"))
+    for finding in found:
+        first, worst = _finding_lines(finding, len(report.cases))
+        console.print(Padding(first, (0, 0, 0, 2)))
+        console.print(Padding(worst, (0, 0, 0, 6)))
+    _print_tables(console, models_tables(report, console.width))
+    console.print(Text(SHORT_LEGEND, "dim"))
+
+
+def _finding_lines(finding: Finding, models: int) -> tuple[Text, Text]:
+    known = f", known as {', '.join(finding.deviations)}" if finding.deviations else ""
+    new = f", {'partly ' if known else ''}in no registry" if finding.news else ""
+    cause = f" ({finding.why})" if finding.why else ""
+    first = verbatim(
+        f"{finding.engine}: {finding.standing}{cause} on {finding.models} of {models} models"
+        f"{known}{new}",
+        STYLES[STYLE[finding.standing]],
+    )
+    return first, verbatim(f"worst on {finding.title}: {finding.worst.sentence}")
+
+
+def _print_tables(console: Console, tables: list[Table]) -> None:
+    for table in tables:
+        console.print()
+        console.print(table)
+
+
+# ---- the rest -----------------------------------------------------------------------------------
+
+
+def _rest(report: Report, registry: Mapping[str, Deviation]) -> Iterator[tuple[Text, list[Text]]]:
+    """Titles with lines: what is in no registry, what is known, what was not compared."""
+    new = [verbatim(line) for line in unexpected(report)]
+    if len(new) > MOST_LINES:
+        rest = Text(f"and {len(new) - MOST_LINES} more; --out DIR writes the page, which has all")
+        new = [*new[:MOST_LINES], rest]
+    if new:
+        yield Text("In no registry", "bold red"), new
     if report.stale:
-        text = "No longer seen where they are pinned; retire them: " + ", ".join(report.stale)
-        blocks.append(Text(text, style="bold red"))
+        gone = [verbatim(name, "bold red") for name in report.stale]
+        yield Text("No longer seen where they are pinned; retire them", "bold red"), gone
+    known = list(_known(report, registry))
+    if known:
+        yield Text("Known deviations", "bold"), known
     skipped = _skipped(report)
     if skipped:
-        blocks.append(Group(Text("Not compared", style="bold"), *skipped))
-    return blocks
+        yield Text("Not compared", "bold"), skipped
 
 
-def _unexpected(report: Report) -> list[Text]:
-    lines = []
-    for case in report.cases:
-        for check in case.identities:
-            if check.verdict == "fail":
-                lines.append(
-                    f"{case.title}: {check.engine} breaks the identity {check.identity}: "
-                    f"off by {check.error:.2g}, rounding allows {check.tolerance:.2g}"
-                )
-        failed = [line for line in case.comparisons if line.verdict == "fail"]
-        first = [line for line in failed if line.follows is None] or failed
-        lines += [f"{case.title}: {_sentence(line)}" for line in _one_each(first)]
-    return [Text(f"  {line}") for line in lines]
-
-
-def _one_each(lines: Iterable[Comparison]) -> list[Comparison]:
-    """The worst line of each candidate, reference and quantity."""
-    worst: dict[tuple[str, str, str], Comparison] = {}
-    for line in lines:
-        key = (line.candidate, line.reference, line.quantity)
-        if key not in worst or line.digits < worst[key].digits:
-            worst[key] = line
-    return list(worst.values())
-
-
-def _sentence(line: Comparison) -> str:
-    if line.quantity == "fit":
-        return f"{line.candidate} did not answer: {line.reason}"
-    name = f"{line.quantity} {line.label}".strip()
-    cause = f" [{line.cause}]" if line.cause else ""
-    return (
-        f"{line.candidate} {name} = {line.candidate_value:.10g}, {line.reference} has "
-        f"{line.reference_value:.10g} ({line.digits:.1f} digits; off by {line.error:.2g}, "
-        f"tolerance {line.tolerance:.2g}){cause}"
-    )
-
-
-def _known(report: Report, registry: Mapping[str, Deviation]) -> list[Text]:
+def _known(report: Report, registry: Mapping[str, Deviation]) -> Iterator[Text]:
     seen: dict[str, set[str]] = {}
     for case in report.cases:
         shown = [line.deviation for line in case.comparisons]
@@ -142,13 +216,10 @@ def _known(report: Report, registry: Mapping[str, Deviation]) -> list[Text]:
         shown += [check.deviation for check in case.probes if check.verdict == "known"]
         for deviation in filter(None, shown):
             seen.setdefault(deviation, set()).add(case.title)
-    lines = []
     for deviation in sorted(seen, key=lambda d: (-len(seen[d]), d)):
-        titles = sorted(seen[deviation])
-        where = f"{len(titles)} of {len(report.cases)} models"
+        where = f"{len(seen[deviation])} of {len(report.cases)} models"
         summary = registry[deviation].summary if deviation in registry else ""
-        lines.append(Text(f"  {deviation} ({where}): {summary}", style=STYLES["known"]))
-    return lines
+        yield verbatim(f"{deviation} ({where}): {summary}", STYLES["known"])
 
 
 def _skipped(report: Report) -> list[Text]:
@@ -160,7 +231,7 @@ def _skipped(report: Report) -> list[Text]:
                 engines, titles = found.setdefault(line.reason, ({}, {}))
                 engines[line.candidate] = titles[case.title] = None
     return [
-        Text(f"  {', '.join(engines)}: {reason} ({_some(list(titles))})", style="dim")
+        verbatim(f"{', '.join(engines)}: {reason} ({_some(list(titles))})", "dim")
         for reason, (engines, titles) in found.items()
     ]
 
@@ -171,23 +242,8 @@ def _some(names: list[str]) -> str:
     return ", ".join(names[:4]) + more
 
 
-def _verdict(report: Report) -> Text:
-    counts = report.counts()
-    checked = [
-        check
-        for case in report.cases
-        for check in case.identities
-        if check.identity == OLS_ON_PREDICTED_MEANS.id
-    ]
-    held = sum(check.verdict == "pass" for check in checked)
-    if report.compared == 0:
-        return Text("FAIL: nothing was compared.", style="bold red")
-    text = (
-        f"{'FAIL' if report.exit_status else 'PASS'}: {report.compared} comparisons; "
-        f"{counts['pass']} pass, {counts['known']} known, {counts['fail']} fail, "
-        f"{counts['skip']} skipped."
-    )
-    if checked:
-        text += f" Fixed effects = OLS on predicted cluster means: {held} of {len(checked)} fits."
-    text += f" {report.seconds:.1f} s."
-    return Text(text, style="bold red" if report.exit_status else "bold green")
+def _print_outcome(console: Console, report: Report) -> None:
+    """The counts, and last, where it is read first, what the run comes to."""
+    console.print(verbatim(f"{counted(report)} {report.seconds:.1f} s.", "dim"))
+    said = outcome(report)
+    console.print(verbatim(f"{said.word}: {said.sentence}", f"bold {STYLES[said.style]}"))

@@ -1,143 +1,176 @@
-"""The tables of an audit in a terminal: estimates, agreement, digits."""
+"""The tables of an audit in a terminal: estimates, models, digits, standings.
+
+Engines that do not fit beside each other go into a table below; no number and no engine is cut.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rich.table import Table
 from rich.text import Text
 
-from pp_compare.report.digest import (
-    KINDS,
-    digits_of,
-    engines_of,
-    kind_of,
-    least_digits,
-    variance_digits,
-    worst,
-)
+from pp_compare.report.audit.estimates import Estimates, Number
+from pp_compare.report.audit.findings import models_worst_first
+from pp_compare.report.audit.outcome import SHORT, STYLE, standings
+from pp_compare.report.digest import digits_of, engines_of, least_digits, variance_digits
 from pp_compare.report.record import CaseReport, Report
-from pp_compare.verdict.agreement import Comparison
+from pp_compare.report.verbatim import verbatim
+from pp_compare.verdict.digits import digits_text
+from pp_compare.verdict.judgement import STANDINGS, Standing
 
 STYLES = {"pass": "green", "known": "yellow", "fail": "bold red", "skip": "dim"}
+MARK_STYLES = {"!": "bold red", "*": "yellow", "": ""}
 
-ESTIMATE_WIDTH = 19
-"""Of a column of estimates: ten digits, or ``statsmodels:tight``, and the gap."""
-
-
-def estimates_tables(case: CaseReport, width: int) -> list[Table]:
-    """Fixed effects, standard errors, variance components and criterion, an engine a column.
-
-    Engines that do not fit beside each other go into a table below.
-    """
-    engines = [engine for engine, fit in case.fits.items() if fit.status == "ok"]
-    rows = _rows(case)
-    label = max((len(_row_title(row)) for row in rows), default=0)
-    fit_in = max(1, (width - label) // ESTIMATE_WIDTH)
-    parts = [engines[k : k + fit_in] for k in range(0, len(engines), fit_in)]
-    verdicts = _worst_by_number(case.comparisons)
-    return [_estimates_table(case, part, rows, verdicts) for part in parts]
+SHOWN_DIGITS = 7
+"""Of an estimate: what R prints; report.json has every bit."""
+GAP = 2
+"""Between two columns."""
+HEADING = 12
+"""Room that a heading gets at least, ``cluster_mean``; a longer one goes on below."""
+LABELS = 20
+"""Room that the names of rows get at least; a longer one goes on below."""
 
 
-def _estimates_table(
-    case: CaseReport,
-    engines: list[str],
-    rows: list[tuple[str, str]],
-    verdicts: Mapping[tuple[str, str, str], str],
-) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("", no_wrap=True)
-    for engine in engines:
-        table.add_column(engine, justify="right", no_wrap=True, min_width=ESTIMATE_WIDTH - 2)
-    for name, label in rows:
-        cells = []
-        for engine in engines:
-            quantity = case.fits[engine].quantities.get(name)
-            values = dict(quantity.entries()) if quantity else {}
-            style = STYLES.get(verdicts.get((engine, name, label), ""), "")
-            cells.append(Text(_number(values.get(label, math.nan)), style=style))
-        table.add_row(_row_title((name, label)), *cells)
+@dataclass(frozen=True)
+class Column:
+    """A heading with its cells, which are never broken."""
+
+    heading: Text
+    cells: Sequence[Text]
+
+    @property
+    def width(self) -> int:
+        """Room it needs."""
+        widest = max((cell.cell_len for cell in self.cells), default=0)
+        return max(widest, min(self.heading.cell_len, HEADING))
+
+
+def in_parts(
+    width: int,
+    labels: Sequence[Text],
+    columns: Sequence[Column],
+    *,
+    title: str = "",
+    again: int = 0,
+) -> list[Table]:
+    """Tables that fit a width, with all rows in each; the first `again` columns are in each too."""
+    longest = max((label.cell_len for label in labels), default=0)
+    fixed = sum(column.width + GAP for column in columns[:again])
+    widest = max((column.width + GAP for column in columns[again:]), default=0)
+    room = min(longest, max(LABELS, width - fixed - widest))
+    parts: list[list[Column]] = [[]]
+    left = width - room - fixed
+    for column in columns[again:]:
+        if parts[-1] and column.width + GAP > left:
+            parts.append([])
+            left = width - room - fixed
+        parts[-1].append(column)
+        left -= column.width + GAP
+    first = list(columns[:again])
+    return [
+        _table(room, labels, [*first, *part], title if part is parts[0] else "") for part in parts
+    ]
+
+
+def _table(room: int, labels: Sequence[Text], columns: Sequence[Column], title: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+    if title:
+        table.title, table.title_justify = Text(title, "table.title"), "left"
+    table.add_column("", width=room, overflow="fold")
+    for column in columns:
+        table.add_column(
+            column.heading, justify="right", width=column.width, overflow="fold", vertical="bottom"
+        )
+    for i, label in enumerate(labels):
+        table.add_row(label, *(column.cells[i] for column in columns))
     return table
 
 
-def _row_title(row: tuple[str, str]) -> str:
-    return " ".join(row).strip()
+def estimates_tables(estimates: Estimates, width: int) -> list[Table]:
+    """Fixed effects, standard errors, variance components and criterion, an engine a column."""
+    labels = [verbatim(row.title) for row in estimates.rows]
+    columns = [
+        Column(verbatim(engine), [_estimate(row.numbers[i]) for row in estimates.rows])
+        for i, engine in enumerate(estimates.engines)
+    ]
+    again = int("certified" in estimates.engines[:1])
+    return in_parts(width, labels, columns, again=again)
 
 
-def _rows(case: CaseReport) -> list[tuple[str, str]]:
-    """Numbers worth a line: not the predictions, nor a covariance beside its standard errors."""
-    found: dict[tuple[str, str], None] = {}
-    for fit in case.fits.values():
-        for name, quantity in fit.quantities.items():
-            if kind_of(name) in {"beta", "beta_se", "sigma", "random_cov", "loglik"}:
-                found |= dict.fromkeys((name, label) for label, _ in quantity.entries())
-    order = {kind: i for i, kind in enumerate(KINDS)}
-    return sorted(found, key=lambda row: order[kind_of(row[0])])
+def _estimate(number: Number) -> Text:
+    """A number and its mark, which has a place of its own, so that the numbers stand in line."""
+    if math.isnan(number.value) and not number.mark:
+        return Text("-  ", "dim")
+    text = f"{number.value:.{SHOWN_DIGITS}g} {number.mark or ' '}"
+    return Text(text, MARK_STYLES[number.mark])
 
 
-def _worst_by_number(comparisons: Iterable[Comparison]) -> dict[tuple[str, str, str], str]:
-    return {
-        (line.candidate, line.quantity, line.label): line.verdict
-        for line in comparisons
-        if line.kind == "truth" and line.verdict != "pass"
-    }
+def models_tables(report: Report, width: int) -> list[Table]:
+    """A line a model, the worst first: each engine's standing, digits of effects and variances."""
+    cases = models_worst_first(report)
+    fewest = [least_digits(case) for case in cases]
+    engines = [engine for engine in engines_of(report) if engine != "certified"]
+    columns = [
+        Column(verbatim(e), [_cell(c, e, f) for c, f in zip(cases, fewest, strict=True)])
+        for e in engines
+    ]
+    columns.append(Column(Text("optimum"), [_claim(case) for case in cases]))
+    title = "Models, worst first: standing, digits of the fixed effects / of the variances"
+    return in_parts(width, [verbatim(case.title) for case in cases], columns, title=title)
 
 
-def agreement_table(report: Report) -> Table:
-    """One line a model, one column an engine: its verdict against the truth and against others."""
-    engines = engines_of(report)
-    table = _titled("Agreement: verdict, and digits right of fixed effects / variance components")
-    table.add_column("model", no_wrap=True)
-    for engine in engines:
-        table.add_column(engine)  # what is too wide breaks between verdict and digits
-    table.add_column("identity", no_wrap=True)
-    for case in report.cases:
-        cells = [_cell(case, engine) for engine in engines]
-        table.add_row(case.title, *cells, _identity_cell(case))
-    return table
+def _cell(case: CaseReport, engine: str, fewest: dict[tuple[str, str], float]) -> Text:
+    judgement = next((j for j in case.judgements if j.engine == engine), None)
+    if judgement is None:
+        return Text("")
+    pair = (fewest.get((engine, "beta"), math.nan), variance_digits(fewest, engine))
+    digits = "/".join("-" if math.isnan(each) else str(int(each)) for each in pair)
+    shown = SHORT[judgement.standing] + ("" if digits == "-/-" else f" {digits}")
+    return Text(shown, STYLES[STYLE[judgement.standing]])
 
 
-def _cell(case: CaseReport, engine: str) -> Text:
-    fit = case.fits.get(engine)
+def _claim(case: CaseReport) -> Text:
+    fit = case.fits.get("certified")
     if fit is None:
         return Text("")
-    if fit.status != "ok":
-        return Text(fit.status, style=STYLES["fail" if fit.status == "error" else "skip"])
-    if engine == "certified":
-        return Text(f"{fit.extra.get('claim')}", style="dim")
-    verdict = worst(line.verdict for line in case.comparisons if line.candidate == engine)
-    least = least_digits(case)
-    pair = (least.get((engine, "beta"), math.nan), variance_digits(least, engine))
-    told = ("-" if math.isnan(digits) else f"{digits:.1f}" for digits in pair)
-    digits = "" if all(map(math.isnan, pair)) else f" {'/'.join(told)}"
-    return Text(f"{verdict}{digits}", style=STYLES[verdict])
+    return verbatim(str(fit.extra.get("claim")) if fit.status == "ok" else "none", "dim")
 
 
-def _identity_cell(case: CaseReport) -> Text:
-    if not case.identities:
-        return Text("-", style="dim")
-    verdict = worst(check.verdict for check in case.identities)
-    return Text(verdict, style=STYLES[verdict])
-
-
-def digits_table(report: Report) -> Table:
-    """Digits right by engine and quantity: median and minimum over the models."""
-    title = "Digits right against the certified optimum (0 to 15): median / minimum over the models"
-    table = _titled(title)
+def digits_tables(report: Report, width: int) -> list[Table]:
+    """Digits right by engine and quantity; over several models their median and minimum."""
     digits = digits_of(report)
-    table.add_column("engine")
-    for kind in digits.kinds:
-        table.add_column(kind, justify="right", no_wrap=True)
-    for engine, medians, least in zip(digits.engines, digits.median, digits.least, strict=True):
-        pairs = zip(medians.tolist(), least.tolist(), strict=True)
-        table.add_row(engine, *("" if math.isnan(m) else f"{m:.1f}/{x:.1f}" for m, x in pairs))
-    return table
+    several = len(report.cases) > 1
+    over = ": median / minimum over the models" if several else ""
+
+    def cell(middle: float, low: float) -> Text:
+        both = f"{digits_text(middle)}/{digits_text(low)}" if several else digits_text(middle)
+        return Text("-" if math.isnan(middle) else both)
+
+    columns = [
+        Column(Text(kind), [cell(*pair) for pair in zip(middle, low, strict=True)])
+        for kind, middle, low in zip(
+            digits.kinds, digits.median.T.tolist(), digits.least.T.tolist(), strict=True
+        )
+    ]
+    title = f"Digits right against the certified optimum, 0 to 15{over}"
+    labels = [verbatim(engine) for engine in digits.engines]
+    return in_parts(width, labels, columns, title=title) if columns else []
 
 
-def _titled(title: str) -> Table:
-    return Table(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+def standings_tables(report: Report, width: int) -> list[Table]:
+    """How many models each engine is right on, short, wrong or without an answer."""
+    found = standings(report)
+    used = [s for s in STANDINGS if any(counts[s] for counts in found.values())]
+    columns = [
+        Column(Text(s), [Text(str(c[s]) if c[s] else "-", _tint(s, c[s])) for c in found.values()])
+        for s in used
+    ]
+    labels = [verbatim(engine) for engine in found]
+    return in_parts(width, labels, columns, title="Standings, in models")
 
 
-def _number(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.10g}"
+def _tint(standing: Standing, count: int) -> str:
+    return STYLES[STYLE[standing]] if count else "dim"

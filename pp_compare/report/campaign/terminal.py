@@ -9,19 +9,20 @@ from rich.text import Text
 from pp_compare.report.campaign import words
 from pp_compare.report.campaign.record import CampaignReport, Map, Rate
 from pp_compare.report.table import Table
+from pp_compare.report.verbatim import verbatim
 
 _SHADES = ((0.25, "bold red"), (0.05, "yellow"), (0.0, "default"))
 
 
 def print_campaign(console: Console, report: CampaignReport) -> None:
     """Print the whole report."""
-    console.print(Text(words.done(report), style="bold"))
+    console.print(verbatim(words.done(report), "bold"))
     for name, values in report.axes.items():
-        console.print(Text(f"  {name}: {values}", style="dim"))
-    console.print("", *map(Text, words.verdict(report)), sep="\n")
+        console.print(verbatim(f"  {name}: {values}", "dim"))
+    console.print("", *map(verbatim, words.verdict(report)), sep="\n")
     console.print("", _grid(words.engine_table(report), "Fits against the certified optimum"))
     for remark in words.remarks(report):
-        console.print(Text(remark, style="dim"))
+        console.print(verbatim(remark, "dim"))
     if report.disagreements:
         console.print("", _grid(words.disagreement_table(report), "Engines against each other"))
     console.print("", _grid(words.coverage_table(report), "Bias and coverage"))
@@ -32,11 +33,17 @@ def print_campaign(console: Console, report: CampaignReport) -> None:
 
 
 def _grid(table: Table, title: str) -> Grid:
-    grid = Grid(title=title, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    grid = Grid(
+        title=Text(title, "table.title"),
+        title_justify="left",
+        header_style="bold",
+        box=None,
+        pad_edge=False,
+    )
     for column in table.columns:
-        grid.add_column(Text(column))
+        grid.add_column(verbatim(column))
     for row in table.rows:
-        grid.add_row(*(Text(cell) for cell in row))
+        grid.add_row(*map(verbatim, row))
     return grid
 
 
@@ -44,14 +51,14 @@ def _map(found: Map) -> list[RenderableType]:
     """A heading and the rates; only a line where all of them are 0."""
     over = f"{found.across} across" + (f", {found.down} down" if found.down else "")
     if nothing := words.quiet(found):
-        return [Text(nothing)]
+        return [verbatim(nothing)]
     grid = Grid(header_style="bold", box=None, pad_edge=False)
-    grid.add_column(Text(found.down))
+    grid.add_column(verbatim(found.down))
     for name in found.columns:
-        grid.add_column(Text(name), justify="right")
+        grid.add_column(verbatim(name), justify="right")
     for name, line in zip(found.rows, found.cells, strict=True):
-        grid.add_row(Text(name), *map(_cell, line))
-    return [Text(f"{found.engine}: {words.MAP_NOTE.lower()}, % ({over})", style="italic"), grid]
+        grid.add_row(verbatim(name), *map(_cell, line))
+    return [verbatim(f"{found.engine}: {words.MAP_NOTE.lower()}, % ({over})", "italic"), grid]
 
 
 def _cell(rate: Rate) -> Text:

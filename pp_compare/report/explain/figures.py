@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from pp_compare.inferences.explain import Explanation
 from pp_compare.inferences.partial_pooling import cluster_design
 from pp_compare.report.svg import INK, WIDTH, inline_svg, legend_above, shared_legend, style
+from pp_compare.report.verbatim import visible
 
 OBSERVED, PREDICTED, REFIT = "#8aa9c4", "#d9822b", "#d62728"
 PANELS = 3
@@ -119,12 +120,14 @@ def weights_figure(e: Explanation, name: str = "weights") -> str:
             axes.barh(y - 0.2, lm, 0.4, color=OBSERVED, label="lm")
             axes.barh(y + 0.2, mixed, 0.4, color=PREDICTED, label="mixed model")
             axes.axvline(0, color=INK, linewidth=0.8)
-            axes.set_xlabel(f"weight in\n{label}")
+            axes.set_xlabel(f"weight in\n{visible(label)}")
             axes.locator_params(axis="x", nbins=4)
         named = len(clusters) <= NAMED
-        texts = [f"{c} ({n})" for c, n in zip(clusters, _sizes(e), strict=True)]
+        texts = [f"{visible(c)} ({n})" for c, n in zip(clusters, _sizes(e), strict=True)]
         panels[0].set_yticks(y if named else [], texts if named else [])
-        panels[0].set_ylabel(f"{e.group} (rows)" if named else f"{len(clusters)} {e.group}")
+        panels[0].set_ylabel(
+            visible(f"{e.group} (rows)" if named else f"{len(clusters)} {e.group}")
+        )
         panels[0].invert_yaxis()
         shared_legend(figure, panels[0], 2)
         return inline_svg(figure, name, _description(e, "weights of the clusters"))
@@ -182,18 +185,20 @@ def _finish(axes: Axes, e: Explanation, place: Place) -> None:
     clusters, sizes = e.pooling.clusters, _sizes(e)
     named = len(clusters) <= NAMED
     if named:
-        texts = [f"{c}\n({n})" for c, n in zip(clusters, sizes, strict=True)]
+        texts = [f"{visible(c)}\n({n})" for c, n in zip(clusters, sizes, strict=True)]
         axes.set_xticks(place.cluster, texts)
         widest = max(len(line) for text in texts for line in text.split("\n"))
         crowded = widest * len(clusters) > 50  # characters that fit the width of a figure
         axes.tick_params(axis="x", rotation=90 if crowded else 0, length=0)
     else:
         axes.set_xticks([])
-    axes.set_xlabel(f"{e.group} (rows)" if named else f"{len(clusters)} levels of {e.group}")
+    axes.set_xlabel(
+        visible(f"{e.group} (rows)" if named else f"{len(clusters)} levels of {e.group}")
+    )
     if place.ends is not None:
-        axes.set_xticks(place.ends, level_names(e), minor=True)
+        axes.set_xticks(place.ends, list(map(visible, level_names(e))), minor=True)
         axes.tick_params(axis="x", which="minor", length=0, pad=32 if named else 4)
-    axes.set_ylabel(e.design.spec.response)
+    axes.set_ylabel(visible(e.design.spec.response))
     axes.grid(visible=False, axis="x")
     legend_above(axes, 2)
 

@@ -13,20 +13,25 @@ from pp_compare.inferences.inference import InferenceTable
 from pp_compare.report.explain.inference_tables import defined_tables
 from pp_compare.report.explain.story import steps, why
 from pp_compare.report.rich_table import SHOWN, rich_table
+from pp_compare.report.verbatim import verbatim
 
 
 def print_explanation(console: Console, e: Explanation) -> None:
     """Print the steps and the closing paragraph."""
     design = e.design
-    console.print(Text(e.title, style="bold"), Text(f"{design.spec.formula}, {design.spec.method}"))
+    console.print(
+        verbatim(e.title, "bold"), verbatim(f"{design.spec.formula}, {design.spec.method}")
+    )
     for number, step in enumerate(steps(e), 1):
-        console.print("", Text(f"{number}. {step.title}", style="bold"), Text(step.text), sep="\n")
+        console.print(
+            "", verbatim(f"{number}. {step.title}", "bold"), verbatim(step.text), sep="\n"
+        )
         if step.table:
             console.print(Padding(rich_table(step.table), (1, 0, 0, 2)))
             hidden = len(step.table.rows) - SHOWN
             if hidden > 0:
                 console.print(Text(f"  ... and {hidden} more; --out DIR writes the page", "dim"))
-    console.print("", Text("Why", style="bold"), Text("\n\n".join(why(e))), sep="\n")
+    console.print("", Text("Why", style="bold"), Text("\n\n").join(map(verbatim, why(e))), sep="\n")
 
 
 def print_inference(
@@ -35,7 +40,8 @@ def print_inference(
     """Print tests and intervals, a table a definition."""
     console.print("", Text("Tests and intervals, definition by definition", style="bold"), sep="\n")
     for remark in remarks:
-        console.print(Text(remark, style="dim"))
+        console.print(verbatim(remark, "dim"))
     for part in defined_tables(tables):
-        console.print("", Text.assemble((part.title, "bold"), f": {part.definition}"), sep="\n")
+        heading = Text.assemble(verbatim(part.title, "bold"), verbatim(f": {part.definition}"))
+        console.print("", heading, sep="\n")
         console.print(Padding(rich_table(part.table), (0, 0, 0, 2)))

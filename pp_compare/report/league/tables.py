@@ -251,7 +251,7 @@ def digits_table(report: Report, league: League) -> Table:
             continue
         at = digits.engines.index(standing.engine)
         pairs = zip(digits.median[at], digits.least[at], strict=True)
-        cells = ["" if math.isnan(m) else f"{m:.1f} / {low:.1f}" for m, low in pairs]
+        cells = ["-" if math.isnan(m) else f"{m:.1f} / {low:.1f}" for m, low in pairs]
         rows.append((standing.engine, *cells))
     return Table(("engine", *digits.kinds), tuple(rows))
 

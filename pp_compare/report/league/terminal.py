@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.text import Text
 
 from pp_compare.report.document import Document
 from pp_compare.report.rich_table import rich_table
+from pp_compare.report.verbatim import verbatim
 
 
 def print_league(console: Console, document: Document) -> None:
     """Print every section of the league."""
     for section in document.sections:
-        console.print("", Text(section.title, style="bold"), sep="\n")
+        console.print("", verbatim(section.title, "bold"), sep="\n")
         for paragraph in section.paragraphs:
-            console.print(Text(paragraph, style="dim" if section.table else ""))
+            console.print(verbatim(paragraph, "dim" if section.table else ""))
         if section.table:
             console.print(rich_table(section.table))

@@ -10,6 +10,7 @@ from pp_compare.report.plain import plain
 from pp_compare.report.record import CaseReport
 from pp_compare.report.release.record import SCHEMA, CandidateReport, ReleaseReport
 from pp_compare.report.release.tables import row_of, verdict
+from pp_compare.verdict.digits import least
 
 TIMES = frozenset({"seconds", "started"})
 """Keys whose values differ between two runs of the same."""
@@ -58,7 +59,7 @@ def _case(case: CaseReport) -> dict[str, Any]:
         "converged": fit.converged,
         "messages": list(fit.messages),
         "seconds": fit.seconds,
-        "least_digits": min((line.digits for line in truth), default=None),
+        "least_digits": least(line.digits for line in truth),
         "failing": sorted({line.quantity for line in truth if line.verdict == "fail"}),
         "failing_identities": sorted(c.identity for c in case.identities if c.verdict == "fail"),
         "stale": sorted(case.stale),

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree as Xml
 
-from pp_compare.report.release.record import (
-    KINDS,
-    CandidateReport,
-    Difference,
-    ReleaseReport,
-)
+from pp_compare.report.release.record import KINDS, CandidateReport, Difference, ReleaseReport
 from pp_compare.report.release.tables import where
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from pp_compare.report.record import CaseReport
@@ -50,8 +50,8 @@ class CandidateReport:
 
     label: str
     engine: str
-    versions: Mapping[str, str]
-    lock: Mapping[str, str]
+    versions: Mapping[str, str] = field(default_factory=dict)
+    lock: Mapping[str, str] = field(default_factory=dict)
     problem: str | None = None
     cases: tuple[CaseReport, ...] = ()
     probes: Mapping[str, Outcome] | None = None

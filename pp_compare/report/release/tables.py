@@ -8,12 +8,7 @@ from statistics import median
 
 from pp_compare.report.digest import KINDS, kind_of, least_digits, wrong_optimum
 from pp_compare.report.record import CaseReport
-from pp_compare.report.release.record import (
-    DIRECTIONS,
-    CandidateReport,
-    Change,
-    ReleaseReport,
-)
+from pp_compare.report.release.record import DIRECTIONS, CandidateReport, Change, ReleaseReport
 from pp_compare.report.table import Table
 
 SHOWN_TITLES = 3
@@ -114,7 +109,7 @@ def digits(report: ReleaseReport) -> Table:
     rows = {candidate.name: row_of(candidate).digits for candidate in report.candidates}
     kinds = [kind for kind in KINDS if any(kind in row for row in rows.values())]
     cells = [
-        (name, *(f"{row[k][0]:.1f}/{row[k][1]:.1f}" if k in row else "" for k in kinds))
+        (name, *(f"{row[k][0]:.1f}/{row[k][1]:.1f}" if k in row else "-" for k in kinds))
         for name, row in rows.items()
         if row
     ]

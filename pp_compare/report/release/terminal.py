@@ -10,6 +10,7 @@ from pp_compare.report.release import tables
 from pp_compare.report.release.document import beside, by_kind, noise
 from pp_compare.report.release.record import KINDS, Change, Difference, ReleaseReport
 from pp_compare.report.table import Table
+from pp_compare.report.verbatim import verbatim
 
 STYLES = {"worse": "bold red", "better": "green", "changed": "yellow"}
 MOST_LINES = 12
@@ -35,7 +36,7 @@ def print_releases(console: Console, report: ReleaseReport) -> None:
         _print_difference(console, difference)
     console.print()
     for sentence in tables.verdict(report):
-        console.print(Text(sentence, style="bold"), soft_wrap=True)
+        console.print(verbatim(sentence, "bold"), soft_wrap=True)
 
 
 def _print_probes(console: Console, report: ReleaseReport) -> None:
@@ -51,9 +52,9 @@ def _print_probes(console: Console, report: ReleaseReport) -> None:
 
 def _print_difference(console: Console, difference: Difference) -> None:
     console.print()
-    console.print(Text(f"From {difference.before} to {difference.after}", style="bold underline"))
+    console.print(verbatim(f"From {difference.before} to {difference.after}", "bold underline"))
     for sentence in beside(difference):
-        console.print(f"  {sentence}", soft_wrap=True)
+        console.print(verbatim(f"  {sentence}"), soft_wrap=True)
     if not difference.changes:
         console.print(f"  no change in {difference.models} models")
     for kind, changes in by_kind(difference.changes):
@@ -67,11 +68,11 @@ def _print_difference(console: Console, difference: Difference) -> None:
 def _line(change: Change) -> Text:
     text = Text("  ")
     text.append(f"{change.direction:<8}", style=STYLES[change.direction])
-    text.append(change.subject, style="bold")
-    text.append(f": {change.before} -> {change.after}")
+    text.append_text(verbatim(change.subject, "bold"))
+    text.append_text(verbatim(f": {change.before} -> {change.after}"))
     where = tables.where(change)
     if where:
-        text.append(f" [{where}]", style="dim")
+        text.append_text(verbatim(f" [{where}]", "dim"))
     return text
 
 
@@ -79,14 +80,14 @@ def _print_table(console: Console, title: str, table: Table) -> None:
     if not table.rows:
         return
     console.print()
-    console.print(Text(title, style="bold"))
+    console.print(verbatim(title, "bold"))
     shown = RichTable(box=None, pad_edge=False, header_style="bold")
     for k, name in enumerate(table.columns):
         side: JustifyMethod = "left" if k < table.labels else "right"
         room = _room(table, k)
-        shown.add_column(name, justify=side, min_width=room, overflow="fold")
+        shown.add_column(verbatim(name), justify=side, min_width=room, overflow="fold")
     for row in table.rows:
-        shown.add_row(*(Text(cell) for cell in row))
+        shown.add_row(*map(verbatim, row))
     console.print(shown)
 
 

@@ -6,32 +6,34 @@
   const byId = (id) => document.getElementById(id);
   const show = (value) => (value === null || value === undefined ? "" : String(value));
 
-  // ---- the table of models: small, in the page -------------------------------------------------
-  const models = byId("models").tBodies[0];
-  const modelRows = [...models.rows];
   function mark(headers, chosen, down) {
     headers.forEach((th) => th.removeAttribute("aria-sort"));
     chosen.setAttribute("aria-sort", down ? "descending" : "ascending");
   }
-  const modelHeaders = [...byId("models").tHead.rows[0].cells];
-  modelHeaders.forEach((th, i) => th.querySelector("button").addEventListener("click", () => {
-    const down = th.getAttribute("aria-sort") === "ascending";
-    const key = (row) => {
-      const cell = row.cells[i];
-      return "key" in cell.dataset ? Number(cell.dataset.key.replace("inf", "Infinity")) : cell.textContent;
-    };
-    const keyed = modelRows.map((row) => [key(row), row]);
-    keyed.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0) * (down ? -1 : 1));
-    models.append(...keyed.map(([, row]) => row));
-    mark(modelHeaders, th, down);
-  }));
-  const texts = modelRows.map((row) => row.textContent.toLowerCase());
-  byId("find-model").addEventListener("input", (event) => {
-    const wanted = event.target.value.toLowerCase();
-    let shown = 0;
-    modelRows.forEach((row, i) => { row.hidden = !texts[i].includes(wanted); shown += !row.hidden; });
-    byId("model-count").textContent = wanted ? `${shown} of ${modelRows.length}` : "";
-  });
+
+  // ---- the table of models, where there are many: small, in the page ---------------------------
+  function manyModels(table) {
+    const body = table.tBodies[0], rows = [...body.rows], headers = [...table.tHead.rows[0].cells];
+    headers.forEach((th, i) => th.querySelector("button").addEventListener("click", () => {
+      const down = th.getAttribute("aria-sort") === "ascending";
+      const key = (row) => {
+        const cell = row.cells[i];
+        return "key" in cell.dataset ? Number(cell.dataset.key.replace("inf", "Infinity")) : cell.textContent;
+      };
+      const keyed = rows.map((row) => [key(row), row]);
+      keyed.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0) * (down ? -1 : 1));
+      body.append(...keyed.map(([, row]) => row));
+      mark(headers, th, down);
+    }));
+    const texts = rows.map((row) => row.textContent.toLowerCase());
+    byId("find-model").addEventListener("input", (event) => {
+      const wanted = event.target.value.toLowerCase();
+      let shown = 0;
+      rows.forEach((row, i) => { row.hidden = !texts[i].includes(wanted); shown += !row.hidden; });
+      byId("model-count").textContent = wanted ? `${shown} of ${rows.length}` : "";
+    });
+  }
+  if (byId("models")) manyModels(byId("models"));
 
   // ---- every number: unpacked once -------------------------------------------------------------
   async function unpack() {
@@ -161,12 +163,13 @@
       byId("one").focus();
       byId("one").scrollIntoView();
     }
-    for (const button of models.querySelectorAll("button.link")) {
+    for (const button of document.querySelectorAll("#models button.link")) {
       button.addEventListener("click", () => sideBySide(button.textContent));
     }
 
     byId("waiting").hidden = true;
     byId("explorer").hidden = false;
+    sort("digits", false);
     sort("verdict", false);
     mark(headers, headers.find((th) => th.dataset.column === "verdict"), false);
   }
