@@ -19,8 +19,7 @@ from pp_compare.inferences.explain import Explanation
 from pp_compare.inferences.explain import explain as explained
 from pp_compare.inferences.r_inference import all_inference, first_factor
 from pp_compare.model import Dataset, Method
-from pp_compare.model.design import Design, build_design
-from pp_compare.model.formula import parse_formula
+from pp_compare.model.design import Design
 from pp_compare.model.variables import NaPolicy
 from pp_compare.report.record import FailOn, Report
 
@@ -195,5 +194,4 @@ def _dataset(data: pd.DataFrame | Dataset) -> Dataset:
 
 def _design(data: Data, formula: str | None, method: Method, na: NaPolicy) -> tuple[Design, str]:
     selection = _selections(data, formula, method)[0]
-    spec = parse_formula(selection.formula, selection.method)
-    return build_design(selection.dataset, spec, na), selection.case
+    return selection.design(na), selection.case

@@ -16,8 +16,6 @@ from pp_compare.audits.provenance import collect_provenance
 from pp_compare.audits.selection import Selection
 from pp_compare.engines.worker import Workers
 from pp_compare.errors import UnavailableError
-from pp_compare.model.design import build_design
-from pp_compare.model.formula import parse_formula
 from pp_compare.model.variables import NaPolicy
 from pp_compare.report.record import FailOn, Report
 from pp_compare.verdict.deviations import Deviation, load_deviations
@@ -78,7 +76,7 @@ def audit(
     """
     started = time.perf_counter()
     known = load_deviations() if registry is None else tuple(registry)
-    designs = [build_design(s.dataset, parse_formula(s.formula, s.method), na) for s in selections]
+    designs = [selection.design(na) for selection in selections]
     with Workers(limit, processes) as workers:
         cast = available_engines(engines, workers)
         pending = [

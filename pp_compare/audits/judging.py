@@ -156,6 +156,7 @@ def case_report(selection: Selection, design: Design, fits: Mapping[str, Fit]) -
         method=design.spec.method,
         n_obs=design.n_obs,
         rows_dropped=design.rows_dropped,
+        columns_dropped=design.columns_dropped,
         n_groups={group: len(levels) for group, levels in design.group_levels.items()},
         data_sha256=design.dataset.sha256(),
         fits=dict(fits),

@@ -23,8 +23,11 @@ from pp_compare.cli.options import (
     Methods,
     Na,
     NaValues,
+    Rank,
     Text,
     Types,
+    Weights,
+    asked_of,
     designs_of,
     na_policy,
     parse_methods,
@@ -56,6 +59,8 @@ def audit_command(
     types: Types = None,
     na_value: NaValues = None,
     na: Na = "raise",
+    rank: Rank = "raise",
+    weights: Weights = None,
     tag: Annotated[
         list[str] | None, typer.Option(help="Only cases with this tag; repeatable.")
     ] = None,
@@ -89,7 +94,8 @@ def audit_command(
     require_folder(out)
     policy = na_policy(na)
     told = read_as(types, na_value)
-    selections = select(cases, parse_methods(method), data, formula, tag, large, told)
+    chosen = select(cases, parse_methods(method), data, formula, tag, large, told)
+    selections = asked_of(chosen, weights, rank)
     with fits_bar("audit") as progress:
         report = audit(
             selections,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated, cast, get_args
 
 import typer
 
@@ -17,7 +18,7 @@ from pp_compare.data.files import read_dataset
 from pp_compare.data.types import AS_R, Kind, ReadAs
 from pp_compare.errors import DataError, InputError, quoted
 from pp_compare.model import Method
-from pp_compare.model.design import Design, build_design
+from pp_compare.model.design import Design, RankPolicy
 from pp_compare.model.formula import parse_formula
 from pp_compare.model.variables import NaPolicy
 from pp_compare.report.record import CaseReport
@@ -46,6 +47,20 @@ NaValues = Annotated[
 ]
 Formula = Annotated[str | None, typer.Option(help="As in lme4: 'y ~ x + (1|g)'.")]
 Na = Annotated[str, typer.Option(help="Rows with missing values: raise or drop.")]
+Rank = Annotated[
+    str,
+    typer.Option(
+        "--rank",
+        help="Fixed effects that the others span: raise, or drop those that lmer drops, for all.",
+    ),
+]
+Weights = Annotated[
+    str | None,
+    typer.Option(
+        "--weights",
+        help="A column of prior weights w: the residual variance of a row is sigma^2 / w.",
+    ),
+]
 
 Text = Annotated[
     bool, typer.Option("--text", help="A paragraph for the paper too, made from the numbers.")
@@ -174,6 +189,20 @@ def na_policy(na: str) -> NaPolicy:
     return "drop" if na == "drop" else "raise"
 
 
+def asked_of(selections: Sequence[Selection], weights: str | None, rank: str) -> list[Selection]:
+    """The selections with prior weights, and what to do with columns that the others span.
+
+    Raises
+    ------
+    InputError
+        For another word than raise or drop.
+    """
+    for policy in get_args(RankPolicy):
+        if rank == policy:
+            return [replace(each, weights=weights, rank=policy) for each in selections]
+    raise InputError(f"--rank is {' or '.join(get_args(RankPolicy))}, not {quoted(rank)}")
+
+
 def designs_of(selections: Sequence[Selection], na: NaPolicy) -> Callable[[CaseReport], Design]:
     """Gives the design of each reported case."""
     chosen: dict[tuple[str, str], Selection] = {(s.case, s.method): s for s in selections}
@@ -182,7 +211,7 @@ def designs_of(selections: Sequence[Selection], na: NaPolicy) -> Callable[[CaseR
 
 def design_of(selection: Selection, na: NaPolicy) -> Design:
     """Rows and matrices of one selection."""
-    return build_design(selection.dataset, parse_formula(selection.formula, selection.method), na)
+    return selection.design(na)
 
 
 def _own(

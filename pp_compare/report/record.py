@@ -85,6 +85,8 @@ class CaseReport:
     method : str
     n_obs : int
     rows_dropped : int
+    columns_dropped : tuple of str
+        Fixed effects that the others span, left out for all engines alike.
     n_groups : mapping of str to int
     data_sha256 : str
     fits : dict of str to Fit
@@ -114,6 +116,7 @@ class CaseReport:
     probes: tuple[ProbeCheck, ...] = ()
     judgements: tuple[Judgement, ...] = ()
     stale: tuple[str, ...] = ()
+    columns_dropped: tuple[str, ...] = ()
     data_csv: str = field(default="", repr=False)
 
     @property

@@ -78,6 +78,8 @@ def _model_lines(report: Report) -> list[str]:
 def _model(case: CaseReport) -> str:
     groups = ", ".join(f"{count} {name}" for name, count in case.n_groups.items())
     dropped = f", {case.rows_dropped} rows dropped" if case.rows_dropped else ""
+    if case.columns_dropped:
+        dropped += f", columns that the others span dropped: {', '.join(case.columns_dropped)}"
     return visible(f"{case.formula}, {case.method}; {case.n_obs} rows{dropped}, {groups}")
 
 

@@ -42,6 +42,7 @@ def _case(case: CaseReport) -> dict[str, Any]:
         "method": case.method,
         "n_obs": case.n_obs,
         "rows_dropped": case.rows_dropped,
+        "columns_dropped": list(case.columns_dropped),
         "n_groups": dict(case.n_groups),
         "data_sha256": case.data_sha256,
         "fits": {engine: _fit(fit) for engine, fit in case.fits.items()},

@@ -115,6 +115,8 @@ def _print_models(console: Console, report: Report) -> None:
 def _heading(case: CaseReport) -> Text:
     groups = ", ".join(f"{count} {name}" for name, count in case.n_groups.items())
     dropped = f", {case.rows_dropped} rows dropped" if case.rows_dropped else ""
+    if case.columns_dropped:
+        dropped += f", columns that the others span dropped: {', '.join(case.columns_dropped)}"
     rest = f"   {case.formula}   {case.n_obs} rows{dropped}, {groups}"
     return Text.assemble(verbatim(case.title, "bold"), verbatim(rest))
 
