@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pp_compare.engines import Engine
+from pp_compare.engines import Engine, not_asked
 from pp_compare.engines._r import Answer, REngine, Request, ask, read_fit
 from pp_compare.errors import EngineError
 from pp_compare.model import Fit
@@ -48,7 +48,12 @@ def fit_batch(
 
         alike = groupby(designs, key=_kind)
         return [fit for _, group in alike for fit in fit_in_statsmodels(engine, list(group))]
-    return [engine.fit(design) for design in designs]
+    return [_fit_one(engine, design) for design in designs]
+
+
+def _fit_one(engine: Engine, design: Design) -> Fit:
+    reason = not_asked(engine, design)
+    return engine.fit(design) if reason is None else Fit.unsupported(engine.name, reason)
 
 
 def _kind(design: Design) -> object:

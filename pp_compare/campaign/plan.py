@@ -426,9 +426,9 @@ def _range(name: str, value: Mapping[str, Any]) -> Range:
 
 def _number(name: str, value: object) -> int | float:
     low, high = _LIMITS[name]
-    good = isinstance(value, int | float) and not isinstance(value, bool)
-    if not good or not low <= value <= high or (name, value) in _OPEN:  # type: ignore[operator]  # good says it is a number
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else np.nan
+    if not low <= number <= high or (name, number) in _OPEN:
         raise InputError(f"{name} is a number from {low:g} to {high:g}, not {_shown(value)}")
     if name == "clusters":
         return _whole(name, value, 2, int(high))
-    return float(value)  # type: ignore[arg-type]  # checked above
+    return float(number)

@@ -109,11 +109,11 @@ def releases_command(
     if fail_on not in FAIL_ON:
         raise InputError(f"--fail-on is {', '.join(FAIL_ON)}, not '{fail_on}'")
     folder, warning = cache_folder(cache)
+    for place in (folder, out):
+        require_folder(place)
     os.environ.update(uv_cache(folder))
     if warning:
         sys.stderr.write(f"{warning}\n")
-    for place in (folder, out):
-        require_folder(place)
     recipe = Recipe(package, tuple(companion or ()), python, _day(exclude_newer), index)
     asked = parse_sources(candidates or [], recipe)
     commands = [shlex.join(options.words_of(command, "--rscript")) for command in rscript or ()]

@@ -11,13 +11,19 @@ from pp_compare.audits.judging import judge
 from pp_compare.audits.reproduce import write_bundle
 from pp_compare.conformance.models import Model
 from pp_compare.conformance.references import DEFAULT, References, make_references
-from pp_compare.engines import Engine, make_engine
+from pp_compare.engines import Engine, make_engine, not_asked
 from pp_compare.errors import InputError
 from pp_compare.identities import IdentityCheck
 from pp_compare.model import Fit
+from pp_compare.model.design import Design
 from pp_compare.report.record import CaseReport
 from pp_compare.verdict.agreement import Comparison
 from pp_compare.verdict.deviations import Deviation, load_deviations
+
+
+def _fit(engine: Engine, design: Design) -> Fit:
+    reason = not_asked(engine, design)
+    return engine.fit(design) if reason is None else Fit.unsupported(engine.name, reason)
 
 
 class Trial:
@@ -71,12 +77,12 @@ class Trial:
 
     def unsupported(self, model: Model) -> str | None:
         """Why the engine cannot express a model; None where it can."""
-        return self.engine.unsupported(model.design)
+        return not_asked(self.engine, model.design) or self.engine.unsupported(model.design)
 
     def fits(self, model: Model) -> Mapping[str, Fit]:
         """What the engine and the references answer, by engine id."""
         parts = {self.name: self.engine, **self.references.engines}
-        return {name: replace(e.fit(model.design), engine=name) for name, e in parts.items()}
+        return {name: replace(_fit(e, model.design), engine=name) for name, e in parts.items()}
 
     def judged(self, model: Model) -> CaseReport:
         """The model with everything that was found; the first call fits it."""

@@ -30,7 +30,11 @@ T = TypeVar("T")
 
 
 class Engine(Protocol):
-    """Something that fits a linear mixed model."""
+    """Something that fits a linear mixed model.
+
+    One that takes prior weights and offsets says so by an attribute ``weighted = True``; no other
+    is handed a design that has them (`not_asked`), for it would leave them out without a word.
+    """
 
     @property
     def name(self) -> str:
@@ -45,6 +49,14 @@ class Engine(Protocol):
         Whatever the engine says or raises becomes part of the Fit (`Fit.failed`); nothing but
         KeyboardInterrupt leaves this function.
         """
+
+
+def not_asked(engine: Engine, design: Design) -> str | None:
+    """Why an engine is not asked for a model, whatever it says itself; None where it is."""
+    if (design.weights is None and design.offset is None) or getattr(engine, "weighted", False):
+        return None
+    what = "prior weights" if design.offset is None else "an offset"
+    return f"{engine.name} does not say that it takes {what}"
 
 
 EngineFactory = Callable[[str | None], Engine]

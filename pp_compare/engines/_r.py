@@ -100,6 +100,7 @@ class REngine:
     dialect: Dialect
     session: Session
     seconds: float = float("inf")
+    weighted = True
 
     @property
     def road(self) -> str:

@@ -42,6 +42,7 @@ class CertifiedEngine:
 
     name: str = "certified"
     decimals: bool = False
+    weighted = True
 
     def unsupported(self, design: Design) -> str | None:
         """Only of decimals: the exact core for them is that of a single random intercept."""

@@ -82,6 +82,7 @@ class RecordedEngine:
     name: str
     engine_id: str
     references: References
+    weighted = True
 
     def unsupported(self, design: Design) -> str | None:
         """Why there is nothing to play back; None where there is."""

@@ -97,6 +97,7 @@ class StatsmodelsEngine:
     name: str
     steps: tuple[Step, ...]
     start: Mapping[str, Any] | None = None
+    weighted = True  # that is, it answers for itself: `layout` says that it has none
 
     def unsupported(self, design: Design) -> str | None:
         """Why MixedLM cannot express the model; None where it can."""

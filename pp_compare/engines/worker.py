@@ -18,7 +18,7 @@ from queue import LifoQueue
 from types import TracebackType
 from typing import Any, TypeVar
 
-from pp_compare.engines import Engine, make_engine
+from pp_compare.engines import Engine, make_engine, not_asked
 from pp_compare.engines.child_process import Ask, ChildProcess, Message
 from pp_compare.engines.parent import Parent
 from pp_compare.errors import EngineError, PPCompareError, UnavailableError, quoted
@@ -179,8 +179,12 @@ def _engine(engine_id: str) -> str:
 
 def _fit(engine_id: str, design: Design) -> Fit:
     _engine(engine_id)
+    engine = _engines[engine_id]
+    reason = not_asked(engine, design)
+    if reason is not None:
+        return Fit.unsupported(engine.name, reason)
     try:
-        return _engines[engine_id].fit(design)
+        return engine.fit(design)
     except PPCompareError:
         raise
     except Exception as error:  # an engine's fault is its answer, and costs the others nothing

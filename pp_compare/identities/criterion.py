@@ -13,7 +13,7 @@ def _loglik(at: Workings) -> Residue:
     # Worst case for both sides: n residuals of size sigma, each off by eps max|y| in one direction;
     # and a quadratic form and determinants that are differences of terms 1 + rho sum z^2 larger.
     n, p = at.design.X.shape
-    one_way = float(2 * n * EPS * largest_number(at.design) / at.rounding.sigma)
+    one_way = float(2 * n * EPS * largest_number(at.design) / np.float64(at.rounding.sigma))
     differences = (n / 2 + p) * at.rounding.relative
     tolerance = at.rounding.criterion + one_way + differences
     return Residue(abs(float(at.fit["loglik"]) - loglik(at)), tolerance)

@@ -24,6 +24,7 @@ from pp_compare.inferences.partial_pooling import (
     ols_on_predicted_means,
     ols_on_shifted_rows,
     partial_pooling_of,
+    refuse_weighted,
 )
 from pp_compare.model import Fit
 from pp_compare.model.design import Block, Design
@@ -124,6 +125,7 @@ def explain(design: Design, engine: str = "certified", title: str = "") -> Expla
     UnavailableError
         Where the engine does not run here.
     """
+    refuse_weighted(design)
     if not design.spec.is_random_intercept:
         raise InputError(
             f"'{design.spec.formula}' is not a model with one random intercept; "

@@ -213,14 +213,30 @@ def _means(codes: np.ndarray, values: np.ndarray) -> np.ndarray:
     return first + np.bincount(codes, values - first[codes]) / np.bincount(codes)
 
 
+def refuse_weighted(design: Design) -> None:
+    """Refuse weights and offsets, of which partial pooling, tests and intervals know nothing here.
+
+    Raises
+    ------
+    InputError
+    """
+    if design.weights is not None or design.offset is not None:
+        what = "an offset" if design.weights is None else "prior weights"
+        raise InputError(
+            f"'{design.spec.formula}' is fitted with {what}; partial pooling, tests and intervals "
+            "are explained for models without"
+        )
+
+
 def random_intercept(design: Design) -> Block:
-    """The block of a model with one random intercept.
+    """The block of a model with one random intercept, without weights and offset.
 
     Raises
     ------
     InputError
         Where the model is another.
     """
+    refuse_weighted(design)
     if not design.spec.is_random_intercept:
         raise InputError(f"'{design.spec.formula}' is not a model with one random intercept")
     return design.blocks[0]

@@ -64,8 +64,8 @@ def criterion_profile(design: Design, fits: dict[str, Fit] | None = None) -> Cri
     DegenerateModelError
         Where the criterion has no optimum.
     """
-    if not design.spec.is_random_intercept:
-        raise InputError(f"'{design.spec.formula}' has more than one variance ratio to profile")
+    if not design.spec.is_random_intercept or design.weights is not None:
+        raise InputError(f"'{design.spec.formula}' is not one random intercept without weights")
     block, reml = design.blocks[0], design.spec.method == "REML"
     statistics = InterceptStatistics.from_arrays(design.y, design.X, block.codes)
     optima = InterceptModel(design, statistics).optimum.optima

@@ -197,7 +197,7 @@ def _python_version(uv: str, python: str) -> str:
 
 def _describe(folder: Path) -> None:
     """Write what is in an environment beside it."""
-    site = [str(path) for path in folder.glob("lib*/**/site-packages")]
+    site = [str(path) for path in folder.glob("[Ll]ib*/**/site-packages")]
     found = sorted(distributions(path=site), key=lambda d: d.name.lower())
     about = {
         "versions": {d.name: d.version for d in found},
@@ -214,6 +214,8 @@ def _files_sha256(package: Distribution) -> str:
 
 
 def _interpreter(folder: Path) -> Path:
+    if sys.platform == "win32":
+        return folder / "Scripts" / "python.exe"
     return folder / "bin" / "python"
 
 

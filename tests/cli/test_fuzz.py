@@ -189,9 +189,17 @@ def tables(draw: st.DrawFn) -> bytes:
     return content
 
 
-MARKS = [b"PAR1", b"ARROW1", b"PK\x03\x04", b"$FL2", b"<stata_dta>", b"X\n\x00\x00",
-         b"\x1f\x8b\x08", b"\x80\x04", b"RDX3\n", b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf",
-         b""]  # fmt: skip
+MARKS = [
+    b"PAR1",
+    b"ARROW1",
+    b"PK\x03\x04",
+    b"$FL2",
+    b"<stata_dta>",
+    b"X\n\x00\x00",
+    b"\x1f\x8b\x08",
+    b"\x80\x04",
+]
+MARKS += [b"RDX3\n", b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf", b""]
 OTHER = st.builds(lambda mark, rest: mark + rest, st.sampled_from(MARKS), st.binary(max_size=200))
 ENDINGS = st.sampled_from(
     [

@@ -5,12 +5,15 @@ import re
 import time
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pp_compare.errors import FormulaError
-from pp_compare.model import RandomTerm
+from pp_compare.errors import DataError, FormulaError
+from pp_compare.model import Dataset, RandomTerm
+from pp_compare.model.design import build_design
 from pp_compare.model.expression import MOST_CHARACTERS
 from pp_compare.model.formula import parse_formula
 
@@ -289,6 +292,10 @@ TOKENS = (
     "y x g ~ + - * : / | || ( ) 1 0 2 9e9 . , ` `a|b` log(x) C(x) factor I(x %in% { } [ ] \" ' \\ "
     "é ^ ** offset( poly(x, == ! & = ns(x bs Q(\"x\") Treatment('b') np.log -- %% T TRUE NULL c( ::"
 )
+FRAME = pd.DataFrame(
+    {"y": np.sin(np.arange(24.0)), "x": np.arange(24) % 7, "factor": list("abc") * 8}
+    | {"g": list("uuvvww") * 4, "a|b": np.arange(24) % 5, "é": list("pq") * 12, "T": [1.5, 2] * 12}
+)
 PIECES = st.sampled_from(TOKENS.split())
 
 
@@ -301,5 +308,8 @@ def test_any_text_is_read_or_refused(text: str):
 
 @given(st.lists(PIECES, max_size=8).map("".join))
 def test_any_part_of_a_formula_is_read_or_refused(text: str):
-    with contextlib.suppress(FormulaError):
-        assert parse_formula(f"y ~ x + {text} + (1|g)").random
+    """And what is read makes a design of data, or is refused with a sentence."""
+    with contextlib.suppress(FormulaError, DataError):
+        spec = parse_formula(f"y ~ x + {text} + (1|g)")
+        assert spec.random
+        assert np.isfinite(build_design(Dataset("d", FRAME), spec, rank="drop").X).all()

@@ -32,6 +32,10 @@ WIDE = 48
 """Components wider than this are left to flint, whose elimination is cubic without numpy's passes
 over memory; narrower ones are swept all at once."""
 
+DENSE = 40_000
+"""Cells of Z up to which ranks of whole integer matrices are taken where no small fraction proves a
+dependence: some seconds at most."""
+
 
 @dataclass(frozen=True)
 class Span:
@@ -65,20 +69,40 @@ def span_of(y: Floats, X: Floats, blocks: Sequence[RandomBlock]) -> Span:
     F = np.column_stack([X, y])
     if not blocks:
         return _fixed_alone(F)
+    try:
+        return _by_components(F, blocks)
+    except UnprovedError:
+        if len(y) * sum(b.size * b.levels for b in blocks) > DENSE:
+            raise
+        return _dense(F, blocks)
+
+
+def _by_components(F: Floats, blocks: Sequence[RandomBlock]) -> Span:
     components = _Components.of(F, blocks)
     rest, rank = _swept(components)
-    plain = [k for k, column in enumerate(F.T) if _plainly_spanned(column, blocks)]
-    left = [k for k in range(F.shape[1]) if k not in plain]
-    inside = set(plain)
-    reduced = nmod_mat(len(left), len(left), [int(v) for v in rest[np.ix_(left, left)].flat], PRIME)
-    kernel, nullity = reduced.nullspace()
-    last, held = F.shape[1] - 1, (F.shape[1] - 1) in inside
+    last = F.shape[1] - 1
+    if rank + _matrix(rest[:last, :last]).rank() == len(F):
+        return Span(True, rank, len(F))  # no rank is larger
+    inside = {k for k, column in enumerate(F.T) if _plainly_spanned(column, blocks)}
+    left = [k for k in range(F.shape[1]) if k not in inside]
+    kernel, nullity = _matrix(rest[np.ix_(left, left)]).nullspace()
+    held = last in inside
     for i in range(nullity):
         vector = [_rational(int(kernel[j, i])) for j in range(len(left))]
         components.require_spanned(F[:, left], vector)
         held |= last in left and vector[left.index(last)] != 0
     within = F.shape[1] - len(inside) - nullity
     return Span(held, rank, rank + within - (0 if held else 1))
+
+
+def _dense(F: Floats, blocks: Sequence[RandomBlock]) -> Span:
+    """By the ranks of whole matrices of integers."""
+    Z = [np.where(b.group == k, z, 0.0) for b in blocks for k in range(b.levels) for z in b.Z.T]
+    random, fixed, all_of_them = (
+        fmpz_mat([[int(v) for v in IntegerColumn.of(x).integers] for x in columns]).rank()
+        for columns in (Z, [*Z, *F.T[:-1]], [*Z, *F.T])
+    )
+    return Span(all_of_them == fixed, random, fixed)
 
 
 def _fixed_alone(F: Floats) -> Span:

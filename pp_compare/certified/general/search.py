@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 from flint import arb_mat
@@ -20,6 +21,7 @@ from scipy.optimize import minimize
 
 from pp_compare.certified.general.crossproducts import CrossProducts, Stratum
 from pp_compare.certified.general.parametrisation import Parameter, lower_triangle
+from pp_compare.certified.general.starts import basins, each_alone, enough, spread, suggested
 
 Floats = NDArray[np.float64]
 
@@ -27,12 +29,29 @@ SAME_POINT = 1e-4
 """Two stops are one optimum if no relative covariance differs by more than this (of 1 + size):
 Newton stops within 1e-6 of an optimum, and two optima of one criterion lie apart by a barrier."""
 
+LEVEL = 1e-8
+"""Relative difference of two deviances that a flat direction may leave: the rounding of a
+difference of log determinants, and what a stop within 1e-6 of the valley's floor costs."""
+
 FLAT = 1e-3
 """Largest slope, in units of the deviance, at which a stop counts as a stationary point."""
 
 DIVERGED = 1e4
 """Relative standard deviations, in units of each column's size, beyond which a failed proof is put
-down to a criterion without an optimum; it words a reason and decides nothing."""
+down to a criterion without an optimum; no two such stops count as two minima."""
+
+
+SCREENING = 2e8
+"""Multiplications that a look at many points may cost, about a tenth of a second."""
+
+NARROW = 12
+"""Coefficients of a component up to which numpy's passes over many points beat LAPACK's calls."""
+
+MOST_DESCENTS = 64
+"""Where a criterion shows new minima for ever, it is their number that is to be reported."""
+
+CHUNK = 2_000_000
+"""Numbers that one pass over points may hold."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +63,16 @@ class Stop:
     stationary: bool
     hits: int = 1
 
+    @property
+    def covariances(self) -> list[Floats]:
+        """Relative covariance T T' of each term."""
+        return [T @ T.T for T in self.factors]
+
+    @property
+    def lost(self) -> bool:
+        """Whether it ran off, or did not come to rest."""
+        return not self.stationary or max(np.abs(T).max() for T in self.factors) > DIVERGED
+
 
 @dataclass(frozen=True)
 class _FloatStratum:
@@ -51,6 +80,11 @@ class _FloatStratum:
     zz: Floats
     zx: Floats
     zy: Floats
+
+    @cached_property
+    def zf(self) -> Floats:
+        """[zx zy], (k, r, p + 1)."""
+        return np.concatenate([self.zx, self.zy[:, :, None]], axis=2)
 
 
 class FloatCriterion:
@@ -63,6 +97,10 @@ class FloatCriterion:
         self._xx, self._xy = _floats(products.xx), _floats(products.xy)[:, 0]
         self._yy = float(products.yy)
         self._strata = [_float_stratum(products, s) for s in products.strata]
+        p = len(self._xx)
+        self._total = np.zeros((p + 1, p + 1))
+        self._total[:p, :p], self._total[p, p] = self._xx, self._yy
+        self._total[:p, p] = self._total[p, :p] = self._xy
         basis = np.diag(_floats(products.coordinates.basis))
         self._constant = self.df * (
             1 + np.log(2 * np.pi / self.df) + products.coordinates.y_exponent * np.log(4.0)
@@ -94,6 +132,42 @@ class FloatCriterion:
         w = [s.v - s.C @ beta for s in solved]
         gradient, hessian = self._derivatives(T, solved, w, H, float(q))
         return float(logdet + self.df * np.log(q) + self._constant), gradient, hessian
+
+    @property
+    def affordable(self) -> int:
+        """How many points to look at: a power of 2, about as dear together as a few descents."""
+        cost = sum(len(s.zz) * (s.zz.shape[1] + 3) ** 3 for s in self._strata)
+        return int(2 ** np.clip(np.floor(np.log2(SCREENING / cost)), 5, 9))
+
+    def values(self, points: Floats) -> Floats:
+        """Deviance at many points, (N, t); infinite or NaN where float64 has no value."""
+        chunk = max(1, CHUNK // sum(s.zz.size + s.zx.size for s in self._strata))
+        parts = [self._values(points[i : i + chunk]) for i in range(0, len(points), chunk)]
+        return np.concatenate(parts)
+
+    def _values(self, points: Floats) -> Floats:
+        count, p = len(points), self.products.p
+        T = [np.zeros((count, q, q)) for q in self.products.sizes]
+        for column, at in zip(points.T, self.parameters, strict=True):
+            T[at.block][:, at.row, at.column] = column
+        left = np.zeros((count, p + 1, p + 1)) + self._total
+        logdet = np.zeros(count)
+        with np.errstate(all="ignore"):
+            for s in self._strata:
+                r = s.zz.shape[1]
+                half = np.zeros((count, r, r))
+                for block, start, stop in s.widths:
+                    half[:, start:stop, start:stop] = T[block]
+                turned = half.swapaxes(1, 2)[:, None]
+                system = np.eye(r) + turned @ s.zz @ half[:, None]
+                explained, spread_out = _explained(system, turned @ s.zf)
+                left -= explained
+                logdet += spread_out
+            fixed = np.linalg.slogdet(left[:, :p, :p])[1] if p else np.zeros(count)
+            whole = np.linalg.slogdet(left)
+            quadratic = np.where(whole[0] > 0, whole[1] - fixed, np.nan)
+            values = logdet + self.df * quadratic + self._constant
+        return np.asarray(values + (fixed if self.reml else 0.0))
 
     def _derivatives(
         self, T: list[Floats], solved: list[_Solved], w: list[Floats], H: Floats, q: float
@@ -151,33 +225,47 @@ def search(
     criterion : FloatCriterion
     starts : sequence of (t,) arrays
         Starts of the caller, in the coordinates of the criterion; those that hold a NaN or an
-        infinity are left out, and more are added.
+        infinity are left out, and more are added until `starts.enough` says so.
     seed : int
-        Of the random starts.
+        Of the points that are looked at.
     """
     stops: list[Stop] = []
     count = 0
-    finite = (start for start in starts if np.isfinite(start).all())
-    for start in (*finite, *_default_starts(criterion, seed)):
+    given = [start for start in starts if np.isfinite(start).all()]
+    own = list(_suggested(criterion))
+    for start in (*given, *own, *_screened(criterion, seed)):
+        minima = sum(stop.stationary for stop in stops)
+        if count >= len(given) + len(own) and (enough(count, minima) or count >= MOST_DESCENTS):
+            break
         count += 1
         stop = _descend(criterion, start)
         if stop is not None:
-            _record(stops, stop)
+            _record(criterion, stops, stop)
     return sorted(stops, key=lambda s: s.deviance), count
 
 
-def _default_starts(criterion: FloatCriterion, seed: int) -> Iterator[Floats]:
-    sizes = criterion.products.sizes
-    for scale in (1.0, 0.03, 0.3, 3.0, 30.0):
-        yield criterion.vector([scale * np.eye(q) for q in sizes])
-    for small in range(len(sizes) if len(sizes) > 1 else 0):
-        yield criterion.vector(
-            [(1e-2 if b == small else 1.0) * np.eye(q) for b, q in enumerate(sizes)]
-        )
-    rng = np.random.default_rng(seed)
-    for _ in range(4 + len(criterion.parameters)):
-        draws = [rng.standard_normal((q, q)) * 10 ** rng.uniform(-2, 1) for q in sizes]
-        yield criterion.vector(draws)
+def _suggested(criterion: FloatCriterion) -> Iterator[Floats]:
+    """Starts that follow from the model: lme4's, nlme's, and the best scale of each part of it."""
+    products = criterion.products
+    for factors in suggested(products.sizes, products.levels, products.n):
+        yield criterion.vector(factors)
+    for line in each_alone(products.sizes):
+        points = np.array([criterion.vector(factors) for factors in line])
+        values = criterion.values(points)
+        if np.isfinite(values).any():
+            yield points[int(np.nanargmin(np.where(np.isfinite(values), values, np.inf)))]
+
+
+def _screened(criterion: FloatCriterion, seed: int) -> Iterator[Floats]:
+    """Lowest points of their neighbourhoods, then the rest by their values."""
+    count = criterion.affordable
+    cube, points = spread(criterion.products.sizes, count, seed)
+    values = criterion.values(points)
+    first = basins(cube, values)
+    rest = [int(i) for i in np.argsort(values, kind="stable") if i not in set(first)]
+    for i in [*first, *rest]:
+        if np.isfinite(values[i]):
+            yield points[i]
 
 
 def _descend(criterion: FloatCriterion, start: Floats) -> Stop | None:
@@ -212,10 +300,10 @@ def _descend(criterion: FloatCriterion, start: Floats) -> Stop | None:
     return Stop(tuple(criterion.factors(x)), deviance, bool(np.abs(gradient).max() < FLAT))
 
 
-def _record(stops: list[Stop], new: Stop) -> None:
+def _record(criterion: FloatCriterion, stops: list[Stop], new: Stop) -> None:
     """Add a stop, or count it for the optimum that it repeats."""
     for i, old in enumerate(stops):
-        if _same(old, new):
+        if _same(old, new) or _in_one_valley(criterion, old, new):
             best = min(old, new, key=lambda s: s.deviance)
             stops[i] = replace(best, hits=old.hits + 1)
             return
@@ -223,8 +311,32 @@ def _record(stops: list[Stop], new: Stop) -> None:
 
 
 def _same(a: Stop, b: Stop) -> bool:
-    pairs = [(s @ s.T, t @ t.T) for s, t in zip(a.factors, b.factors, strict=True)]
-    return all(np.abs(s - t).max() <= SAME_POINT * (1 + np.abs(s).max()) for s, t in pairs)
+    if a.lost and b.lost:
+        return True  # what ran off or was stopped on its way is no minimum of its own
+    return all(
+        np.abs(s - t).max() <= SAME_POINT * (1 + np.abs(s).max())
+        for s, t in zip(a.covariances, b.covariances, strict=True)
+    )
+
+
+def _in_one_valley(criterion: FloatCriterion, a: Stop, b: Stop) -> bool:
+    """Whether the criterion is as low half way between two stops: a flat direction joins them.
+
+    Where V does not change along a line of variances, it does not along relative ones either.
+    """
+    level = LEVEL * (1 + abs(a.deviance))
+    if abs(a.deviance - b.deviance) > level:
+        return False
+    between = [(s + t) / 2 for s, t in zip(a.covariances, b.covariances, strict=True)]
+    point = criterion.vector([_lower_root(g) for g in between])
+    return bool(abs(criterion.values(point[None])[0] - a.deviance) <= level)
+
+
+def _lower_root(G: Floats) -> Floats:
+    """Lower triangular T with T T' = G, of a G that may be singular."""
+    values, vectors = np.linalg.eigh(G)
+    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    return np.asarray(np.linalg.qr(root.T, mode="r")).T
 
 
 @dataclass(frozen=True)
@@ -258,6 +370,28 @@ def _solve_stratum(s: _FloatStratum, T: Sequence[Floats]) -> _Solved:
         ygy=float((Gy * v).sum()),
         logdet=float(np.linalg.slogdet(system)[1].sum()),
     )
+
+
+def _explained(system: Floats, side: Floats) -> tuple[Floats, Floats]:
+    """Sums over k of B'S^-1 B and log|S| for S (N, k, r, r), positive definite, and B (N, k, r, f).
+
+    Narrow systems are eliminated all at once, which costs a tenth of as many calls of LAPACK.
+    """
+    r = system.shape[-1]
+    if r > NARROW:
+        whole = side.swapaxes(2, 3) @ np.linalg.solve(system, side)
+        return whole.sum(axis=1), np.linalg.slogdet(system)[1].sum(axis=1)
+    rows = np.concatenate([system, side], axis=3).transpose(2, 3, 0, 1).copy()
+    logdet: Any = 0.0
+    products: Any = 0.0
+    for j in range(r):
+        pivot = rows[j, j]
+        logdet = logdet + np.log(pivot)
+        ratio = rows[j + 1 :, j] / pivot
+        rows[j + 1 :, j:] -= ratio[:, None] * rows[j, j:]
+        reduced = rows[j, r:]
+        products = products + np.einsum("ink,jnk->nij", reduced / pivot, reduced)
+    return products, logdet.sum(axis=1)
 
 
 def _direction(s: _FloatStratum, T: Sequence[Floats], parameter: Parameter) -> Floats:

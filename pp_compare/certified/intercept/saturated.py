@@ -15,10 +15,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
 
-from flint import arb, arb_poly, fmpq, fmpq_mat, fmpq_poly, fmpz, fmpz_poly
+from flint import arb, fmpq, fmpq_mat, fmpq_poly, fmpz, fmpz_poly
 
+from pp_compare.certified.intercept.polynomials import real_roots, through, value_at
 from pp_compare.certified.intercept.precision import PrecisionError
 from pp_compare.certified.intercept.stationary import Kind, Root
 from pp_compare.certified.intercept.statistics import InterceptStatistics
@@ -38,7 +38,7 @@ def saturated_points(statistics: InterceptStatistics) -> list[Root] | None:
     limit = _value(d, arb(S[d - 1]), arb(W[d]))
     found = False
     for root in (r for r in roots if r.kind is Kind.MINIMUM):
-        value = _value(d, _at(S, root.rho), _at(W, root.rho))
+        value = _value(d, value_at(S, root.rho), value_at(W, root.rho))
         if not (value < limit or value > limit):
             raise PrecisionError
         found |= bool(value < limit)
@@ -62,10 +62,6 @@ def _value(d: int, s: arb, w: arb) -> arb:
     return d * s.log() - (d - 1) * w.log()
 
 
-def _at(polynomial: fmpq_poly, rho: arb) -> arb:
-    return arb_poly([arb(c) for c in polynomial.coeffs()])(rho)
-
-
 def _turns(slope: fmpq_poly) -> Iterator[Root]:
     """Where a polynomial with the sign of the criterion's slope changes it on [0, infinity)."""
     sign = _sign(slope, fmpq(0))
@@ -74,7 +70,7 @@ def _turns(slope: fmpq_poly) -> Iterator[Root]:
         sign = 1 if slope[order] > 0 else -1
     if sign > 0:
         yield Root(arb(0), Kind.MINIMUM)
-    roots = [rho for part, odd in _parts(slope) if odd for rho in _positive_roots(part)]
+    roots = [rho for part, odd in _parts(slope) if odd for rho in real_roots(part) if rho > 0]
     for rho in sorted(roots, key=lambda r: float(r.mid())):
         yield Root(rho, Kind.MINIMUM if sign < 0 else Kind.MAXIMUM)
         sign = -sign
@@ -89,14 +85,6 @@ def _parts(slope: fmpq_poly) -> Iterator[tuple[fmpz_poly, bool]]:
         yield part, multiplicity % 2 == 1
 
 
-def _positive_roots(part: fmpz_poly) -> Iterator[arb]:
-    """Positive roots of a square-free polynomial; flint marks a real root by an exact 0."""
-    roots: Any = part.complex_roots()
-    for root, _ in roots:
-        if root.imag == 0 and root.real > 0:
-            yield root.real
-
-
 def _sign(polynomial: fmpq_poly, x: fmpq) -> int:
     value = polynomial(x)
     return int(value > 0) - int(value < 0)
@@ -107,7 +95,7 @@ def _polynomials(statistics: InterceptStatistics) -> tuple[fmpq_poly, fmpq_poly]
     """S and W, each up to a constant factor, from their values at 0, 1, ..., d."""
     d = statistics.n_obs - statistics.n_fixed
     values = [_determinants(statistics, k) for k in range(d + 1)]
-    return _through([s for s, _ in values]), _through([w for _, w in values])
+    return through([s for s, _ in values]), through([w for _, w in values])
 
 
 def _determinants(statistics: InterceptStatistics, rho: int) -> tuple[fmpq, fmpq]:
@@ -120,13 +108,3 @@ def _determinants(statistics: InterceptStatistics, rho: int) -> tuple[fmpq, fmpq
     p = statistics.n_fixed
     leading = fmpq_mat(p, p, [total[i, j] for i in range(p) for j in range(p)])
     return of_m * total.det(), of_m * (leading.det() if p else fmpq(1))
-
-
-def _through(values: list[fmpq]) -> fmpq_poly:
-    """The polynomial with these values at 0, 1, 2, ... (Newton's forward differences)."""
-    result, factor, differences = fmpq_poly([0]), fmpq_poly([1]), list(values)
-    for k in range(len(values)):
-        result += differences[0] * factor
-        factor *= fmpq_poly([fmpq(-k, k + 1), fmpq(1, k + 1)])
-        differences = [b - a for a, b in pairwise(differences)]
-    return result
