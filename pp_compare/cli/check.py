@@ -11,7 +11,7 @@ import typer
 from pp_compare.audits.handed import check
 from pp_compare.cli.app import app
 from pp_compare.cli.console import print_paragraphs, stdout
-from pp_compare.cli.options import Data, Engines, Formula, Methods, Text, parse_methods
+from pp_compare.cli.options import Data, Engines, Formula, Limit, Methods, Text, parse_methods
 from pp_compare.data.files import read_dataset
 from pp_compare.errors import InputError
 from pp_compare.report.audit.json import to_json
@@ -36,7 +36,7 @@ def check_command(
     formula: Formula = None,
     method: Methods = None,
     engine: Engines = None,
-    limit: Annotated[float, typer.Option(help="Seconds that one fit beside it may take.")] = 60.0,
+    limit: Limit = 60.0,
     text: Text = False,
     out: Annotated[Path | None, typer.Option(help="Folder for the reports and the data.")] = None,
     json: Annotated[str | None, typer.Option(help="File for report.json; - for stdout.")] = None,

@@ -17,7 +17,7 @@ import traceback
 from importlib.metadata import version
 from pathlib import Path
 
-from pp_compare.errors import InputError, PPCompareError, one_line
+from pp_compare.errors import InputError, PPCompareError, one_line, quoted
 from pp_compare.resources import LACKING
 
 BAD_INPUT = 2
@@ -64,7 +64,8 @@ def shortened(text: str) -> str:
 
 def _of_system(error: OSError) -> str:
     why = error.strerror or str(error) or type(error).__name__
-    return f"{error.filename}: {why}" if error.filename is not None else f"output: {why}"
+    where = "output" if error.filename is None else quoted(str(error.filename), 200)
+    return f"{where}: {why}"
 
 
 def _status(error: OSError) -> int:
