@@ -18,7 +18,8 @@ from pp_compare.engines import make_engine
 from pp_compare.engines.worker import Workers
 from pp_compare.errors import InputError
 from pp_compare.fitted import FittedModel
-from pp_compare.fitted.printout import Printout, from_printout
+from pp_compare.fitted.printed import Printout
+from pp_compare.fitted.printout import from_printout
 from pp_compare.fitted.recover import recover
 from pp_compare.model import Fit, Method
 from pp_compare.report.record import FailOn, Report

@@ -10,6 +10,7 @@ import numpy as np
 from pp_compare.audits.known import Known
 from pp_compare.audits.selection import Selection
 from pp_compare.certified.models import CertifiedModel, DegenerateModelError, certified_model
+from pp_compare.certified.why_singular import why_singular
 from pp_compare.engines.certified import certified_fit
 from pp_compare.errors import DataError
 from pp_compare.identities import check_identities
@@ -62,7 +63,7 @@ def judged(
         tolerances = derive_tolerances(design, model)
     except (DegenerateModelError, DataError) as reason:
         return Judged(_without_truth(selection, design, fits, registry, str(reason)))
-    fits = _with_certified(fits, model)
+    fits = _with_certified(design, fits, model)
     answered = {engine: fit for engine, fit in fits.items() if fit.status == "ok"}
     stops = {e: stop_of(design, f, model) for e, f in answered.items() if e != "certified"}
     truth = _truth(design, answered, stops, model, tolerances)
@@ -110,12 +111,17 @@ def _labelled(selection: Selection, known: Known, lines: Sequence[Comparison]) -
     )
 
 
-def _with_certified(fits: Mapping[str, Fit], model: CertifiedModel) -> dict[str, Fit]:
+def _with_certified(
+    design: Design, fits: Mapping[str, Fit], model: CertifiedModel
+) -> dict[str, Fit]:
     """The fits, the certified one that of the model that judges: a report holds one truth."""
     shown = fits.get("certified")
     if shown is None:
         return dict(fits)
-    return {**fits, "certified": certified_fit(model, seconds=shown.seconds)}
+    fit = certified_fit(model, seconds=shown.seconds)
+    why = why_singular(design, model)
+    extra = {**fit.extra, "why_singular": why} if why else fit.extra
+    return {**fits, "certified": replace(fit, extra=extra)}
 
 
 def _judgements(

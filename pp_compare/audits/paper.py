@@ -13,7 +13,7 @@ from pp_compare.audits.selection import Selection
 from pp_compare.certified.models import CertifiedModel, DegenerateModelError, certified_model
 from pp_compare.engines import make_engine
 from pp_compare.errors import DataError, InputError
-from pp_compare.fitted.printout import Printout
+from pp_compare.fitted.printed import Printout
 from pp_compare.model import Dataset, Fit, Method
 from pp_compare.model.design import Design, build_design
 from pp_compare.model.formula import parse_formula

@@ -160,10 +160,10 @@ class InterceptModel:
         self.reml = design.spec.method == "REML"
         self.group = design.blocks[0].group
         self._given = statistics
-        self._statistics = statistics or InterceptStatistics.from_arrays(
+        self.statistics = statistics or InterceptStatistics.from_arrays(
             design.y, design.X, design.blocks[0].codes
         )
-        self.existence = intercept_existence(design, self._statistics)
+        self.existence = intercept_existence(design, self.statistics)
         if optimum is None:
             self.found = self._search()
         else:
@@ -176,7 +176,7 @@ class InterceptModel:
         return InterceptModel, (self.design, None, self.optimum)
 
     def _search(self) -> InterceptOptimum:
-        return intercept_optimum(self._statistics, reml=self.reml)
+        return intercept_optimum(self.statistics, reml=self.reml)
 
     @cached_property
     def found(self) -> InterceptOptimum:
@@ -208,18 +208,18 @@ class InterceptModel:
     def deviance(self, sigma: float, covariances: Covariances) -> float:
         """``-2 loglik`` at given variances."""
         tau2 = max(float(covariances[self.group][0, 0]), 0.0)
-        return -2.0 * float(loglik_at(self._statistics, None, _square(sigma), tau2, reml=self.reml))
+        return -2.0 * float(loglik_at(self.statistics, None, _square(sigma), tau2, reml=self.reml))
 
     def implied(self, sigma: float, covariances: Covariances) -> Quantities:
         """What given variances imply."""
         tau2 = max(float(covariances[self.group][0, 0]), 0.0)
-        gls = gls_at(self._statistics, reml=self.reml, sigma2=_square(sigma), tau2=tau2)
+        gls = gls_at(self.statistics, reml=self.reml, sigma2=_square(sigma), tau2=tau2)
         return self._quantities(gls, arb(sigma), gls.tau2)
 
     def near(self, delta: float) -> list[tuple[Quantities, Quantities]]:
         """Estimates at both ends of the interval of tau2/sigma2 within `delta`."""
-        ends = rho_within(self._statistics, self.found, reml=self.reml, delta=delta)
-        first, last = (gls_at(self._statistics, rho, reml=self.reml) for rho in ends)
+        ends = rho_within(self.statistics, self.found, reml=self.reml, delta=delta)
+        first, last = (gls_at(self.statistics, rho, reml=self.reml) for rho in ends)
         return [tuple(self._quantities(g, g.sigma2.sqrt(), g.tau2) for g in (first, last))]  # type: ignore[list-item]  # two ends
 
     def _quantities(self, gls: GLS | InterceptOptimum, sigma: arb, tau2: arb) -> Quantities:
@@ -305,7 +305,7 @@ class GeneralModel:
         }
         return Optimum(
             claim=found.claim,
-            reason="; ".join(filter(None, [self.existence.sentence, _claimed(found)])),
+            reason="; ".join(filter(None, [self.existence.sentence, self._claimed()])),
             deviance=float(found.deviance),
             quantities=_only(everything, self.existence),
             representative=everything,
@@ -347,6 +347,12 @@ class GeneralModel:
     def _by_block(self, covariances: Covariances) -> list[np.ndarray]:
         """By random term, the nearest covariance with no eigenvalue below 0."""
         return [_semidefinite(part) for part in self.design.by_block(covariances)]
+
+    def _claimed(self) -> str:
+        """Why no more is claimed than is."""
+        if self.existence.kind == "not identified" and self.found.claim == "none":
+            return "what it fixes is that of the best point of a search"
+        return self.found.reason or "a local optimum, the best of a search; not proved global"
 
     @property
     def _data(self) -> tuple[np.ndarray, np.ndarray, list[RandomBlock]]:
@@ -392,10 +398,6 @@ class GeneralModel:
         beta = found.estimates.beta.entries() if "beta" in known else []
         main |= {f"beta {label}": b for label, b in zip(self.design.labels, beta, strict=False)}
         return {name: _text(ball) for name, ball in main.items()}
-
-
-def _claimed(found: GeneralOptimum) -> str:
-    return found.reason or "a local optimum, the best of a search; not proved global"
 
 
 def _only(quantities: Quantities, existence: Existence) -> Quantities:

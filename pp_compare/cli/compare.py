@@ -24,7 +24,8 @@ from pp_compare.cli.options import (
 )
 from pp_compare.conformance.parity import held_numbers
 from pp_compare.errors import DataError, InputError
-from pp_compare.fitted.printout import MOST_CHARACTERS, Printout, from_printout
+from pp_compare.fitted.printed import Printout
+from pp_compare.fitted.printout import MOST_CHARACTERS, from_printout
 from pp_compare.model import Method
 from pp_compare.report.rich_table import rich_table
 from pp_compare.report.table import Table
@@ -49,10 +50,6 @@ def compare_command(
         str, typer.Option(help="Engine id: certified is the truth, another is parity.")
     ] = "certified",
     na: Na = "raise",
-    digits: Annotated[
-        int | None,
-        typer.Option(help="Significant digits to which numbers without quotes were rounded."),
-    ] = None,
 ) -> None:
     """Hold numbers from paper against a reference, each to the digits that it shows."""
     given = _read(numbers)
@@ -60,11 +57,11 @@ def compare_command(
     asked = parse_methods(method) or _method(given)
     design = design_of(_selection(case, data, formula or said, asked), na_policy(na))
     try:
-        result = held_numbers(given, reference, design, "shown", digits=digits)
+        result = held_numbers(given, reference, design, "shown")
     except DegenerateModelError as reason:
         raise DataError(str(reason)) from None
     _print(result)
-    raise typer.Exit(int(any(line.verdict == "fail" for line in result.lines)))
+    raise typer.Exit(int(any(line.verdict != "pass" for line in result.lines)))
 
 
 def _method(given: Printout | dict[str, Any]) -> tuple[Method, ...]:
@@ -117,11 +114,14 @@ def _print(result: ShownResult) -> None:
         console.print(
             verbatim(f"standard errors are another quantity: {result.definition.statement}")
         )
-    off = sum(line.verdict == "fail" for line in result.lines)
+    console.print(verbatim(_told(result)))
+
+
+def _told(result: ShownResult) -> str:
     whole = f"{len(result.lines)} numbers"
-    told = (
-        f"{off} of {whole} cannot be what a sound fit shows beside the others"
-        if off
-        else f"all {whole} are what one sound fit can show, each to the digits it has"
-    )
-    console.print(verbatim(told))
+    off = sum(line.verdict == "fail" for line in result.lines)
+    if off:
+        return f"{off} of {whole} cannot be what a sound fit shows beside the others"
+    if any(line.verdict != "pass" for line in result.lines):
+        return f"nothing is said of the {whole}: double precision cannot tell in this model"
+    return f"all {whole} are what one sound fit can show, each to the digits it has"

@@ -17,7 +17,8 @@ from pp_compare.engines import Engine, make_engine
 from pp_compare.errors import InputError
 from pp_compare.fitted.given import given_numbers, places
 from pp_compare.fitted.numbers import typed_number
-from pp_compare.fitted.printout import Printed, Printout, from_printout
+from pp_compare.fitted.printed import Printed, Printout
+from pp_compare.fitted.printout import from_printout
 from pp_compare.model import Fit, Quantity
 from pp_compare.model.design import Design
 from pp_compare.verdict.agreement import Comparison, compare

@@ -10,7 +10,7 @@ import numpy as np
 from pp_compare.errors import InputError
 from pp_compare.fitted.labels import Labels
 from pp_compare.fitted.numbers import number_of
-from pp_compare.fitted.printout import Kind, Printed
+from pp_compare.fitted.printed import Kind, Printed
 from pp_compare.model import Quantity
 from pp_compare.model.design import Design
 

@@ -17,7 +17,7 @@ import pandas as pd
 from pp_compare.engines.alignment import design_error
 from pp_compare.errors import InputError
 from pp_compare.fitted.labels import Labels
-from pp_compare.fitted.printout import unwrapped
+from pp_compare.fitted.lmer_printout import unwrapped
 from pp_compare.fitted.record import FittedModel
 from pp_compare.fitted.statsmodels_design import HAND_OVER, NAME, column_order
 from pp_compare.fitted.table import Table, bar, quoted, same_partition

@@ -52,8 +52,9 @@ def _check(identity: Identity, at: Workings) -> IdentityCheck:
             residue = identity.residue(at)
     except TooLargeError:
         return _skipped(engine, identity, "the model is too large for dense matrices")
-    except np.linalg.LinAlgError:
-        # Estimates that are not finite, or variances of no covariance matrix: nothing holds there.
+    except (np.linalg.LinAlgError, ArithmeticError):
+        # Estimates that are not finite, a residual variance of 0, or variances of no covariance
+        # matrix: nothing holds there.
         residue = Residue(np.nan, np.nan)
     # Written so that a NaN fails, and an engine whose variances leave no bound on rounding.
     holds = residue.error <= residue.tolerance < np.inf

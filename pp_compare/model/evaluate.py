@@ -148,7 +148,9 @@ def _value(node: Node, columns: Mapping[str, Value]) -> Value:
         name: _value(part, columns) if name in data else _literal(part, node)
         for name, part in bound.items()
     }
-    return word.function(**given)
+    made = word.function(**given)
+    # Of a single number numpy makes a scalar of its own kind.
+    return np.asarray(made) if isinstance(made, np.generic) else made
 
 
 def _folded(function: str, parts: list[np.ndarray]) -> np.ndarray:

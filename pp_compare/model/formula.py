@@ -97,7 +97,7 @@ def _has_tilde(node: Node) -> bool:
 
 
 def _response(left: Node, formula: str) -> str:
-    if not data_like(left):
+    if not data_like(left) or not _takes_data(left):
         raise FormulaError(
             f"{shown(formula)}: the response must be one column, or a function of columns such as "
             f"log(y). {_EXAMPLE}"
@@ -106,6 +106,11 @@ def _response(left: Node, formula: str) -> str:
     found.add(1, left)
     ((name,),) = found.ordered
     return name
+
+
+def _takes_data(node: Node) -> bool:
+    check(node)
+    return bool(data_columns(node))
 
 
 def data_like(node: Node) -> bool:

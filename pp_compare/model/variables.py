@@ -23,13 +23,13 @@ from pp_compare.model.words import Matrix, Text, Value, as_factor
 NaPolicy = Literal["raise", "drop"]
 
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*$")
-_OURS = re.compile(r"group_\d+$|all_rows$|vc\d+$")
-"""Names that engines' own columns get beside those of the data (`engines.formulas`)."""
 # Words that R or a Python formula would read as something else than a column.
 _RESERVED = frozenset(
     {*keyword.kwlist, "TRUE", "FALSE", "NULL", "NA", "NaN", "Inf", "function", "repeat", "next"}
     | {"T", "F", "C", "I", "Q", "Intercept"}
 )
+# Names of columns that engines' formulas add: of grouping factors, and of one that holds all rows.
+_OURS = re.compile(r"(group_\d+|all_rows|vc\d+)$")
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +131,7 @@ class Rows:
         else:
             self._refuse_two_meanings(name)
             value = evaluate(name, columns)
-        coded = _coded(_of_length(value, int(own.sum())), self.kept[own])
+        coded = _coded(_of_length(name, value, int(own.sum())), self.kept[own])
         if not isinstance(coded, Factor):
             self._refuse_not_finite(name, names, coded)
         return coded
@@ -229,9 +229,19 @@ def _column(column: pd.Series) -> Value:
     return Text(column.astype(str).to_numpy(object))
 
 
-def _of_length(value: Value, n: int) -> Value:
-    """A single number, as in ``I(2)``, stands in every row."""
-    return np.full(n, value) if isinstance(value, np.ndarray) and value.ndim == 0 else value
+def _of_length(name: str, value: Value, n: int) -> Value:
+    """A single number, as in ``I(2)``, stands in every row; nothing else is made of no column."""
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        return np.full(n, value)
+    if len(_rows(value)) != n:
+        raise DataError(f"'{name}' is made of no column of the data; leave it out")
+    return value
+
+
+def _rows(value: Value) -> np.ndarray:
+    if isinstance(value, Factor):
+        return np.atleast_1d(value.codes)
+    return np.atleast_1d(value if isinstance(value, np.ndarray) else value.values)
 
 
 def _coded(value: Value, rows: np.ndarray) -> Coded:
@@ -251,8 +261,8 @@ def group_variable(name: str, factor: Factor, taken: set[str]) -> Variable:
 
 
 def _alias(name: str, taken: set[str]) -> str:
-    plain = bool(_PLAIN.match(name)) and name not in _RESERVED and name not in taken
-    plain = plain and _OURS.match(name) is None
+    usable = _PLAIN.match(name) and not _OURS.match(name) and name not in _RESERVED
+    plain = bool(usable) and name not in taken
     alias = (
         name if plain else next(a for a in (f"v{i}" for i in range(1, 10_000)) if a not in taken)
     )

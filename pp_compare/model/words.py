@@ -102,7 +102,12 @@ def _elementwise(function: Callable[[np.ndarray], np.ndarray]) -> Word:
 
 
 def _summary(function: Callable[[np.ndarray], float]) -> Word:
-    return Word(lambda x, na_rm=True: np.array(function(numbers(x))))
+    def summary(x: Value, na_rm: bool = True) -> Value:
+        if numbers(x).size < 2:
+            raise ValueError("a column of at least two rows is summed up, not a number")
+        return np.array(function(numbers(x)))
+
+    return Word(summary)
 
 
 def _log(x: Value, base: float | None = None) -> Value:
@@ -295,6 +300,8 @@ def _c(x: Value, contr: Literal = None, base: Literal = None, levels: Literal = 
         factor = _with_levels(factor, _texts(levels))
     if contr is None:
         return factor
+    if not isinstance(contr, Contrast) and str(contr) not in CONTRASTS:
+        raise ValueError(f"no contrasts '{contr}'; there are: {', '.join(CONTRASTS)}")
     contrast = contr if isinstance(contr, Contrast) else Contrast(CONTRASTS[str(contr)])
     reference = contrast.reference if base is None else int(_number(base))
     if contrast.kind == "treatment" and reference is not None:

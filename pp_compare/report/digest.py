@@ -11,6 +11,7 @@ import numpy as np
 
 from pp_compare.model import Fit
 from pp_compare.report.record import CaseReport, Report
+from pp_compare.verdict.judgement import Judgement, Standing
 
 KINDS = (
     "beta", "beta_se", "beta_cov", "sigma", "random_cov", "loglik",
@@ -47,6 +48,24 @@ class Scatter:
     rows: np.ndarray
     icc: np.ndarray
     digits: np.ndarray
+
+
+BEHIND_THE_BAD: tuple[Standing, ...] = (
+    "not judged",
+    "short of the optimum, harmless",
+    "right, other definition",
+)
+"""Order of the standings that are not bad; ``right`` comes last."""
+
+
+def severity(judgement: Judgement) -> tuple[int, float]:
+    """Sorts the worst first: what cannot be used by its harm, then the standings that can."""
+    if judgement.bad:
+        # An engine without an answer misleads nobody: its harm is 0, behind every wrong number.
+        return -1, -judgement.harm.worst
+    if judgement.standing not in BEHIND_THE_BAD:
+        return len(BEHIND_THE_BAD), 0.0
+    return BEHIND_THE_BAD.index(judgement.standing), -judgement.harm.worst
 
 
 def engines_of(report: Report) -> list[str]:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pp_compare.report.digest import severity
 from pp_compare.report.frames import estimates_frame
 from pp_compare.report.page import render
 from pp_compare.report.record import CaseReport, Report
@@ -21,21 +22,12 @@ LINES = 10
 TOLD = 3
 """Judgements that are told one by one, the worst first."""
 MORE = ".judgements  .to_frame()  .estimates()  .save(folder)  .raise_for_status()"
-WORST_FIRST = (
-    "wrong",
-    "wrong optimum",
-    "no answer",
-    "not judged",
-    "short of the optimum, harmless",
-    "right, other definition",
-    "right",
-)
 
 
 def worst_first(report: Report) -> list[tuple[CaseReport, Judgement]]:
     """Every judgement with its model, those first with which a reader cannot go on."""
     pairs = [(case, judgement) for case in report.cases for judgement in case.judgements]
-    return sorted(pairs, key=lambda pair: WORST_FIRST.index(pair[1].standing))
+    return sorted(pairs, key=lambda pair: severity(pair[1]))
 
 
 def short_text(report: Report) -> str:
@@ -119,7 +111,7 @@ class Told:
     standing: str
     ground: str
     sentence: str
-    code: str
+    code: tuple[str, ...]
     remedy: str
 
 
@@ -164,7 +156,7 @@ def _told_in_page(case: str, judgement: Judgement) -> Told:
         judgement.standing,
         GROUND.get(judgement.standing, BAD_GROUND),
         visible(judgement.sentence),
-        judgement.remedy.code if judgement.remedy else "",
+        tuple(judgement.remedy.code.splitlines()) if judgement.remedy else (),
         visible(judgement.remedy.sentence) if judgement.remedy else "",
     )
 
@@ -183,7 +175,7 @@ def _number(value: float) -> str:
 
 def _digits(case: CaseReport) -> str:
     found = []
-    for engine in (engine for engine in case.fits if engine != "certified"):
+    for engine in (judgement.engine for judgement in case.judgements if not judgement.bad):
         side = (engine, "truth", "beta")
         own = [x.digits for x in case.comparisons if (x.candidate, x.kind, x.quantity) == side]
         if own:

@@ -10,7 +10,7 @@ import scipy.stats
 
 from pp_compare.errors import InputError
 from pp_compare.fitted.labels import Labels
-from pp_compare.fitted.printout import Printed
+from pp_compare.fitted.printed import Printed
 from pp_compare.model import Quantity
 from pp_compare.model.design import Design
 

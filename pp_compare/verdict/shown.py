@@ -19,7 +19,7 @@ import scipy.optimize
 
 from pp_compare.certified.models import CertifiedModel
 from pp_compare.fitted.labels import Labels
-from pp_compare.fitted.printout import Printed
+from pp_compare.fitted.printed import Printed
 from pp_compare.identities.rounding import rounding_at
 from pp_compare.model import Fit, Quantity
 from pp_compare.model.design import Design

@@ -89,14 +89,17 @@ def derive_tolerances(design: Design, model: CertifiedModel) -> Tolerances:
     """Tolerances of a case from the curvature at its optimum.
 
     A quantity may be off by what it changes over {deviance <= minimum + criterion}, axis by axis
-    and combined as an ellipsoid's half width, plus what rounding does at the optimum itself.
+    and combined as an ellipsoid's half width, plus what rounding does at the optimum itself. One
+    that the criterion does not fix has no tolerance: two engines may differ in it by any amount.
     """
-    best, rounding = model.optimum.quantities, rounding_at_optimum(design, model)
+    best, at = model.optimum.quantities, model.optimum.representative
+    rounding = rounding_at_optimum(design, model)
     criterion = criterion_tolerance(rounding)
     if np.isinf(criterion):
-        return _out_of_reach(best)
+        return Tolerances(np.inf, _open(at, "double precision cannot tell"))
     axes = model.near(criterion)
-    found = {}
+    missing = {name: quantity for name, quantity in at.items() if name not in best}
+    found = _open(missing, model.existence.sentence)
     for name, quantity in best.items():
         floor = rounding.of(quantity)
         if name == "loglik":
@@ -113,7 +116,7 @@ def derive_tolerances(design: Design, model: CertifiedModel) -> Tolerances:
     return Tolerances(criterion, found)
 
 
-def _out_of_reach(best: dict[str, Quantity]) -> Tolerances:
-    reason = "double precision cannot tell"
-    values = {name: np.full(quantity.values.shape, np.inf) for name, quantity in best.items()}
-    return Tolerances(np.inf, {name: Tolerance(value, reason) for name, value in values.items()})
+def _open(quantities: dict[str, Quantity], reason: str) -> dict[str, Tolerance]:
+    """No bound on any number of these."""
+    values = {name: np.full(quantity.values.shape, np.inf) for name, quantity in quantities.items()}
+    return {name: Tolerance(value, reason) for name, value in values.items()}

@@ -9,11 +9,13 @@ import pytest
 
 from pp_compare.audits.judging import judge
 from pp_compare.audits.selection import Selection
+from pp_compare.data.corpus import case
 from pp_compare.data.files import read_dataset
 from pp_compare.engines import make_engine
 from pp_compare.model import Method
 from pp_compare.model.design import build_design
 from pp_compare.model.formula import parse_formula
+from pp_compare.report.audit.estimates import optima_lines
 from pp_compare.report.record import CaseReport
 from pp_compare.verdict.deviations import load_deviations
 from pp_compare.verdict.judgement import Judgement
@@ -141,3 +143,16 @@ def test_an_interval_that_changes_sides_of_0_is_told() -> None:
     assert (
         "95 % interval of x, -0.0714 to 0.287, holds 0; in truth -0.23 to -0.166" in lost.sentence
     )
+
+
+def test_a_singular_optimum_has_its_reason_from_the_data() -> None:
+    known = case("Dyestuff2")
+    design = build_design(known.dataset, known.spec("REML"))
+    fits = {"certified": make_engine("certified").fit(design)}
+    report = judge(
+        Selection("Dyestuff2", known.dataset, design.spec.formula, "REML"), design, fits, ()
+    )
+    why = "mean square between 8.336 below 14.95 within, so REML gives 0"
+    assert f"singular: {why}" in "\n".join(optima_lines(report))
+    other = judged("small_variance", "y ~ x + z + (1|g)")
+    assert "singular" not in "\n".join(optima_lines(other))

@@ -8,6 +8,7 @@ import pytest
 
 from pp_compare.cli import main
 
+ALLOWED = ("--allow-engine", "tests.campaign.engines:short")
 PLAN = """
 engines = ["tests.campaign.engines:short"]
 replications = 4
@@ -54,7 +55,7 @@ def test_a_campaign_runs_reports_and_reports_again(
         (("none.toml",), "cannot read 'none.toml'"),
         (("--out", "{tmp}", "--report-only"), "is not the folder of a campaign"),
         (("{tmp}/p.toml", "--limit", "0"), "--limit is a number of seconds above 0"),
-        (("{tmp}/p.toml", "--processes", "-1"), "--processes is from 0 to 1024"),
+        (("{tmp}/p.toml", *ALLOWED, "--processes", "-1"), "--processes is from 0 to 1024"),
     ],
 )
 def test_bad_input_is_one_line_and_status_2(

@@ -60,7 +60,7 @@ def nullity_and_support(matrices) -> tuple[int, set[int]]:
     return len(matrices) - rank, support
 
 
-def dense_flat(X, blocks, reml) -> Flat:
+def dense_flat(X, blocks, reml, weights=None) -> Flat:
     n, terms, matrices = len(X), [], []
     for b, block in enumerate(blocks):
         same = block.group[:, None] == block.group
@@ -69,7 +69,7 @@ def dense_flat(X, blocks, reml) -> Flat:
                 one = np.outer(block.Z[:, i], block.Z[:, j])
                 matrices.append(exact(same * (one + one.T)))
                 terms.append(b)
-    matrices.append(exact(np.eye(n)))
+    matrices.append(exact(np.diag(np.ones(n) if weights is None else weights)).inv())
     terms.append(-1)
     fixed = exact(X)
     off = exact(np.eye(n)) - fixed * (fixed.transpose() * fixed).inv() * fixed.transpose()
@@ -128,28 +128,41 @@ def test_one_combination_of_intercept_and_slope_that_fits():
 
 
 def test_directions_that_fit_are_the_real_roots_of_a_quadratic():
-    """Of four rows in two groups |1, z_a, z_b, y| is a quadratic in s: its discriminant decides."""
+    """Of four rows in two groups |f, z_a, z_b, y| is a quadratic in s: its discriminant decides."""
     rng = np.random.default_rng(11)
     group, seen = np.array([0, 0, 1, 1]), set()
-    for _ in range(60):
-        x, y = rng.integers(-3, 4, 4).astype(float), rng.integers(-4, 5, 4).astype(float)
-        z = [
-            np.column_stack([np.where(group == k, 1 + s * x, 0) for k in (0, 1)])
-            for s in (-1, 0, 1)
-        ]
+    for _ in range(80):
+        f, x, y = (rng.integers(-4, 5, 4).astype(float) for _ in range(3))
         first, middle, last = (
-            round(np.linalg.det(np.column_stack([np.ones(4), columns, y]))) for columns in z
+            round(np.linalg.det(np.column_stack([f, *_of_groups(1 + s * x, group), y])))
+            for s in (-1, 0, 1)
         )
         a, b, c = (first + last - 2 * middle) / 2, (last - first) / 2, middle
-        X, Z = np.ones((4, 1)), np.column_stack([np.ones(4), x])
         if a == 0 or b * b == 4 * a * c:
-            continue  # no quadratic, or a double root at which [1, z_a, z_b] may be dependent too
-        wanted = b * b > 4 * a * c
-        found = fitted_in_one_direction(y, X, RandomBlock(group, Z))
-        if not wanted:
-            assert not found
-        seen.add((wanted, found))
+            continue  # no quadratic, or a double root: [f, z_a, z_b] may be dependent there too
+        Z = np.column_stack([np.ones(4), x])
+        found = fitted_in_one_direction(y, f[:, None], RandomBlock(group, Z))
+        seen.add((b * b > 4 * a * c, found))
     assert {(True, True), (False, False)} <= seen
+    assert (False, True) not in seen
+
+
+def _of_groups(z, group):
+    return [np.where(group == k, z, 0.0) for k in (0, 1)]
+
+
+def test_flat_directions_with_prior_weights():
+    """Weights that differ within a level tell sigma from a variance that none told apart."""
+    rng = np.random.default_rng(8)
+    for _ in range(25):
+        _, X, blocks = small_model(rng)
+        weights = rng.integers(1, 3, len(X)).astype(float)
+        wanted = dense_flat(X, blocks, True, weights)
+        assert flat_directions(X, blocks, reml=True, weights=weights) == wanted
+    one_row_a_cell = [RandomBlock(np.arange(8) // 2, np.tile(np.eye(2), (4, 1)))]
+    X, weights = np.tile(np.eye(2), (4, 1)), np.arange(1.0, 9.0)
+    assert flat_directions(X, one_row_a_cell, reml=True).sigma
+    assert flat_directions(X, one_row_a_cell, reml=True, weights=weights).dimension == 0
 
 
 def test_a_wide_component_is_eliminated_like_a_narrow_one(monkeypatch):

@@ -47,7 +47,7 @@ BAD_DATA = {
     "rank": (rows(w=lambda f: 2 * f.x), "y ~ x + w + (1|g)", "3 columns but rank 2: 'w'"),
     "parenthesis": (rows(), "y ~ x + (1|g", "a '(' is never closed"),
     "no random term": (rows(), "y ~ x", "no random term such as (1|g)"),
-    "code": (rows(), "y ~ system('touch pwned') + (1|g)", "'system('touch pwned')' is not underst"),
+    "code": (rows(), "y ~ system('touch pwned') + (1|g)", "'system' is no function that a formula"),
     "empty": ("", GOOD, "'data.csv' is empty"),
     "header only": ("y,x,g\n", GOOD, "has a header but no rows"),
     "ragged": ("y,x,g\n1,2,3\n1,2,3,4\n", GOOD, "row 2 of 'data.csv' has 4 cells, its header 3"),

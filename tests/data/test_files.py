@@ -330,3 +330,31 @@ def test_what_is_told_counts(tmp_path: Path) -> None:
         read(tmp_path, "y,x\n1,a\n", ReadAs({"x": "number"}))
     with pytest.raises(InputError, match="a factor or a number, not a 'date'"):
         ReadAs({"x": "date"})  # type: ignore[dict-item]
+
+
+def test_standard_input_is_a_file_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    piped = io.TextIOWrapper(io.BytesIO(gzip.compress(b"y;g\n0,5;a\n1,5;b\n")))
+    monkeypatch.setattr("sys.stdin", piped)
+    dataset = read_dataset(Path("-"))
+    assert dataset.frame["y"].tolist() == [0.5, 1.5]
+    assert dataset.provenance == (
+        "file standard input, unpacked by gzip, semicolons, decimal commas"
+    )
+    assert dataset.name == "stdin"
+
+
+@pytest.mark.parametrize("name", ["group_0", "all_rows", "vc000"])
+def test_a_column_may_be_called_as_an_engine_calls_its_own(name: str) -> None:
+    from pp_compare.engines import make_engine
+
+    rng = np.random.default_rng(5)
+    frame = rows(x=list(rng.normal(size=24)), h=list("abc" * 8)).frame
+    frame["y"] = rng.normal(size=24) + frame["x"]
+    fits = []
+    for called in ("x", name):
+        dataset = Dataset("d", frame.rename(columns={"x": called}))
+        design = build_design(dataset, parse_formula(f"y ~ {called} + (1|g) + (1|h)"))
+        fits.append(make_engine("statsmodels").fit(design))
+        assert fits[-1]["beta"].shape == (2,), called
+    assert np.array_equal(fits[0]["beta"], fits[1]["beta"])
+    assert np.array_equal(fits[0]["random_cov[g]"], fits[1]["random_cov[g]"])

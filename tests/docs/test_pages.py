@@ -10,6 +10,8 @@ import pytest
 from pp_compare.conformance.contract import CONTRACT
 from pp_compare.conformance.wording import MEANING
 from pp_compare.identities import IDENTITIES
+from pp_compare.model.factor import CONTRASTS
+from pp_compare.model.words import WORDS
 from pp_compare.resources import resource
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -38,6 +40,13 @@ def test_every_clause_is_listed(clause) -> None:
 @pytest.mark.parametrize("cause", MEANING)
 def test_every_cause_is_explained(cause) -> None:
     assert f"| `{cause}` | {MEANING[cause]} |" in page("explanation/tolerances.md")
+
+
+@pytest.mark.parametrize("word", [*WORDS, *CONTRASTS])
+def test_every_word_of_a_formula_is_listed(word: str) -> None:
+    assert re.search(
+        rf"`{re.escape(word)}[`(]|[ (]{re.escape(word)}\(", page("reference/formulas.md")
+    )
 
 
 def test_every_option_of_the_plugin_is_listed(pytestconfig: pytest.Config) -> None:

@@ -135,6 +135,13 @@ def test_names_that_are_no_plain_words_get_an_alias():
     assert set(made.frame.columns) == set(names)
 
 
+@pytest.mark.parametrize("name", ["group_0", "all_rows", "vc000"])
+def test_names_that_engines_give_to_columns_of_their_own(name: str):
+    made = design(f"y ~ {name} + (1|g)", **{name: NUMBERS})
+    assert made.labels == ("Intercept", name)
+    assert made.alias(name) != name
+
+
 def test_a_column_that_is_predictor_and_group():
     made = design("y ~ n + (1|n)", n=[1, 1, 2, 2, 3, 3])
     assert made.frame["n"].tolist() == [1, 1, 2, 2, 3, 3]

@@ -11,14 +11,15 @@ import pytest
 from rich.text import Text
 
 from pp_compare.model import Fit, Quantity
-from pp_compare.report.audit.estimates import estimates_of
+from pp_compare.report.audit.estimates import estimates_of, identified_line, optima_lines
 from pp_compare.report.audit.evidence import qualification
-from pp_compare.report.audit.findings import models_worst_first, severity, worst_first
+from pp_compare.report.audit.findings import models_worst_first, worst_first
 from pp_compare.report.audit.html import report_html
 from pp_compare.report.audit.json import to_json
 from pp_compare.report.audit.outcome import counted, outcome
 from pp_compare.report.audit.terminal import print_report
 from pp_compare.report.audit.terminal_tables import Column, in_parts
+from pp_compare.report.digest import kind_of, severity
 from pp_compare.report.document import to_markdown
 from pp_compare.report.record import CaseReport, Report
 from pp_compare.verdict.deviations import load_deviations
@@ -180,7 +181,7 @@ def test_a_remedy_is_printed_to_be_pasted(report: Report) -> None:
         found, cases=(replace(case, judgements=(replace(case.judgements[0], remedy=remedy),)),)
     )
     text = shown(found, 80)
-    assert "What to do: the optimum, variance 0.0771" in text
+    assert "What to do: lme4:bobyqa arrives: the optimum, variance 0.0771" in text
     for line in remedy.code.splitlines():
         assert f"      {line}".rstrip() in text
     assert text.index("lme4 stands as wrong.") < text.index("What to do") < text.index("lmer(y")
@@ -198,9 +199,9 @@ def test_the_worst_comes_first() -> None:
         judged("wrong optimum", 2.0),
         judged("wrong", 0.5),
         judged("no answer"),
+        judged("not judged"),
         judged("short of the optimum, harmless", 0.001),
         judged("right, other definition", 3.0),
-        judged("not judged"),
         judged("right"),
     ]
     assert {judgement.standing for judgement in order} == set(STANDINGS)
@@ -224,3 +225,34 @@ def test_an_engine_without_a_quantity_has_a_dash(report: Report) -> None:
     rows = {line.split("  ")[0].strip(): line for line in text.splitlines() if "  " in line}
     assert re.search(r" -$", rows["sigma"].rstrip())
     assert re.search(r" -  +\S+$", rows["beta other"].rstrip()) or " -" in rows["beta other"]
+
+
+def test_what_is_not_identified_is_said_first_and_marked(report: Report) -> None:
+    (case,) = own(report, "Dyestuff").cases
+    certified = case.fits["certified"]
+    kept = {n: q for n, q in certified.quantities.items() if kind_of(n) in ("beta", "loglik")}
+    reason = "each group of 'g' has one row a cell: sigma and the variances cannot be told apart"
+    points = [{"deviance": str(i), "position": ["1"], "boundary": False} for i in range(9)]
+    loose = replace(
+        certified,
+        quantities=kept,
+        not_given={"sigma": reason, "random_cov": reason},
+        extra={"claim": "none", "optima": points},
+    )
+    found = replace(report, cases=(replace(case, fits=dict(case.fits) | {"certified": loose}),))
+    text = shown(found, 120)
+    limits = f"E{reason[1:]}. Only beta, loglik can be compared."
+    assert text.index(limits) < text.index(case.judgements[0].sentence[:60])
+    marked = {line.split()[0] for line in text.splitlines() if re.search(r"\d \?", line)}
+    assert marked == {"sigma", "random_cov[Batch]"}
+    assert "? not identified: other values are as good" in text
+    # Where nothing is proved, the other points of a search are no optima.
+    assert "certified: nothing is proved; the best point that a search found; deviance 0" in text
+    assert "deviance 8" not in text
+    page = html.unescape(report_html(found, ()))
+    assert limits in page
+    many = replace(loose, not_given={}, extra={"claim": "local", "optima": points})
+    lines = optima_lines(replace(case, fits={"certified": many}))
+    assert lines[0] == "certified: local optimum, the first of 9:"
+    assert lines[-1] == "  and 4 more"
+    assert identified_line(case) == ""

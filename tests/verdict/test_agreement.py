@@ -3,12 +3,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from pp_compare.audits.judging import relative_factors
 from pp_compare.certified.general.estimates import deviance_at
 from pp_compare.certified.models import GeneralModel, certified_model
 from pp_compare.engines import make_engine
+from pp_compare.model import Fit, Quantity
 from pp_compare.verdict.agreement import compare, compare_criterion
 from pp_compare.verdict.definitions import residual_df_cov
 from pp_compare.verdict.tolerance import NEGLIGIBLE, derive_tolerances
@@ -128,3 +130,29 @@ def test_the_other_definition_under_ml_is_a_factor(seed) -> None:
     assert (residual_df_cov(data, fit, cov) == cov).all()  # REML
     under_ml = corpus_design("seed_case1", "ML")
     assert residual_df_cov(under_ml, fit, cov) == pytest.approx(cov * 64 / 62)
+
+
+def test_quantities_that_are_not_identified_are_not_judged() -> None:
+    frame = pd.DataFrame(
+        {
+            "y": [4.1, 6.3, 5.2, 5.9, 6.4, 8.8, 3.3, 6.1, 5.0, 5.6, 7.1, 8.2],
+            "t": ["p", "q"] * 6,
+            "g": np.repeat(list("abcdef"), 2),
+        }
+    )
+    data = design(frame, "y ~ t + (0 + t | g)")
+    model = certified_model(data)
+    tolerances = derive_tolerances(data, model)
+    everything = model.optimum.representative
+    # one row a cell: what sigma2 gives up, Sigma may take on
+    sigma = Quantity("sigma", everything["sigma"].values / 2)
+    other = Fit("other", "ok", {**everything, "sigma": sigma})
+    lines = compare(other, Fit("lme4", "ok", everything), tolerances)
+    verdicts = {line.quantity: line.verdict for line in lines}
+    assert verdicts["sigma"] == verdicts["fitted"] == verdicts["random_cov[g]"] == "skip"
+    assert verdicts["beta_se"] == verdicts["loglik"] == "pass"
+    assert {line.reason for line in lines if line.quantity == "sigma"} == {model.existence.sentence}
+    moved = Quantity("beta", everything["beta"].values + 0.01, data.labels)
+    off = Fit("off", "ok", {**everything, "beta": moved})
+    lines = compare(off, Fit("certified", "ok", model.optimum.quantities), tolerances)
+    assert {line.verdict for line in lines if line.quantity == "beta"} == {"fail"}

@@ -1,13 +1,15 @@
 """Variances that give the rows the same covariance, exactly.
 
-V = sigma2 I + sum over terms of sum_ij D_ij A_ij is linear in sigma2 and the entries of each D.
-With Q the projector off X, three linear maps matter: V itself (all that ML sees), V Q (with it the
-GLS estimates), and Q V Q (all that REML sees). Their null spaces are nested; a parameter that some
-null vector moves is not identified by what its map keeps.
+V = sigma2 R + sum over terms of sum_ij D_ij A_ij is linear in sigma2 and the entries of each D; R
+is I, or with prior weights W its inverse. With Q the projector off X, three linear maps matter: V
+itself (all that ML sees), V Q (with it the GLS estimates), and Q V Q (all that REML sees). Their
+null spaces are nested; a parameter that some null vector moves is not identified by what its map
+keeps.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +18,7 @@ import numpy as np
 from flint import fmpq, fmpq_mat, fmpz_mat, nmod_mat
 from numpy.typing import NDArray
 
-from pp_compare.certified.existence.modular import PRIME, Residues, residues
+from pp_compare.certified.existence.modular import PRIME, Residues, inverse, residues
 from pp_compare.certified.general.blocks import RandomBlock
 from pp_compare.certified.general.integer_columns import IntegerColumn
 
@@ -53,15 +55,27 @@ class Flat:
 
 @dataclass(frozen=True)
 class _Element:
-    """The matrix that one parameter stands before: A_ij of a term, or I where term is -1."""
+    """The matrix that one parameter stands before: A_ij of a term, or R where term is -1."""
 
     term: int
     i: int = 0
     j: int = 0
 
 
-def flat_directions(X: Floats, blocks: Sequence[RandomBlock], *, reml: bool) -> Flat:
-    """Find the variances that the criterion cannot tell apart."""
+def flat_directions(
+    X: Floats, blocks: Sequence[RandomBlock], *, reml: bool, weights: Floats | None = None
+) -> Flat:
+    """Find the variances that the criterion cannot tell apart.
+
+    Parameters
+    ----------
+    X : (n, p) array
+    blocks : sequence of RandomBlock
+    reml : bool
+    weights : (n,) array, optional
+        Prior weights, positive.
+    """
+    weights = np.ones(len(X)) if weights is None else weights
     elements = [
         _Element(b, i, j)
         for b, block in enumerate(blocks)
@@ -69,14 +83,13 @@ def flat_directions(X: Floats, blocks: Sequence[RandomBlock], *, reml: bool) -> 
         for j in range(i + 1)
     ]
     elements.append(_Element(-1))
-    if _certainly_independent(X if reml else X[:, :0], blocks, elements):
+    if _certainly_independent(X if reml else X[:, :0], blocks, elements, weights):
         return Flat()
-    exact = _Grams(X, blocks, elements)
-    return exact.flat(reml)
+    return _Grams(X, blocks, elements, _reciprocals(weights)).flat(reml)
 
 
 def _certainly_independent(
-    X: Floats, blocks: Sequence[RandomBlock], elements: Sequence[_Element]
+    X: Floats, blocks: Sequence[RandomBlock], elements: Sequence[_Element], weights: Floats
 ) -> bool:
     """Whether random forms x'Aw, x and w orthogonal to X, tell all elements apart modulo the prime.
 
@@ -94,7 +107,8 @@ def _certainly_independent(
     forms = []
     for e in elements:
         if e.term < 0:
-            forms.append([int(v) for v in (left * right % PRIME).sum(axis=1) % PRIME])
+            scaled = left * inverse(residues(weights)) % PRIME
+            forms.append([int(v) for v in (scaled * right % PRIME).sum(axis=1) % PRIME])
             continue
         a, b = sums[e.term]
         value = a[e.i] * b[e.j] % PRIME + a[e.j] * b[e.i] % PRIME
@@ -153,11 +167,13 @@ class _Grams:
     """Inner products tr(A B), tr(A B Q) and tr(A Q B Q) of the elements, exact.
 
     Columns are integers in units of powers of two; that scales an element and changes no support.
+    ``residual`` is the diagonal of R, in integers of another unit.
     """
 
     X: Floats
     blocks: Sequence[RandomBlock]
     elements: Sequence[_Element]
+    residual: NDArray[np.object_]
 
     def flat(self, reml: bool) -> Flat:
         """What the null spaces say."""
@@ -193,11 +209,11 @@ class _Grams:
         """tr(A B), twice or four times over as the elements are written z w' + w z'."""
         first, second = self.elements[a], self.elements[b]
         if first.term < 0 and second.term < 0:
-            return len(self.X)
+            return int((self.residual**2).sum())
         if first.term < 0 or second.term < 0:
             e = second if first.term < 0 else first
             z = self._columns[e.term]
-            return int(2 * (z[e.i] * z[e.j]).sum())
+            return int(2 * (z[e.i] * z[e.j] * self.residual).sum())
         straight = self._cells(first.term, first.i, second.term, second.i) * self._cells(
             first.term, first.j, second.term, second.j
         )
@@ -223,7 +239,7 @@ class _Grams:
 
     def _image(self, e: _Element) -> NDArray[np.object_]:
         if e.term < 0:
-            return self._fixed
+            return np.asarray(self.residual[:, None] * self._fixed)
         group, columns = self.blocks[e.term].group, self._columns[e.term]
         z, w = columns[e.i], columns[e.j]
         p = self._fixed.shape[1]
@@ -251,6 +267,13 @@ class _Grams:
                 if sides == 2:
                     table[a][b] += _trace_of(leading[a] * leading[b])
         return table
+
+
+def _reciprocals(weights: Floats) -> NDArray[np.object_]:
+    """1 / w in integers of a common unit."""
+    integers = _integers(weights)
+    common = math.lcm(*{int(v) for v in integers})
+    return np.array([common // int(v) for v in integers], dtype=object)
 
 
 def _integers(column: Floats) -> NDArray[np.object_]:

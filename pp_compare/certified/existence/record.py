@@ -62,7 +62,7 @@ class Existence:
 
 def existence_of(design: Design) -> Existence:
     """Decide whether the model of a design has an optimum, exactly."""
-    if design.spec.is_random_intercept:
+    if design.spec.is_random_intercept and design.weights is None:
         codes = design.blocks[0].codes
         return intercept_existence(
             design, InterceptStatistics.from_arrays(design.y, design.X, codes)
@@ -78,7 +78,7 @@ def existence_of(design: Design) -> Existence:
         sentence = f"{falls}: sigma tends to 0, the likelihood has no maximum"
         alone = len(blocks) == 1 and _spanned_within(design, design.blocks[0])
         return Existence("no optimum", sentence, (), limits_of(design) if alone else {})
-    flat = flat_directions(design.X, blocks, reml=reml)
+    flat = flat_directions(design.X, blocks, reml=reml, weights=design.weights)
     if flat.dimension:
         return Existence("not identified", _why_flat(design, flat), _identified(design, flat))
     everything = _identified(design, Flat())
@@ -199,7 +199,7 @@ def intercept_existence(design: Design, statistics: InterceptStatistics) -> Exis
     reason = degeneracy(statistics, reml=reml)
     if reason in FLAT:
         blocks = [RandomBlock(block.codes, block.Z) for block in design.blocks]
-        flat = flat_directions(design.X, blocks, reml=reml)
+        flat = flat_directions(design.X, blocks, reml=reml, weights=design.weights)
         return Existence("not identified", reason.value, _identified(design, flat))
     if reason is None or (
         reason is Degeneracy.SATURATED and saturated_points(statistics) is not None

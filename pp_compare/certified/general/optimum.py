@@ -8,7 +8,7 @@ is proved is local: that no lower minimum exists elsewhere is not claimed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -57,6 +57,26 @@ class LocalOptimum:
 
 
 @dataclass(frozen=True)
+class Rise:
+    """Slope of the deviance in the relative variance that one random effect lacks, positive.
+
+    Attributes
+    ----------
+    block, row : int
+        Random term and random effect.
+    slope : float
+        Of the deviance, for its variance over sigma^2 (given the other random effects).
+    alone : bool
+        Whether its whole variance is 0; else it is a multiple of the others.
+    """
+
+    block: int
+    row: int
+    slope: float
+    alone: bool
+
+
+@dataclass(frozen=True)
 class GeneralOptimum:
     """The best known optimum of a criterion and what is proved about it.
 
@@ -87,6 +107,8 @@ class GeneralOptimum:
         How many starts the search used.
     hessian : (t, t) float64 array
         Second derivatives of the profiled deviance in all of theta at the optimum.
+    rises : tuple of Rise
+        Of a proved singular optimum: how the deviance rises off the boundary.
     """
 
     claim: Literal["local", "none"]
@@ -101,6 +123,7 @@ class GeneralOptimum:
     others: tuple[LocalOptimum, ...]
     starts: int
     hessian: Floats
+    rises: tuple[Rise, ...] = ()
 
 
 def general_optimum(
@@ -165,6 +188,7 @@ def general_optimum(
             others=tuple(_local(products, s) for s in stops[1:] if s.stationary),
             starts=count,
             hessian=_hessian(criterion, point.factors),
+            rises=() if point.reason else tuple(_rises(point, reml)),
         )
 
 
@@ -178,6 +202,16 @@ class _Point:
     box: list[arb_mat]
     solution: Solution
     bits: int
+
+
+def _rises(point: _Point, reml: bool) -> Iterator[Rise]:
+    """Off the boundary of every singular term."""
+    exponents = point.solution.products.coordinates.z_exponents
+    for block, slope in enumerate(slopes(point.solution, reml)):
+        for row in point.face.dependent(block):
+            alone = all(x == 0 for x in point.factors[block].table()[row])
+            per_unit = slope[row, row] * arb(4) ** exponents[block][row]
+            yield Rise(block, row, float(per_unit), alone)
 
 
 def _certify(criterion: FloatCriterion, best: Stop, digits: int, base: int) -> _Point:

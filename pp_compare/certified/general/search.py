@@ -29,6 +29,10 @@ SAME_POINT = 1e-4
 """Two stops are one optimum if no relative covariance differs by more than this (of 1 + size):
 Newton stops within 1e-6 of an optimum, and two optima of one criterion lie apart by a barrier."""
 
+LEVEL = 1e-8
+"""Relative difference of two deviances that a flat direction may leave: the rounding of a
+difference of log determinants, and what a stop within 1e-6 of the valley's floor costs."""
+
 FLAT = 1e-3
 """Largest slope, in units of the deviance, at which a stop counts as a stationary point."""
 
@@ -58,6 +62,11 @@ class Stop:
     deviance: float
     stationary: bool
     hits: int = 1
+
+    @property
+    def covariances(self) -> list[Floats]:
+        """Relative covariance T T' of each term."""
+        return [T @ T.T for T in self.factors]
 
     @property
     def lost(self) -> bool:
@@ -231,7 +240,7 @@ def search(
         count += 1
         stop = _descend(criterion, start)
         if stop is not None:
-            _record(stops, stop)
+            _record(criterion, stops, stop)
     return sorted(stops, key=lambda s: s.deviance), count
 
 
@@ -285,16 +294,21 @@ def _descend(criterion: FloatCriterion, start: Floats) -> Stop | None:
     except (ValueError, np.linalg.LinAlgError):
         return None  # scipy's and numpy's word for numbers that overflow far out
     x = np.asarray(result.x, dtype=np.float64)
-    deviance, gradient, _ = criterion(x)
+    deviance, gradient, hessian = evaluate(x.tobytes())
     if not np.isfinite(deviance):
         return None
+    # One step more, across a flat direction where there is one: a proof may not come after it.
+    closer = x - np.linalg.pinv(hessian, rcond=1e-8, hermitian=True) @ gradient
+    value, slope, _ = criterion(closer)
+    if np.isfinite(value) and np.abs(slope).max() < np.abs(gradient).max():
+        x, deviance, gradient = closer, value, slope
     return Stop(tuple(criterion.factors(x)), deviance, bool(np.abs(gradient).max() < FLAT))
 
 
-def _record(stops: list[Stop], new: Stop) -> None:
+def _record(criterion: FloatCriterion, stops: list[Stop], new: Stop) -> None:
     """Add a stop, or count it for the optimum that it repeats."""
     for i, old in enumerate(stops):
-        if _same(old, new):
+        if _same(old, new) or _in_one_valley(criterion, old, new):
             best = min(old, new, key=lambda s: s.deviance)
             stops[i] = replace(best, hits=old.hits + 1)
             return
@@ -304,8 +318,30 @@ def _record(stops: list[Stop], new: Stop) -> None:
 def _same(a: Stop, b: Stop) -> bool:
     if a.lost and b.lost:
         return True  # what ran off or was stopped on its way is no minimum of its own
-    pairs = [(s @ s.T, t @ t.T) for s, t in zip(a.factors, b.factors, strict=True)]
-    return all(np.abs(s - t).max() <= SAME_POINT * (1 + np.abs(s).max()) for s, t in pairs)
+    return all(
+        np.abs(s - t).max() <= SAME_POINT * (1 + np.abs(s).max())
+        for s, t in zip(a.covariances, b.covariances, strict=True)
+    )
+
+
+def _in_one_valley(criterion: FloatCriterion, a: Stop, b: Stop) -> bool:
+    """Whether the criterion is as low half way between two stops: a flat direction joins them.
+
+    Where V does not change along a line of variances, it does not along relative ones either.
+    """
+    level = LEVEL * (1 + abs(a.deviance))
+    if abs(a.deviance - b.deviance) > level:
+        return False
+    between = [(s + t) / 2 for s, t in zip(a.covariances, b.covariances, strict=True)]
+    point = criterion.vector([_lower_root(g) for g in between])
+    return bool(abs(criterion.values(point[None])[0] - a.deviance) <= level)
+
+
+def _lower_root(G: Floats) -> Floats:
+    """Lower triangular T with T T' = G, of a G that may be singular."""
+    values, vectors = np.linalg.eigh(G)
+    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    return np.asarray(np.linalg.qr(root.T, mode="r")).T
 
 
 @dataclass(frozen=True)

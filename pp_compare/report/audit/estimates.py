@@ -11,11 +11,15 @@ from pp_compare.report.digest import KINDS, kind_of
 from pp_compare.report.record import CaseReport
 from pp_compare.verdict.harm import Z95
 
-Mark = Literal["", "!", "*"]
+Mark = Literal["", "!", "*", "?"]
 LEGEND: dict[Mark, str] = {
     "!": "wrong, by more than is harmless",
     "*": "another documented quantity of the same name",
+    "?": "not identified: other values are as good",
 }
+"""What the marks say."""
+MARK_STYLE: dict[Mark, str] = {"!": "fail", "*": "known", "?": "known", "": ""}
+"""The verdict whose colour a mark has."""
 REPORTED = frozenset({"beta", "beta_se", "sigma", "random_cov", "loglik"})
 """Not the predictions, nor a covariance beside its standard errors."""
 
@@ -109,15 +113,17 @@ def _marks(case: CaseReport, engine: str) -> dict[tuple[str, str], Mark]:
     judgement = next((j for j in case.judgements if j.engine == engine), None)
     if judgement is None:
         return {}
+    free = _not_identified(case)
+    loose: dict[tuple[str, str], Mark] = {
+        key: "?" for key in _values(case.fits[engine]) if kind_of(key[0]) in free
+    }
     off = [
         line
         for line in case.comparisons
         if line.candidate == engine and line.kind == "truth" and line.verdict in ("fail", "known")
     ]
     other = {line.quantity for line in off if line.cause == "definition"}
-    found: dict[tuple[str, str], Mark] = {
-        (line.quantity, line.label): "*" for line in off if line.quantity in other
-    }
+    found = loose | {(line.quantity, line.label): "*" for line in off if line.quantity in other}
     found |= {key: "*" for key in judgement.harm.beyond if key[0] in other}
     harmful = {line.quantity for line in off} if judgement.bad else set()
     return found | {key: "!" for key in judgement.harm.beyond if key[0] in harmful}
@@ -131,3 +137,46 @@ def _interval(
     both = {marks.get((name, label), "") for name in ("beta", "beta_se")}
     mark: Mark = "!" if "!" in both else "*" if "*" in both else ""
     return Interval(estimate, estimate - reach, estimate + reach, mark)
+
+
+def _not_identified(case: CaseReport) -> set[str]:
+    """Kinds of quantities that the data do not determine, by the certified engine."""
+    certified = case.fits.get("certified")
+    return set(certified.not_given) if certified and certified.status == "ok" else set()
+
+
+def identified_line(case: CaseReport) -> str:
+    """Why not everything of a model is identified, and what is; empty where all is."""
+    free = _not_identified(case)
+    if not free:
+        return ""
+    certified = case.fits["certified"]
+    told = [kind for kind in KINDS if kind in map(kind_of, certified.quantities)]
+    reason = next(iter(certified.not_given.values()))
+    return f"{reason[:1].upper()}{reason[1:]}. Only {', '.join(told)} can be compared."
+
+
+MOST_OPTIMA = 5
+"""Local optima that are listed."""
+
+
+def optima_lines(case: CaseReport) -> list[str]:
+    """What is proved, why it is singular, and the other optima where there are any."""
+    extra = case.fits["certified"].extra if "certified" in case.fits else {}
+    optima = extra.get("optima")
+    if not isinstance(optima, list) or not optima:
+        return []
+    first = f"deviance {optima[0]['deviance']}"
+    if extra["claim"] == "none":  # the other points are where a search gave up
+        return [f"certified: nothing is proved; the best point that a search found; {first}"]
+    why = [f"singular: {extra['why_singular']}"] if "why_singular" in extra else []
+    if len(optima) == 1:
+        return [f"certified: {extra['claim']} optimum; {first}", *why]
+    listed = [
+        f"  deviance {point['deviance']} at {', '.join(point['position'])}"
+        f"{' (boundary)' if point['boundary'] else ''}"
+        for point in optima[:MOST_OPTIMA]
+    ]
+    more = len(optima) - len(listed)
+    found = [f"certified: {extra['claim']} optimum, the first of {len(optima)}:", *listed]
+    return [*found, *([f"  and {more} more"] if more else []), *why]

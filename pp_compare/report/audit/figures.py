@@ -73,10 +73,16 @@ def _blup_points(
     axes.scatter(x, np.arange(len(levels)) + shift, 20, color=colour, marker=marker, label=engine)
 
 
+def has_intervals(estimates: Estimates) -> bool:
+    """Whether there is anything to draw."""
+    return any(_is_finite(x) for found in estimates.intervals.values() for x in found)
+
+
 def intervals_figure(estimates: Estimates, name: str) -> str:
     """Fixed effects with their 95 % intervals, an engine a line; the certified one as a band."""
     engines = list(estimates.engines)
-    effects = list(estimates.intervals.items())[:EFFECTS]
+    drawn = {x: y for x, y in estimates.intervals.items() if any(map(_is_finite, y))}
+    effects = list(drawn.items())[:EFFECTS]
     with style():
         figure = Figure(figsize=(WIDTH, 0.5 + (0.75 + 0.24 * len(engines)) * len(effects)))
         panels = figure.subplots(len(effects), 1, squeeze=False)[:, 0]
@@ -109,17 +115,21 @@ def _interval_lines(axes: Axes, engines: list[str], intervals: Sequence[Interval
     axes.grid(visible=False, axis="y")
 
 
+def _is_finite(interval: Interval) -> bool:
+    return bool(np.isfinite([interval.lower, interval.upper]).all())
+
+
 def _window(intervals: Sequence[Interval]) -> tuple[float, float]:
-    """What is drawn: the first engine's interval with as much again on either side.
+    """What is drawn: the first interval with as much again on either side.
 
     An interval a thousand times as wide would make points of all others.
     """
-    first = intervals[0]
+    finite = [interval for interval in intervals if _is_finite(interval)]
+    first = finite[0]
     reach = max(first.upper - first.lower, 1e-12 * abs(first.estimate), 1e-300)
-    ends = np.array([[x.lower, x.upper] for x in intervals])
     return (
-        max(first.lower - reach, np.nanmin(ends[:, 0]) - 0.05 * reach),
-        min(first.upper + reach, np.nanmax(ends[:, 1]) + 0.05 * reach),
+        max(first.lower - reach, min(x.lower for x in finite) - 0.05 * reach),
+        min(first.upper + reach, max(x.upper for x in finite) + 0.05 * reach),
     )
 
 

@@ -5,18 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pp_compare.report.digest import severity
 from pp_compare.report.record import CaseReport, Report
 from pp_compare.verdict.agreement import Comparison
 from pp_compare.verdict.digits import digits_text
 from pp_compare.verdict.digits import worst_first as fewest_first
 from pp_compare.verdict.judgement import STANDINGS, Judgement, Standing
-
-BEHIND_THE_BAD: tuple[Standing, ...] = (
-    "short of the optimum, harmless",
-    "right, other definition",
-    "not judged",
-)
-"""Order of the standings that are not bad; ``right`` comes last."""
 
 
 @dataclass(frozen=True)
@@ -53,16 +47,6 @@ class Finding:
         """The cause, where the standing does not say it already."""
         said = {"wrong optimum", "definition", "failure"}
         return "" if self.cause in said and self.standing != "wrong" else self.cause
-
-
-def severity(judgement: Judgement) -> tuple[int, float]:
-    """Sorts the worst first: what cannot be used by its harm, then the standings that can."""
-    if judgement.bad:
-        # An engine without an answer misleads nobody: its harm is 0, behind every wrong number.
-        return -1, -judgement.harm.worst
-    if judgement.standing not in BEHIND_THE_BAD:
-        return len(BEHIND_THE_BAD), 0.0
-    return BEHIND_THE_BAD.index(judgement.standing), -judgement.harm.worst
 
 
 def worst_first(case: CaseReport) -> list[Judgement]:

@@ -10,7 +10,7 @@ from pp_compare.errors import DataError
 from pp_compare.inferences.profile import criterion_profile
 from pp_compare.model.design import Design
 from pp_compare.report.audit.estimates import estimates_of
-from pp_compare.report.audit.figures import caterpillar, intervals_figure
+from pp_compare.report.audit.figures import caterpillar, has_intervals, intervals_figure
 from pp_compare.report.audit.findings import models_worst_first
 from pp_compare.report.profile_figure import profile_figure
 from pp_compare.report.record import CaseReport, Report
@@ -50,7 +50,7 @@ def _pictures(i: int, case: CaseReport, designs: Designs) -> list[Picture]:
     design = designs(case)
     estimates = estimates_of(case)
     found = []
-    if estimates.intervals:
+    if has_intervals(estimates):
         caption = "fixed effects with 95 % intervals; the band is the certified one"
         svg = intervals_figure(estimates, f"intervals{i}")
         found.append(Picture(case.title, caption, svg))

@@ -6,15 +6,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich.console import Console
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
-from pp_compare.report.audit.estimates import LEGEND, estimates_of
+from pp_compare.report.audit.estimates import (
+    LEGEND,
+    MARK_STYLE,
+    estimates_of,
+    identified_line,
+    optima_lines,
+)
 from pp_compare.report.audit.findings import Finding, findings, unexpected, worst_first
 from pp_compare.report.audit.outcome import SHORT_LEGEND, STYLE, counted, outcome, told
 from pp_compare.report.audit.terminal_tables import (
-    MARK_STYLES,
     STYLES,
+    Titled,
     digits_tables,
     estimates_tables,
     models_tables,
@@ -40,7 +45,7 @@ def print_report(console: Console, report: Report, registry: Iterable[Deviation]
         _print_models(console, report)
     else:
         _print_survey(console, report)
-    _print_tables(console, digits_tables(report, console.width))
+    _print_titled(console, digits_tables(report, console.width))
     for title, lines in _rest(report, entries):
         console.print()
         console.print(title)
@@ -90,6 +95,8 @@ def _print_models(console: Console, report: Report) -> None:
         if i:
             console.print()
         console.print(_heading(case))
+        if limits := identified_line(case):
+            console.print(verbatim(limits, "yellow"))
         for judgement in worst_first(case):
             _print_judgement(console, judgement)
     for case in report.cases:
@@ -100,8 +107,8 @@ def _print_models(console: Console, report: Report) -> None:
             for table in estimates_tables(estimates, console.width):
                 console.print(table)
         for mark in estimates.marks:
-            console.print(Text(f"{mark} {LEGEND[mark]}", MARK_STYLES[mark]))
-        for line in _optima(case):
+            console.print(Text(f"{mark} {LEGEND[mark]}", STYLES[MARK_STYLE[mark]]))
+        for line in optima_lines(case):
             console.print(verbatim(line, "dim"))
 
 
@@ -117,36 +124,18 @@ INDENT = 4
 
 
 def _print_judgement(console: Console, judgement: Judgement) -> None:
-    """Its sentence, what the engine says of itself, and what to do."""
+    """Its sentence, what to do, and what the engine says of itself."""
     sentence, style = verbatim(judgement.sentence), STYLES[STYLE[judgement.standing]]
     sentence.stylize(style, 0, len(sentence) if judgement.bad else len(judgement.engine))
     console.print(sentence)
-    for said in told(judgement):
-        console.print(Padding(verbatim(said, "dim"), (0, 0, 0, INDENT)))
     if judgement.remedy:
         what = verbatim(f"What to do: {judgement.remedy.sentence}", "bold")
         console.print(Padding(what, (0, 0, 0, INDENT)))
         for line in judgement.remedy.code.splitlines():
             # To be pasted: a line of code is broken by nobody but the terminal.
             console.print(verbatim(f"{' ' * (INDENT + 2)}{line}"), soft_wrap=True)
-
-
-def _optima(case: CaseReport) -> list[str]:
-    """What is proved, and the other optima where there are any."""
-    extra = case.fits["certified"].extra if "certified" in case.fits else {}
-    optima = extra.get("optima")
-    if not isinstance(optima, list) or not optima:
-        return []
-    if len(optima) == 1:
-        return [f"certified: {extra['claim']} optimum; deviance {optima[0]['deviance']}"]
-    return [
-        f"certified: {extra['claim']} optimum, the first of {len(optima)}:",
-        *(
-            f"  deviance {point['deviance']} at {', '.join(point['position'])}"
-            f"{' (boundary)' if point['boundary'] else ''}"
-            for point in optima
-        ),
-    ]
+    for said in told(judgement):
+        console.print(Padding(verbatim(said, "dim"), (0, 0, 0, INDENT)))
 
 
 # ---- many models --------------------------------------------------------------------------------
@@ -154,8 +143,7 @@ def _optima(case: CaseReport) -> list[str]:
 
 def _print_survey(console: Console, report: Report) -> None:
     """Standings, what is off by harm, and the models, worst first."""
-    for table in standings_tables(report, console.width):
-        console.print(table)
+    _print_titled(console, standings_tables(report, console.width))
     found = findings(report)
     if found:
         console.print()
@@ -164,7 +152,7 @@ def _print_survey(console: Console, report: Report) -> None:
         first, worst = _finding_lines(finding, len(report.cases))
         console.print(Padding(first, (0, 0, 0, 2)))
         console.print(Padding(worst, (0, 0, 0, 6)))
-    _print_tables(console, models_tables(report, console.width))
+    _print_titled(console, models_tables(report, console.width))
     console.print(Text(SHORT_LEGEND, "dim"))
 
 
@@ -180,9 +168,11 @@ def _finding_lines(finding: Finding, models: int) -> tuple[Text, Text]:
     return first, verbatim(f"worst on {finding.title}: {finding.worst.sentence}")
 
 
-def _print_tables(console: Console, tables: list[Table]) -> None:
-    for table in tables:
+def _print_titled(console: Console, titled: Titled) -> None:
+    if titled.tables:
         console.print()
+        console.print(Text(titled.title, "bold"))
+    for table in titled.tables:
         console.print(table)
 
 

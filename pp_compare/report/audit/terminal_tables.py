@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from rich.table import Table
 from rich.text import Text
 
-from pp_compare.report.audit.estimates import Estimates, Number
+from pp_compare.report.audit.estimates import MARK_STYLE, Estimates, Number
 from pp_compare.report.audit.findings import models_worst_first
 from pp_compare.report.audit.outcome import SHORT, STYLE, standings
 from pp_compare.report.digest import digits_of, engines_of, least_digits, variance_digits
@@ -22,7 +22,6 @@ from pp_compare.verdict.digits import digits_text
 from pp_compare.verdict.judgement import STANDINGS, Standing
 
 STYLES = {"pass": "green", "known": "yellow", "fail": "bold red", "skip": "dim"}
-MARK_STYLES = {"!": "bold red", "*": "yellow", "": ""}
 
 SHOWN_DIGITS = 7
 """Of an estimate: what R prints; report.json has every bit."""
@@ -32,6 +31,14 @@ HEADING = 12
 """Room that a heading gets at least, ``cluster_mean``; a longer one goes on below."""
 LABELS = 20
 """Room that the names of rows get at least; a longer one goes on below."""
+
+
+@dataclass(frozen=True)
+class Titled:
+    """Tables under one title."""
+
+    title: str
+    tables: list[Table]
 
 
 @dataclass(frozen=True)
@@ -49,12 +56,7 @@ class Column:
 
 
 def in_parts(
-    width: int,
-    labels: Sequence[Text],
-    columns: Sequence[Column],
-    *,
-    title: str = "",
-    again: int = 0,
+    width: int, labels: Sequence[Text], columns: Sequence[Column], again: int = 0
 ) -> list[Table]:
     """Tables that fit a width, with all rows in each; the first `again` columns are in each too."""
     longest = max((label.cell_len for label in labels), default=0)
@@ -69,16 +71,12 @@ def in_parts(
             left = width - room - fixed
         parts[-1].append(column)
         left -= column.width + GAP
-    first = list(columns[:again])
-    return [
-        _table(room, labels, [*first, *part], title if part is parts[0] else "") for part in parts
-    ]
+    first = columns[:again]
+    return [_table(room, labels, [*first, *part]) for part in parts]
 
 
-def _table(room: int, labels: Sequence[Text], columns: Sequence[Column], title: str) -> Table:
+def _table(room: int, labels: Sequence[Text], columns: Sequence[Column]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
-    if title:
-        table.title, table.title_justify = Text(title, "table.title"), "left"
     table.add_column("", width=room, overflow="fold")
     for column in columns:
         table.add_column(
@@ -97,7 +95,7 @@ def estimates_tables(estimates: Estimates, width: int) -> list[Table]:
         for i, engine in enumerate(estimates.engines)
     ]
     again = int("certified" in estimates.engines[:1])
-    return in_parts(width, labels, columns, again=again)
+    return in_parts(width, labels, columns, again)
 
 
 def _estimate(number: Number) -> Text:
@@ -105,10 +103,10 @@ def _estimate(number: Number) -> Text:
     if math.isnan(number.value) and not number.mark:
         return Text("-  ", "dim")
     text = f"{number.value:.{SHOWN_DIGITS}g} {number.mark or ' '}"
-    return Text(text, MARK_STYLES[number.mark])
+    return Text(text, STYLES.get(MARK_STYLE[number.mark], ""))
 
 
-def models_tables(report: Report, width: int) -> list[Table]:
+def models_tables(report: Report, width: int) -> Titled:
     """A line a model, the worst first: each engine's standing, digits of effects and variances."""
     cases = models_worst_first(report)
     fewest = [least_digits(case) for case in cases]
@@ -119,7 +117,7 @@ def models_tables(report: Report, width: int) -> list[Table]:
     ]
     columns.append(Column(Text("optimum"), [_claim(case) for case in cases]))
     title = "Models, worst first: standing, digits of the fixed effects / of the variances"
-    return in_parts(width, [verbatim(case.title) for case in cases], columns, title=title)
+    return Titled(title, in_parts(width, [verbatim(case.title) for case in cases], columns))
 
 
 def _cell(case: CaseReport, engine: str, fewest: dict[tuple[str, str], float]) -> Text:
@@ -139,7 +137,7 @@ def _claim(case: CaseReport) -> Text:
     return verbatim(str(fit.extra.get("claim")) if fit.status == "ok" else "none", "dim")
 
 
-def digits_tables(report: Report, width: int) -> list[Table]:
+def digits_tables(report: Report, width: int) -> Titled:
     """Digits right by engine and quantity; over several models their median and minimum."""
     digits = digits_of(report)
     several = len(report.cases) > 1
@@ -157,10 +155,10 @@ def digits_tables(report: Report, width: int) -> list[Table]:
     ]
     title = f"Digits right against the certified optimum, 0 to 15{over}"
     labels = [verbatim(engine) for engine in digits.engines]
-    return in_parts(width, labels, columns, title=title) if columns else []
+    return Titled(title, in_parts(width, labels, columns) if columns else [])
 
 
-def standings_tables(report: Report, width: int) -> list[Table]:
+def standings_tables(report: Report, width: int) -> Titled:
     """How many models each engine is right on, short, wrong or without an answer."""
     found = standings(report)
     used = [s for s in STANDINGS if any(counts[s] for counts in found.values())]
@@ -169,7 +167,7 @@ def standings_tables(report: Report, width: int) -> list[Table]:
         for s in used
     ]
     labels = [verbatim(engine) for engine in found]
-    return in_parts(width, labels, columns, title="Standings, in models")
+    return Titled("Standings, in models", in_parts(width, labels, columns))
 
 
 def _tint(standing: Standing, count: int) -> str:

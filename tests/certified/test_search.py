@@ -1,0 +1,87 @@
+"""Criteria with several minima, of which the lowest is easily missed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pp_compare.certified.existence.span import span_of
+from pp_compare.certified.general.blocks import RandomBlock
+from pp_compare.certified.general.crossproducts import cross_products
+from pp_compare.certified.general.optimum import general_optimum
+from pp_compare.certified.general.search import FloatCriterion
+from pp_compare.certified.general.starts import enough, spread
+from tests.certified.general_models import crossed, nested, slope_and_crossed, slopes
+
+
+def columns(*parts):
+    return np.column_stack(parts)
+
+
+def test_crossed_intercepts_with_the_lowest_minimum_on_the_boundary():
+    y = np.array([0.51, -1.18, 0.82, 11.18, 0.81, -0.1, -1.04, 0.56, -0.26])
+    one = np.ones((9, 1))
+    X = columns(one, [1.0, 2, 2, 0, 2, 2, 1, 0, 1])
+    other = np.array([3, 1, 0, 2, 3, 3, 4, 3, 4])
+    blocks = [RandomBlock(np.arange(9) // 3, one), RandomBlock(other, one)]
+    found = general_optimum(y, X, blocks, reml=False)
+    assert (found.claim, found.ranks) == ("local", (0, 1))
+    assert float(found.deviance) == pytest.approx(35.8090944657, abs=1e-9)
+    assert [o.deviance for o in found.others] == pytest.approx([36.8761904558], abs=1e-8)
+
+
+def test_uncorrelated_terms_of_which_either_one_alone_is_a_minimum():
+    y = np.array(
+        [
+            -1.6781750008245597,
+            2.1480246459281442,
+            -2.9993047007867,
+            0.09456211528239618,
+            -1.8188985331842202,
+            -0.16215878728755684,
+            -0.33221086630328694,
+            -0.5721181364512252,
+        ]
+    )
+    x = np.array([0.3, -0.42, -0.57, -0.9, 1.64, -0.69, -0.46, -0.11])
+    group, one = np.array([0, 1, 2, 3, 3, 3, 3, 3]), np.ones((8, 1))
+    blocks = [RandomBlock(group, one), RandomBlock(group, x[:, None])]
+    found = general_optimum(y, columns(one, x), blocks, reml=True)
+    assert (found.claim, found.ranks) == ("local", (0, 1))
+    assert float(found.deviance) == pytest.approx(7.4262292386, abs=1e-9)
+
+
+def test_rows_that_the_fixed_and_random_effects_fit_whatever_they_are():
+    """Eight rows, seven dimensions of Z and one more of X: y lies in the span of [X Z]."""
+    rng = np.random.default_rng(0)
+    one = np.ones((8, 1))
+    X = columns(one, [8.8, 9.0, 9.9, 10.7, 9.7, 10.1, 10.6, 9.5])
+    other = np.array([3, 3, 1, 3, 2, 3, 1, 0])
+    blocks = [RandomBlock(np.arange(8) // 2, one), RandomBlock(other, one)]
+    span = span_of(rng.normal(size=8), X, blocks)
+    assert (span.holds_response, span.rank_random, span.rank_both) == (True, 7, 8)
+
+
+def test_the_search_ends_when_less_than_half_a_minimum_is_left_to_expect():
+    ends = [next(n for n in range(1000) if enough(n, w)) for w in (1, 2, 3)]
+    assert ends == [8, 17, 30]
+
+
+@pytest.mark.parametrize("model", [slopes(1), crossed(1), nested(1), slope_and_crossed(1)])
+@pytest.mark.parametrize("reml", [False, True])
+def test_values_at_many_points_are_those_at_each(model, reml, monkeypatch):
+    criterion = FloatCriterion(cross_products(*model.data), reml)
+    _, points = spread(criterion.products.sizes, 64, seed=1)
+    one_by_one = [criterion(x)[0] for x in points]
+    np.testing.assert_allclose(criterion.values(points), one_by_one, rtol=1e-8)
+    monkeypatch.setattr("pp_compare.certified.general.search.NARROW", 0)
+    np.testing.assert_allclose(criterion.values(points), one_by_one, rtol=1e-8)
+
+
+def test_points_reach_every_face():
+    _, points = spread([2, 1], 512, seed=0)
+    first, slope, rest, other = points.T
+    assert ((first == 0) & (slope == 0) & (rest == 0)).any()  # no variance in the first term
+    assert ((first > 0) & (slope != 0) & (np.abs(rest) < 1e-12)).any()  # a correlation of +-1
+    assert ((first > 0) & (rest > 0) & (other == 0)).any()
+    assert np.abs(points).max() > 500
