@@ -60,6 +60,12 @@ RUNS = {
     "pp-compare audit seed_case1 seed_case2 seed_case3": Run(
         "pp-compare audit seed_case1 --method reml", "seed_case1"
     ),
+    'pp-compare check fit.txt --data seed.csv --formula "dependent ~ predictor + (1|cluster)"': Run(
+        shows="certified", r=False
+    ),
+    "pp-compare compare numbers.json --case seed_case1": Run(
+        "pp-compare compare numbers.json --case seed_case1 --method reml", "right", r=False
+    ),
     "pp-compare cases": Run(shows="The question this project grew from", r=False),
     "pp-compare doctor": Run(shows="engine certified: starts", without_r=R_NEEDED),
     "pp-compare reproduce seed_case1": Run(shows="reproduce.py"),
@@ -130,6 +136,9 @@ def folder_of_a_reader(folder: Path) -> Path:
     rows = [f"{(7 * k % 11) + 3 * (k // 6)},{k % 5},g{k // 6}" for k in range(36)]
     (folder / "sleep.csv").write_text("\n".join(["y,x,g", *rows, ""]))
     (folder / "plan.toml").write_text(PLAN)
+    (folder / "numbers.json").write_text('{"(Intercept)": "0.9616"}')
+    shutil.copy(resource("fixtures", "data", "seed_case1.csv"), folder / "seed.csv")
+    shutil.copy(SUITE / "tests" / "fitted" / "printouts" / "lmer_seed1.txt", folder / "fit.txt")
     return folder
 
 
