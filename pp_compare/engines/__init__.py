@@ -112,7 +112,11 @@ def _by_path(module: str, rest: str, engine_id: str) -> Engine:
     try:
         imported = import_module(module)
     except Exception as error:  # the module is somebody else's, and runs as it is imported
-        what = quoted(f"{type(error).__name__}: {error}", 200)
+        what = quoted(f"{type(error).__name__}: {error}", 200)[1:-1]
+        own = isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")
+        if own:  # the module itself is not there, rather than one that it imports
+            path = quoted(f"{module}:{attribute}")
+            raise InputError(f"no engine factory {path}: {what}") from error
         raise InputError(f"{quoted(module)} cannot be imported, because {what}") from error
     factory: EngineFactory | None = getattr(imported, attribute, None)
     if factory is None:

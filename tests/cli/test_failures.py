@@ -180,7 +180,7 @@ def test_a_module_with_a_syntax_error_is_no_engine_factory(
     monkeypatch.syspath_prepend(tmp_path)
     assert run(monkeypatch, "explain", "seed_case1", "--engine", "broken_engine:make") == 2
     said = capsys.readouterr().err
-    assert "'broken_engine' cannot be imported, because 'SyntaxError" in said
+    assert "'broken_engine' cannot be imported, because SyntaxError" in said
     assert len(said.splitlines()) == 1
 
 
