@@ -109,7 +109,11 @@ def test_every_root_of_the_score_is_found(reml):
         except DegenerateModelError:
             continue
         inside = [s for s in optimum.stationary if not s.boundary]
-        assert len(inside) == positive_roots(score_polynomial(clusters, reml))
+        score = score_polynomial(clusters, reml)
+        if score == 0:  # the criterion is flat: the variances cannot be told apart
+            assert inside == []
+            continue
+        assert len(inside) == positive_roots(score)
         kinds = [s.kind for s in optimum.stationary]
         assert kinds[::2] == [Kind.MINIMUM] * len(kinds[::2])  # they alternate, minima outside
         assert kinds[1::2] == [Kind.MAXIMUM] * len(kinds[1::2])
