@@ -85,7 +85,7 @@ def releases_command(
     large: Annotated[bool, typer.Option("--large", help="The large cases too.")] = False,
     generate: Annotated[
         int,
-        typer.Option("--generated", help="Generated models beside the cases.", min=0, max=100_000),
+        typer.Option("--generated", help="Generated models beside the cases."),
     ] = 100,
     seed: Annotated[int, typer.Option(help="Of the generated models.")] = 1,
     baseline: Annotated[

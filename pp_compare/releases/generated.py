@@ -11,6 +11,8 @@ from pp_compare.errors import InputError
 from pp_compare.releases.subject import Subject
 
 NAME = "generated"
+MOST = 100_000
+"""Models of one run: more take weeks."""
 
 
 def plan_of(count: int, seed: int) -> Plan:
@@ -35,10 +37,10 @@ def generated(count: int, seed: int) -> Iterator[Subject]:
     Raises
     ------
     InputError
-        For fewer than none.
+        For fewer than none, or more than `MOST`.
     """
-    if count < 0:
-        raise InputError(f"--generated is a number from 0, not {count}")
+    if not 0 <= count <= MOST:
+        raise InputError(f"--generated is a number from 0 to {MOST}, not {count}")
     if count == 0:
         return
     plan = plan_of(count, seed)

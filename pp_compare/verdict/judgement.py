@@ -174,7 +174,7 @@ def without_answer(
     """
     said = "; ".join(fit.messages)
     if fit.status == "unsupported":
-        sentence = f"{fit.engine} cannot express this model: {said}"
+        sentence = f"{fit.engine} is not judged: {said}"
         return Judgement(fit.engine, "not judged", sentence)
     if refused_rightly:
         return Judgement(

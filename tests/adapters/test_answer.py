@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from importlib.metadata import PackageNotFoundError
 
@@ -11,6 +12,7 @@ import pytest
 from pp_compare.adapters import answer
 from pp_compare.adapters.answer import PackageEngine, correlated, require
 from pp_compare.engines import make_engine
+from pp_compare.engines.advice import pip_install
 from pp_compare.errors import InputError, UnavailableError
 from pp_compare.model.answer import quantities
 from tests.examples import clusters, corpus_design, design
@@ -82,7 +84,7 @@ def test_a_package_that_is_not_there_is_named_with_what_installs_it(engine, monk
         raise PackageNotFoundError(distribution)
 
     monkeypatch.setattr(answer, "version", gone)
-    with pytest.raises(UnavailableError, match=rf"pip install 'pp-compare\[{engine}\]'"):
+    with pytest.raises(UnavailableError, match=re.escape(pip_install(engine))):
         make_engine(engine)
 
 

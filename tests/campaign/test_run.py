@@ -93,7 +93,7 @@ class Nothing:
 
 def test_a_folder_with_another_plan_is_refused(tmp_path: Path) -> None:
     run_campaign(PLAN, tmp_path, Nothing())  # type: ignore[arg-type]  # stands for any fleet
-    assert read_campaign_plan(tmp_path) == PLAN
+    assert read_campaign_plan(tmp_path, PLAN.engines) == PLAN
     other = from_document({**to_document(PLAN), "seed": 99})
     with pytest.raises(InputError, match="holds another plan"):
         run_campaign(other, tmp_path, Nothing())  # type: ignore[arg-type]  # as above

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,7 @@ def test_where_there_is_no_killpg_the_tree_is_ended_by_the_systems_own_program(
 @POSIX
 def test_a_nested_process_ends_without_a_group_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(child_process.os, "killpg")
-    with ChildProcess([sys.executable, "-c", SLEEPS], os.environ, nested=True) as child:
+    with closing(ChildProcess([sys.executable, "-c", SLEEPS], os.environ, nested=True)) as child:
         child.ask(None, 60.0)
         process = child._process
         assert process is not None
@@ -61,7 +62,7 @@ def test_whoever_ends_a_worker_ends_what_is_nested_in_it(tmp_path: Path) -> None
         "os.environ, read=lambda line: {}, nested=True); c.ask(None, 60.0); "
         "print('{}', flush=True); import time; time.sleep(3600)"
     )
-    with ChildProcess([sys.executable, "-c", outer], os.environ) as worker:
+    with closing(ChildProcess([sys.executable, "-c", outer], os.environ)) as worker:
         worker.ask(None, 60.0)
     pid = int(note.read_text())
     for _ in range(50):
@@ -87,7 +88,7 @@ def test_a_program_in_a_folder_with_spaces_is_started(tmp_path: Path) -> None:
         "import json, sys\nprint(json.dumps(sys.argv[1:] and {'got': sys.argv[1]}))\n"
     )
     command = [sys.executable, str(program), "D:\\data\\my file.csv"]
-    with ChildProcess(command, os.environ) as child:
+    with closing(ChildProcess(command, os.environ)) as child:
         assert child.ask(None, 60.0) == {"got": "D:\\data\\my file.csv"}
 
 
