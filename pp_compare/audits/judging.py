@@ -68,8 +68,7 @@ def judged(
     stops = {e: stop_of(design, f, model) for e, f in answered.items() if e != "certified"}
     truth = _truth(design, answered, stops, model, tolerances)
     lines = [*_no_answers(fits, model), *truth, *parity(answered, tolerances, truth)]
-    facts = {**_data_facts(design), **_optimum_facts(design, model)}
-    known = Known(registry, design, fits, facts, stops)
+    known = Known(registry, design, fits, case_facts(design, model), stops)
     report = _labelled(selection, known, lines)
     found = tuple(_judgements(design, fits, stops, model, report.comparisons))
     return Judged(replace(report, judgements=found), model, tolerances)

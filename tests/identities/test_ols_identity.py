@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import HealthCheck, given, seed, settings
 
+from pp_compare.audits.judging import case_facts
 from pp_compare.audits.known import package_version
 from pp_compare.certified.models import certified_model
 from pp_compare.data.strategies import METHODS, Example, Ranges, random_intercept_cluster_level
@@ -14,7 +15,7 @@ from pp_compare.engines import make_engine
 from pp_compare.identities import OLS_ON_PREDICTED_MEANS, check_identity
 from pp_compare.model import Fit, Method
 from pp_compare.model.design import Design, build_design
-from pp_compare.verdict.deviations import Deviation, Fact, facts_of, find, load_deviations
+from pp_compare.verdict.deviations import Deviation, facts_of, find, load_deviations
 from tests.verdict.test_truth import deviance_above_optimum
 
 R = pytest.mark.needs_r
@@ -47,11 +48,7 @@ QUIET = settings(
 
 def known(design: Design, fit: Fit, quantity: str, cause: str) -> Deviation | None:
     """The registry's entry for a failure, from the fit itself and the certified optimum."""
-    facts: dict[str, Fact] = {
-        **facts_of(fit),
-        "boundary": certified_model(design).optimum.singular,
-        "method": design.spec.method,
-    }
+    facts = {**facts_of(fit), **case_facts(design, certified_model(design))}
     return find(load_deviations(), fit.engine, package_version(fit), quantity, cause, facts)
 
 
