@@ -67,7 +67,7 @@ say "Installing the package into $venv"
 install -e "$here[test]"
 if command -v Rscript >/dev/null 2>&1; then
     # The fast lane to R, in a version that loads in this one; without it R goes by Rscript.
-    code="from pp_compare.advice import rpy2_for; print(*rpy2_for('$(Rscript -e 'cat(as.character(getRversion()))')'), sep='\n')"
+    code="from pp_compare.resources import rpy2_for; print(*rpy2_for('$(Rscript -e 'cat(as.character(getRversion()))')'), sep='\n')"
     "$venv/bin/python" -c "$code" >"$venv/rpy2.txt"
     install -r "$venv/rpy2.txt" || say "rpy2 does not install: R goes by Rscript."
 fi

@@ -132,7 +132,7 @@ def rpy2(wheel: Path) -> tuple[str, ...]:
     tell = [program, "--vanilla", "-e", "cat(as.character(getRversion()))"]
     version = subprocess.run(tell, capture_output=True, text=True, check=True).stdout
     sys.path.insert(0, str(wheel))
-    from pp_compare.advice import rpy2_for
+    from pp_compare.resources import rpy2_for
 
     return rpy2_for(version)
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from pp_compare.engines.advice import pip_install
 from pp_compare.errors import UnavailableError
 from pp_compare.model import Fit
 from pp_compare.model.design import Design
+from pp_compare.resources import pip_install
 
 
 def require(engine: str, distribution: str) -> None:

@@ -19,12 +19,12 @@ from pp_compare.adapters.answer import PackageEngine, require
 from pp_compare.engines import Engine
 from pp_compare.engines._r import effect_names, fixed_names
 from pp_compare.engines._rpy2 import session
-from pp_compare.engines.advice import pip_install
 from pp_compare.engines.alignment import design_error
 from pp_compare.engines.formulas import bar, fixed_formula, group_alias, grouped_frame
 from pp_compare.errors import UnavailableError
 from pp_compare.model.answer import quantities
 from pp_compare.model.design import Block, Design
+from pp_compare.resources import pip_install
 
 NOT_GIVEN = {"beta_cov": "pymer4 gives standard errors of the coefficients, and no covariances"}
 

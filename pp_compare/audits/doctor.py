@@ -12,12 +12,11 @@ from importlib.metadata import version
 
 from pp_compare.audits.audit import DEFAULT_ENGINES
 from pp_compare.engines import engine_names
-from pp_compare.engines.advice import rpy2_for
 from pp_compare.engines.road import find_rscript
 from pp_compare.engines.rscript import RscriptSession
 from pp_compare.engines.worker import Workers
 from pp_compare.errors import PPCompareError
-from pp_compare.resources import resource
+from pp_compare.resources import resource, rpy2_for
 
 START_LIMIT = 60.0
 """Seconds that an engine may take to start; R needs one to three."""

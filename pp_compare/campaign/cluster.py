@@ -16,8 +16,8 @@ from pp_compare.campaign import store
 from pp_compare.campaign.plan import Plan, from_document, to_document
 from pp_compare.campaign.run import Range
 from pp_compare.campaign.sandbox import DEFAULT_LIMITS, Limits, Sandbox
-from pp_compare.engines.advice import pip_install
 from pp_compare.errors import InputError, UnavailableError
+from pp_compare.resources import pip_install
 
 try:
     from distributed import Client, as_completed, get_worker

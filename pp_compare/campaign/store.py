@@ -13,9 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from pp_compare.engines.advice import pip_install
 from pp_compare.errors import InputError, UnavailableError, quoted
-from pp_compare.resources import LACKING
+from pp_compare.resources import LACKING, pip_install
 
 try:
     import pyarrow as pa

@@ -23,9 +23,8 @@ from typing import Any
 import numpy as np
 
 from pp_compare.engines._r import Answer, Request
-from pp_compare.engines.advice import INSTALL_R, r_package, rpy2_for
 from pp_compare.errors import EngineError, UnavailableError
-from pp_compare.resources import resource
+from pp_compare.resources import INSTALL_R, r_package, resource, rpy2_for
 
 RObject = Any
 """Something of rpy2, which has no types."""

@@ -14,9 +14,9 @@ from functools import cache
 from pathlib import Path
 
 from pp_compare.engines import _rpy2
-from pp_compare.engines.advice import INSTALL_R
 from pp_compare.engines.rscript import RscriptSession
 from pp_compare.errors import UnavailableError
+from pp_compare.resources import INSTALL_R
 
 CHOICE = "PP_COMPARE_R"
 

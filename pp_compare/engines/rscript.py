@@ -20,11 +20,10 @@ from functools import cache
 from typing import Any, Self
 
 from pp_compare.engines._r import Answer, Request
-from pp_compare.engines.advice import r_package
 from pp_compare.engines.child_process import Ask, ChildProcess, Message
 from pp_compare.engines.xdr import dumps, loads
 from pp_compare.errors import EngineError, UnavailableError
-from pp_compare.resources import resource
+from pp_compare.resources import r_package, resource
 
 Call = tuple[str, Request]
 """A function of ``r/fit.R`` and its argument."""

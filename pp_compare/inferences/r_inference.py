@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from pp_compare.engines import make_engine
-from pp_compare.engines.advice import INSTALL_R, r_package
 from pp_compare.errors import EngineError, UnavailableError
 from pp_compare.inferences.inference import Estimate, InferenceTable, joint_wald, own_inference
 from pp_compare.inferences.partial_pooling import random_intercept
 from pp_compare.model import Dataset
 from pp_compare.model.design import Design
-from pp_compare.resources import resource
+from pp_compare.resources import INSTALL_R, r_package, resource
 
 SOURCES: Mapping[str, str] = {
     "kenward-roger": "lme4 + pbkrtest",

@@ -17,12 +17,11 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from pp_compare.engines.advice import pip_install
 from pp_compare.engines.child_process import leash
 from pp_compare.errors import EngineError, UnavailableError
 from pp_compare.releases.index import PYPI, companions_date
 from pp_compare.releases.source import Source
-from pp_compare.resources import is_running, write_text
+from pp_compare.resources import is_running, pip_install, write_text
 
 SPACE = 2**30
 """Bytes that must be free: an environment takes a quarter, the installer's cache as much."""

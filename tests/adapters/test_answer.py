@@ -12,9 +12,9 @@ import pytest
 from pp_compare.adapters import answer
 from pp_compare.adapters.answer import PackageEngine, correlated, require
 from pp_compare.engines import make_engine
-from pp_compare.engines.advice import pip_install
 from pp_compare.errors import InputError, UnavailableError
 from pp_compare.model.answer import quantities
+from pp_compare.resources import pip_install
 from tests.examples import clusters, corpus_design, design
 
 ADAPTERS = ["bambi", "gpboost", "interlace", "linearmodels", "mixedlm", "pymer4"]
