@@ -1,4 +1,4 @@
-"""Where files of the package are, writing whole ones, and what to type where something is missing."""
+"""Files of the package, writing whole ones, and what to type where something is missing."""
 
 from __future__ import annotations
 
