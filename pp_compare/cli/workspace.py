@@ -7,8 +7,10 @@ or by the next command where this one is killed itself.
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,6 +35,8 @@ def workspace() -> Iterator[None]:
     except OSError:
         yield
         return
+    # What was registered last is done first: what libraries register comes before this.
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     before = {name: os.environ.get(name) for name in VARIABLES}
     tempfile.tempdir = folder
     os.environ.update(dict.fromkeys(VARIABLES, folder))
@@ -44,7 +48,10 @@ def workspace() -> Iterator[None]:
             os.environ.pop(name)
             if value is not None:
                 os.environ[name] = value
-        shutil.rmtree(folder, ignore_errors=True)
+        if (
+            "matplotlib" not in sys.modules
+        ):  # which removes a folder of its own there at the very end
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_abandoned(outer: Path) -> None:
