@@ -52,7 +52,9 @@ class Run:
 
 
 RUNS = {
-    'pp-compare audit --data sleep.csv --formula "y ~ x + (1|g)" --out report': Run(shows="digits"),
+    'pp-compare audit --data sleep.csv --formula "y ~ x + (1|g)" --out report': Run(
+        shows="Digits right"
+    ),
     "pp-compare explain seed_case1": Run(shows="partial"),
     "pp-compare audit": Run("pp-compare audit smallest --method ml", "statsmodels"),
     "pp-compare audit sleepstudy --engine statsmodels --engine statsmodels:tight "
