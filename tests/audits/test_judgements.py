@@ -17,11 +17,12 @@ from pp_compare.model.design import build_design
 from pp_compare.model.formula import parse_formula
 from pp_compare.report.audit.estimates import optima_lines
 from pp_compare.report.record import CaseReport
+from pp_compare.resources import resource
 from pp_compare.verdict.deviations import load_deviations
 from pp_compare.verdict.judgement import Judgement
 
 CASES = Path(__file__).parents[1] / "cases"
-FIXTURES = CASES.parents[1] / "fixtures" / "data"
+FIXTURES = resource("fixtures", "data")
 SCALED = "dQTcF ~ C + trt + TP - 1 + (1 + C|id)"
 pytestmark = pytest.mark.needs_r
 

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from pp_compare.resources import resource
 from tests.releases.wheels import MENDED, original, repacked
 
 ROOT = Path(__file__).parents[2]
 MODELS = (
-    (ROOT / "fixtures/data/BodyWeight.csv", "weight ~ Time * Diet + (Time|Rat)"),
+    (resource("fixtures", "data", "BodyWeight.csv"), "weight ~ Time * Diet + (Time|Rat)"),
     (ROOT / "tests/cases/small_variance.csv", "y ~ x + z + (1|g)"),
 )
 
