@@ -112,8 +112,6 @@ def releases_command(
     for place in (folder, out):
         require_folder(place)
     os.environ.update(uv_cache(folder))
-    if warning:
-        sys.stderr.write(f"{warning}\n")
     recipe = Recipe(package, tuple(companion or ()), python, _day(exclude_newer), index)
     asked = parse_sources(candidates or [], recipe)
     commands = [shlex.join(options.words_of(command, "--rscript")) for command in rscript or ()]
@@ -124,6 +122,8 @@ def releases_command(
     chosen = options.select(case, options.parse_methods(method), data, formula, None, large, told)
     subjects = _subjects(chosen, na, generate, seed)
     plan = _plan(floor, limit, folder)
+    if warning:
+        sys.stderr.write(f"{warning}\n")
     with follow("") as show:
         named: list[Candidate | Broken] = []
         for source, its_recipe in asked:
