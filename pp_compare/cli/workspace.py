@@ -10,7 +10,6 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,9 +47,8 @@ def workspace() -> Iterator[None]:
             os.environ.pop(name)
             if value is not None:
                 os.environ[name] = value
-        if (
-            "matplotlib" not in sys.modules
-        ):  # which removes a folder of its own there at the very end
+        # matplotlib removes a folder of its own at the very end, and wants to find it there.
+        if not any(Path(folder).glob("matplotlib-*")):
             shutil.rmtree(folder, ignore_errors=True)
 
 
