@@ -225,12 +225,10 @@ class _Sums:
         """The groups of one pattern."""
         moments = _Moments(nodes) if self.derivatives else None
         scale = arb(nodes.plan.h) / (2 * arb.pi()).sqrt()
-        plain = nodes.weights * arb_mat([[1]] * len(nodes.b)) if moments is None else None
+        plain = nodes.weights * arb_mat([[1]] * len(nodes.b))
         for i, (total, count) in enumerate(nodes.pattern.counts.items()):
-            if plain is not None:
-                mass = plain[i, 0] + arb(0, nodes.errors[i][0][0])
-            else:
-                mass = moments.mass(i)
+            mass = plain[i, 0] + arb(0, nodes.errors[i][0][0])
+            if moments is not None:
                 gradient, hessian = moments.log_derivatives(i, total)
                 self.gradient += count * gradient
                 self.hessian += count * hessian

@@ -5,28 +5,27 @@ With u the spherical random effects, M = Z Lambda, eta = o + X beta + M u, W = d
     h(u) = y'eta - sum n a(eta) - u'u/2,   A = I + M'W M = -h'',
     Laplace = h(u*) - log det(A)/2,        u* the mode of h
 
-(Bates et al., lme4's ``glmer`` with nAGQ = 1; Pinheiro & Chao 2006, JCGS 15). Subscripts are total
-derivatives in (beta, theta), M is linear in theta, and d_r eta is the partial derivative at fixed u,
-X_r or M_r u:
+(Pinheiro & Chao 2006, JCGS 15; lme4's ``glmer`` with nAGQ = 1). Subscripts are total derivatives in
+(beta, theta), M is linear in theta, and d_r eta is the partial derivative at fixed u, X_r or M_r u:
 
     A u_r  = M_r'(y - mu) - M'W d_r eta,      eta_r = d_r eta + M u_r,   W_r = n a''' eta_r
     A u_rs = -M_r'W eta_s - M_s'W eta_r - M'(n a''' eta_r eta_s) - M'W (M_r u_s + M_s u_r)
     eta_rs = M_r u_s + M_s u_r + M u_rs,      W_rs = n a'''' eta_r eta_s + n a''' eta_rs
 
--h is strongly convex with constant 1, so |u* - u| <= |h'(u)| for every u: that encloses the mode, and
-one step of the interval Newton method sharpens it.
+-h is strongly convex with constant 1, so |u* - u| <= |h'(u)| for every u: that encloses the mode,
+and one step of the interval Newton method sharpens it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 from flint import arb, arb_mat, ctx
 
+from pp_compare.certified.general.krawczyk import NotProvedError, UndecidedError, cholesky
 from pp_compare.certified.glmm.cumulants import cumulants
 from pp_compare.certified.glmm.data import GlmmData, Piece
-from pp_compare.certified.general.krawczyk import NotProvedError, UndecidedError, cholesky
 
 MOST_EFFECTS = 400
 """Random effects of one piece: a dense matrix of that size is inverted, in balls."""
@@ -74,6 +73,15 @@ class LaplaceCriterion:
         for i, s in enumerate(linear):
             gradient[i, 0] += s
         return -value, -gradient, -hessian
+
+
+PieceAt = Callable[[arb_mat], arb]
+
+
+def piece_at(data: GlmmData, piece: Piece) -> PieceAt:
+    """What encloses the mode of a piece with one random effect, at a point or over a box."""
+    own = _Piece(data, piece)
+    return lambda at: own.at(at).u[0, 0]
 
 
 class _Piece:
@@ -210,7 +218,7 @@ class _State:
         return self.A.mid().solve(self.slope.mid()).mid()
 
     def value(self) -> arb:
-        """h - log det(A) / 2, without y'(o + X beta)."""
+        """H - log det(A) / 2, without y'(o + X beta)."""
         factor = cholesky(self.A, "the curvature at the mode")
         logs = sum((factor[i, i].log() for i in range(factor.nrows())), arb(0))
         cumulant = sum((part[0] for part in self.parts), arb(0))
@@ -219,72 +227,100 @@ class _State:
 
 def _derivatives(piece: _Piece, state: _State) -> tuple[arb_mat, arb_mat]:
     """Gradient and Hessian of `_State.value` in (beta, theta)."""
-    p, t = piece.p, piece.p + len(piece.theta)
-    u, M, mean, rows = state.u, state.M, state.mean, range(state.M.nrows())
-    W = [part[2] for part in state.parts]
-    third, fourth = [part[3] for part in state.parts], [part[4] for part in state.parts]
-    try:
-        inverse = state.A.inv()
-    except ZeroDivisionError:
-        raise UndecidedError("the curvature at the mode is not certainly invertible") from None
-    Mt = M.transpose()
-    none = arb_mat(M.nrows(), M.ncols())
-    moved = [none] * p + piece.moved
-    theta = range(p, t)
-    pulls = {r: _swapped(piece.places[r - p], piece.sums) for r in theta}  # M_r'y
-    partial = [_column(piece.X, r) if r < p else moved[r] * u for r in range(t)]
-    first: list[arb_mat] = []
-    for r in range(t):
-        rhs = -(Mt * _scaled(W, partial[r]))
-        if r >= p:
-            rhs += pulls[r] - moved[r].transpose() * mean
-        first.append(inverse * rhs)
-    eta = [partial[r] + M * first[r] for r in range(t)]
-    dW = [_times(third, e) for e in eta]
-    MA = M * inverse
-    d0 = _diagonal(MA, M)
-    d1 = {r: _diagonal(MA, moved[r]) for r in theta}
-    turned = {r: moved[r] * inverse for r in theta}
-    bent = []
-    for r in range(t):
-        A_r = _gram(M, dW[r], M)
-        if r >= p:
-            half = _gram(moved[r], W, M)
-            A_r += half + half.transpose()
-        bent.append(inverse * A_r)
-    gradient, hessian = arb_mat(t, 1), arb_mat(t, t)
-    for r in range(t):
-        pull = -_dot(mean, partial[r]) + (_dot(pulls[r], u) if r >= p else 0)
-        gradient[r, 0] = pull - _trace(bent[r]) / 2
+    moves = _Moves(piece, state)
+    gradient, hessian = arb_mat(moves.t, 1), arb_mat(moves.t, moves.t)
+    for r in range(moves.t):
+        gradient[r, 0] = moves.slope(r)
         for s in range(r + 1):
-            mixed = arb_mat(M.nrows(), 1)
-            rhs = -(Mt * _scaled(_times(third, eta[r]), eta[s]))
-            if r >= p:
-                mixed += moved[r] * first[s]
-                rhs -= moved[r].transpose() * _scaled(W, eta[s])
-            if s >= p:
-                mixed += moved[s] * first[r]
-                rhs -= moved[s].transpose() * _scaled(W, eta[r])
-            rhs -= Mt * _scaled(W, mixed)
-            second = mixed + M * (inverse * rhs)
-            f = -sum((W[i] * eta[s][i, 0] * partial[r][i, 0] for i in rows), arb(0))
-            trace = sum(
-                (
-                    (fourth[i] * eta[r][i, 0] * eta[s][i, 0] + third[i] * second[i, 0]) * d0[i]
-                    for i in rows
-                ),
-                arb(0),
-            )
-            if r >= p:
-                f += _dot(pulls[r], first[s]) - _dot(mean, moved[r] * first[s])
-                trace += 2 * _sum(dW[s], d1[r])
-            if s >= p:
-                trace += 2 * _sum(dW[r], d1[s])
-            if r >= p and s >= p:
-                trace += 2 * _sum(W, _diagonal(turned[r], moved[s]))
-            trace -= _sum_of_products(bent[r], bent[s])
-            hessian[r, s] = hessian[s, r] = f - trace / 2
+            hessian[r, s] = hessian[s, r] = moves.bend(r, s)
     return gradient, hessian
+
+
+class _Moves:
+    """First derivatives of mode, predictor and curvature, and what follows from them.
+
+    ``partial`` is d_r eta, ``first`` u_r, ``eta`` eta_r, ``dW`` W_r, ``bent`` A^-1 A_r; ``d0`` is
+    the diagonal of M A^-1 M', ``d1`` that of M A^-1 M_r'.
+    """
+
+    def __init__(self, piece: _Piece, state: _State) -> None:
+        self.piece, self.state = piece, state
+        self.p, self.t = piece.p, piece.p + len(piece.theta)
+        M, u = state.M, state.u
+        self.W = [part[2] for part in state.parts]
+        self.third, self.fourth = ([part[k] for part in state.parts] for k in (3, 4))
+        try:
+            self.inverse = state.A.inv()
+        except ZeroDivisionError:
+            raise UndecidedError("the curvature at the mode is not certainly invertible") from None
+        self.Mt = M.transpose()
+        theta = range(self.p, self.t)
+        self.moved = dict(zip(theta, piece.moved, strict=True))
+        self.pulls = {r: _swapped(piece.places[r - self.p], piece.sums) for r in theta}  # M_r'y
+        self.partial = [
+            _column(piece.X, r) if r < self.p else self.moved[r] * u for r in range(self.t)
+        ]
+        self.first = [self._first(r) for r in range(self.t)]
+        self.eta = [d + M * u_r for d, u_r in zip(self.partial, self.first, strict=True)]
+        self.dW = [_times(self.third, e) for e in self.eta]
+        MA = M * self.inverse
+        self.d0 = _diagonal(MA, M)
+        self.d1 = {r: _diagonal(MA, self.moved[r]) for r in theta}
+        self.turned = {r: self.moved[r] * self.inverse for r in theta}
+        self.bent = [self._bent(r) for r in range(self.t)]
+
+    def _first(self, r: int) -> arb_mat:
+        rhs = -(self.Mt * _scaled(self.W, self.partial[r]))
+        if r >= self.p:
+            rhs += self.pulls[r] - self.moved[r].transpose() * self.state.mean
+        return self.inverse * rhs
+
+    def _bent(self, r: int) -> arb_mat:
+        M = self.state.M
+        A_r = _gram(M, self.dW[r], M)
+        if r >= self.p:
+            half = _gram(self.moved[r], self.W, M)
+            A_r += half + half.transpose()
+        return self.inverse * A_r
+
+    def slope(self, r: int) -> arb:
+        """The first derivative."""
+        pull = -_dot(self.state.mean, self.partial[r])
+        if r >= self.p:
+            pull += _dot(self.pulls[r], self.state.u)
+        return pull - _trace(self.bent[r]) / 2
+
+    def bend(self, r: int, s: int) -> arb:
+        """The second derivative."""
+        f = -_sum(_times(self.W, self.eta[s]), self.partial[r].entries())
+        if r >= self.p:
+            f += _dot(self.pulls[r], self.first[s])
+            f -= _dot(self.state.mean, self.moved[r] * self.first[s])
+        return f - self._log_det(r, s) / 2
+
+    def _log_det(self, r: int, s: int) -> arb:
+        """Second derivative of log det(A): tr(A^-1 A_rs) - tr(A^-1 A_r A^-1 A_s)."""
+        crossed = _scaled(_times(self.fourth, self.eta[r]), self.eta[s])
+        W_rs = crossed + _scaled(self.third, self._predictor(r, s))
+        trace = _sum(W_rs.entries(), self.d0)
+        if r >= self.p:
+            trace += 2 * _sum(self.dW[s], self.d1[r])
+        if s >= self.p:
+            trace += 2 * _sum(self.dW[r], self.d1[s])
+        if r >= self.p and s >= self.p:
+            trace += 2 * _sum(self.W, _diagonal(self.turned[r], self.moved[s]))
+        return trace - _sum_of_products(self.bent[r], self.bent[s])
+
+    def _predictor(self, r: int, s: int) -> arb_mat:
+        """The second derivative eta_rs."""
+        mixed = arb_mat(self.state.M.nrows(), 1)
+        rhs = -(self.Mt * _scaled(self.dW[r], self.eta[s]))
+        for one, other in ((r, s), (s, r)):
+            if one >= self.p:
+                mixed += self.moved[one] * self.first[other]
+                rhs -= self.moved[one].transpose() * _scaled(self.W, self.eta[other])
+        rhs -= self.Mt * _scaled(self.W, mixed)
+        return mixed + self.state.M * (self.inverse * rhs)
 
 
 def _swapped(places: list[tuple[int, int]], sums: arb_mat) -> arb_mat:
@@ -296,7 +332,7 @@ def _swapped(places: list[tuple[int, int]], sums: arb_mat) -> arb_mat:
 
 
 def _gram(a: arb_mat, weights: list[arb], b: arb_mat) -> arb_mat:
-    """a' diag(weights) b."""
+    """A' diag(weights) b."""
     return a.transpose() * arb_mat(
         [[w * x for x in row] for w, row in zip(weights, b.tolist(), strict=True)]
     )

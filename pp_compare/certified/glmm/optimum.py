@@ -16,7 +16,7 @@ import numpy as np
 from flint import arb, arb_mat, ctx
 
 from pp_compare.certified.general.krawczyk import (
-    Minimum,
+    Derivatives,
     NotProvedError,
     UndecidedError,
     certified_minimum,
@@ -28,7 +28,10 @@ from pp_compare.certified.glmm.separation import separating_direction
 ZERO = 1e-3
 """A standard deviation below this is tried as 0: log L moves by 1e-6 curvatures between the two."""
 
-LOCAL = "the likelihood is not concave in the random standard deviations, and all of them were not searched"
+LOCAL = (
+    "the likelihood is not concave in the random standard deviations, and not all of them were "
+    "searched"
+)
 """Why no more than a local maximum is claimed."""
 
 
@@ -149,7 +152,7 @@ def _zeros(criterion: Criterion, best: Stop) -> tuple[int, ...]:
     return tuple(i for i in range(criterion.p, criterion.size) if abs(best.at[i]) < ZERO)
 
 
-def _restricted(criterion: Criterion, free: list[int]):  # type: ignore[no-untyped-def]
+def _restricted(criterion: Criterion, free: list[int]) -> Derivatives:
     def derivatives(x: arb_mat) -> tuple[arb_mat, arb_mat]:
         t = len(free)
         try:
@@ -176,6 +179,3 @@ def _whole(size: int, free: list[int], x: arb_mat) -> arb_mat:
 
 def _floats(a: arb_mat) -> Floats:
     return np.array([[float(v.mid()) for v in row] for row in a.tolist()])
-
-
-__all__ = ["GlmmOptimum", "Minimum", "arb", "glmm_optimum"]

@@ -7,17 +7,17 @@ The integrals are of F(b) times a moment, with
 eta = o + x'beta + sigma b, S = sum y. Three facts bound the sum h * sum F(kh):
 
 - On the line Im b = y, with v = sigma y: |1 + e^(eta + iv)| >= cos(v/2) (1 + e^eta) for v < pi, so
-  |F(x + iy)| <= e^(y^2/2) cos(v/2)^-N F(x), N trials; for counts |F| <= e^(y^2/2) G(x), where G is F
-  with its means times cos v, v < pi/2.
+  |F(x + iy)| <= e^(y^2/2) cos(v/2)^-N F(x), N trials; for counts |F| <= e^(y^2/2) G(x), where G is
+  F with its means times cos v, v < pi/2.
 - -log F and -log G have second derivative at least 1, so with d the slope of log G at any x0
   G(x0 + u) <= G(x0) exp(d u - u^2/2), whose moments are those of a normal density.
 - If the integral of |F| along every line of the strip |Im b| <= a is at most M, the sum over all of
   hZ is off by at most 2 M / (exp(2 pi a/h) - 1) (Trefethen & Weideman 2014, SIAM Review 56,
   theorem 5.1).
 
-Beyond the last node the same convexity bounds the terms by a geometric series. The step and the ends
-are chosen in double precision, for speed alone; `errors` is evaluated in balls, for a point or over a
-box of (beta, sigma).
+Beyond the last node the same convexity bounds the terms by a geometric series. The step and the
+ends are chosen in double precision, for speed alone; the bounds are evaluated in balls, for a point
+or over a box of (beta, sigma).
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from dataclasses import dataclass
 import numpy as np
 from flint import arb
 
-from pp_compare.certified.glmm.data import Family
 from pp_compare.certified.general.krawczyk import UndecidedError
+from pp_compare.certified.glmm.data import Family
 
 MOST_NODES = 200_000
 """Nodes of one piece; more need so wide a random effect that nothing comes of it."""
@@ -59,7 +59,7 @@ class Shape:
     trials: np.ndarray
 
     def log(self, b: np.ndarray, total: float, share: float = 1.0) -> np.ndarray:
-        """log F at nodes; `share` multiplies the means of counts."""
+        """Log F at nodes; `share` multiplies the means of counts."""
         eta = self.eta[:, None] + self.sigma * b
         with np.errstate(over="ignore"):
             cumulant = np.logaddexp(0, eta) if self.family == "binomial" else share * np.exp(eta)
@@ -149,7 +149,7 @@ def _growth(shape: Shape, total: float, shares: np.ndarray) -> np.ndarray:
     """How far max log G exceeds max log F."""
     one = shape.log(np.array([shape.mode(total)]), total)[0]
     tops = [shape.log(np.array([shape.mode(total, s)]), total, s)[0] for s in shares]
-    return np.array(tops) - one
+    return np.asarray(np.array(tops) - one)
 
 
 @dataclass(frozen=True)

@@ -50,8 +50,7 @@ class Criterion(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Stop:
-    """Where a search ended: (beta, theta) (t,), minus the log-likelihood there, and whether it
-    stands still."""
+    """Where a search ended: (beta, theta) (t,), minus log L there, and whether it stands still."""
 
     at: Floats
     value: float
@@ -170,7 +169,7 @@ def _at(criterion: Criterion, x: Floats) -> tuple[float, Floats, Floats] | None:
 
 
 def _upright(criterion: Criterion, x: Floats) -> Floats:
-    """The point with positive diagonals of the covariance factors: signs of columns mean nothing."""
+    """The point with positive diagonals of the factors: signs of their columns mean nothing."""
     x = x.copy()
     theta = criterion.data.theta
     for r, (term, i, j) in enumerate(theta):

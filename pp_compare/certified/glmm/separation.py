@@ -1,9 +1,9 @@
 """Data whose likelihood rises for ever along a direction of the fixed effects.
 
-With canonical links log L(beta) is concave at a given covariance, and the terms of every row tend to
-their suprema along d where x'd >= 0 in rows of successes alone, <= 0 in rows of failures alone and
-= 0 in the others; for counts, where x'd = 0 in rows with counts and <= 0 in rows of 0. Along such a d
-that is not 0 everywhere both the exact likelihood and its Laplace approximation have no maximum
+With canonical links log L(beta) is concave at a given covariance, and the terms of every row tend
+to their suprema along d where x'd >= 0 in rows of successes alone, <= 0 in rows of failures alone
+and = 0 in the others; for counts, where x'd = 0 in rows with counts and <= 0 in rows of 0. Along
+such a d that is not 0 everywhere neither the exact likelihood nor Laplace's has a maximum
 (Albert & Anderson 1984, Biometrika 71; Haberman 1974 for counts).
 """
 
@@ -26,9 +26,8 @@ def separating_direction(data: GlmmData) -> tuple[Fraction, ...] | None:
     None where the linear programme finds none, or none that passes the check.
     """
     low, high = _sides(data)
-    rows, kinds = np.unique(
-        np.column_stack([data.X, low, high]).astype(float), axis=0, return_index=True
-    )
+    whole = np.column_stack([data.X, low, high]).astype(float)
+    kinds = np.unique(whole, axis=0, return_index=True)[1]
     X, low, high = data.X[kinds], low[kinds], high[kinds]
     signed = np.vstack([X[high & ~low], -X[low & ~high]])
     equal = X[~low & ~high]
@@ -43,9 +42,9 @@ def separating_direction(data: GlmmData) -> tuple[Fraction, ...] | None:
         b_eq=np.zeros(len(equal)) if len(equal) else None,
         bounds=[(-1, 1)] * X.shape[1],
     )
-    if found.status != 0 or -found.fun < 1e-7 * np.abs(signed).sum():
+    if found.status != 0 or found.fun is None or -found.fun < 1e-7 * np.abs(signed).sum():
         return None
-    return _checked(signed, equal, found.x)
+    return _checked(signed, equal, np.asarray(found.x))
 
 
 def _sides(data: GlmmData) -> tuple[np.ndarray, np.ndarray]:
@@ -59,9 +58,9 @@ def _checked(signed: Floats, equal: Floats, d: Floats) -> tuple[Fraction, ...] |
     for largest in LARGEST_DENOMINATORS:
         direction = tuple(Fraction(float(v)).limit_denominator(largest) for v in d)
         rises = [_dot(row, direction) for row in signed]
-        if all(r >= 0 for r in rises) and any(rises):
-            if all(_dot(row, direction) == 0 for row in equal):
-                return direction
+        still = all(_dot(row, direction) == 0 for row in equal)
+        if still and all(r >= 0 for r in rises) and any(rises):
+            return direction
     return None
 
 
