@@ -14,10 +14,12 @@ import typer
 from pp_compare.audits.audit import DEFAULT_ENGINES, audit
 from pp_compare.audits.reproduce import write_bundle
 from pp_compare.cli.app import app
+from pp_compare.cli.audit_glmm import are_generalised, audit_generalised, generalised
 from pp_compare.cli.console import fits_bar, print_lines, print_paragraphs, stdout
 from pp_compare.cli.options import (
     Data,
     Engines,
+    FamilyName,
     Formula,
     Limit,
     Methods,
@@ -56,6 +58,7 @@ def audit_command(
     method: Methods = None,
     data: Data = None,
     formula: Formula = None,
+    family: FamilyName = None,
     types: Types = None,
     na_value: NaValues = None,
     na: Na = "raise",
@@ -94,6 +97,19 @@ def audit_command(
     require_folder(out)
     policy = na_policy(na)
     told = read_as(types, na_value)
+    if family is not None or are_generalised(cases):
+        asked = generalised(cases, data, formula, family, weights, told, tag, policy, rank)
+        raise typer.Exit(
+            audit_generalised(
+                asked,
+                engine,
+                limit=limit,
+                fail_on=_fail_on(fail_on, own_data=True),
+                remedies=remedies is not False,
+                out=out,
+                json=json,
+            )
+        )
     chosen = select(cases, parse_methods(method), data, formula, tag, large, told)
     selections = asked_of(chosen, weights, rank)
     with fits_bar("audit") as progress:

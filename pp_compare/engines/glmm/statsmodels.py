@@ -2,7 +2,7 @@
 
 Both put normal priors on the fixed effects (standard deviation 2) and on the logarithms of the
 random standard deviations (1). ``vb`` is the mean of a normal approximation found by variational
-Bayes, ``map`` the mode of the joint posterior of parameters and random effects. Neither maximises the
+Bayes, ``map`` the mode of the joint posterior of parameters and effects. Neither maximises the
 likelihood, so nothing of it can be held against an optimum but the distance.
 """
 
