@@ -1,16 +1,11 @@
-"""`pp-compare audit` of generalised mixed models."""
+"""Which generalised mixed models the command line asks for: of a user's file, or named ones."""
 
 from __future__ import annotations
 
-import os
-import shlex
-import sys
 from pathlib import Path
 from typing import cast, get_args
 
-from pp_compare.audits.glmm import GlmmSelection, audit_glmm
-from pp_compare.cli.console import fits_bar, stdout
-from pp_compare.cli.options import LONGEST_FORMULA
+from pp_compare.audits.glmm import GlmmSelection
 from pp_compare.data.files import read_dataset
 from pp_compare.data.glmm_corpus import GlmmCase, glmm_case, glmm_cases
 from pp_compare.data.types import ReadAs
@@ -18,10 +13,6 @@ from pp_compare.errors import InputError, quoted
 from pp_compare.model.design import RankPolicy
 from pp_compare.model.glmm import parse_family
 from pp_compare.model.variables import NaPolicy
-from pp_compare.report.audit.json import to_json
-from pp_compare.report.glmm.terminal import print_glmm_report
-from pp_compare.report.record import FailOn
-from pp_compare.resources import write_text
 
 
 def are_generalised(names: list[str] | None) -> bool:
@@ -56,8 +47,6 @@ def generalised(
             raise InputError("give either named cases or --data, not both")
         if of is None:
             raise InputError("--data of a generalised model needs its --family")
-        if len(formula) > LONGEST_FORMULA:
-            raise InputError(f"the formula has more than {LONGEST_FORMULA} characters")
         dataset = read_dataset(data, told)
         return [GlmmSelection(dataset.name, dataset, formula, of, weights, na=na, rank=_rank(rank))]
     chosen = [glmm_case(name) for name in names] if names else list(glmm_cases())
@@ -80,39 +69,3 @@ def _rank(rank: str) -> RankPolicy:
     if rank not in get_args(RankPolicy):
         raise InputError(f"--rank is {' or '.join(get_args(RankPolicy))}, not {quoted(rank)}")
     return cast(RankPolicy, rank)
-
-
-def audit_generalised(
-    selections: list[GlmmSelection],
-    engines: list[str] | None,
-    *,
-    limit: float,
-    fail_on: FailOn,
-    remedies: bool,
-    out: Path | None,
-    json: str | None,
-) -> int:
-    """Audit, print and write; the exit status."""
-    with fits_bar("audit") as progress:
-        report = audit_glmm(
-            selections,
-            engines,
-            limit=limit,
-            processes=os.cpu_count() or 1,
-            fail_on=fail_on,
-            remedies=remedies,
-            command=shlex.join(["pp-compare", *sys.argv[1:]]),
-            progress=progress,
-        )
-    text = to_json(report)
-    if json == "-":
-        sys.stdout.write(text)
-    else:
-        print_glmm_report(stdout(), report)
-    if json and json != "-":
-        write_text(Path(json), text)
-    if out is not None:
-        write_text(out / "report.json", text)
-        for case in report.cases:
-            write_text(out / "cases" / case.file_name / "data.csv", case.data_csv)
-    return report.exit_status
