@@ -83,6 +83,12 @@ class Told:
         return not off > NEGLIGIBLE / 2 + self.rounding
 
     @property
+    def reports_the_best(self) -> bool:
+        """Whether its log-likelihood is the maximum, which its estimates do not have."""
+        reported = self.reported + self.counted_from
+        return not self.arrived and abs(reported - self.best) <= NEGLIGIBLE + self.rounding
+
+    @property
     def elsewhere(self) -> bool:
         """Whether it stands still at another optimum."""
         return self.above > HARMLESS and self.decrement < STILL * self.above / 2
@@ -204,7 +210,9 @@ def _standing(
         return "wrong optimum", "wrong optimum"
     harmful = harm.worst > 1 or bool(harm.conclusions)
     cause: Cause | None = None
-    if not told.evaluates and abs(told.misevaluated) > told.above / 20:
+    if told.reports_the_best:
+        cause = "post-processing"
+    elif not told.evaluates and abs(told.misevaluated) > told.above / 20:
         cause = "objective"
     elif not told.arrived:
         cause = "optimiser"

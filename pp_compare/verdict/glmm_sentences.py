@@ -70,7 +70,16 @@ def _moves(harm: Harm) -> str:
 
 def _why(told: Told, cause: Cause | None) -> str:
     height = f"; it stands {told.above:.2g} in deviance above the optimum"
-    return f"{height}{_misevaluated(told, cause)}{_counted(told)}"
+    return f"{height}{_other_numbers(told)}{_misevaluated(told, cause)}{_counted(told)}"
+
+
+def _other_numbers(told: Told) -> str:
+    if not told.reports_the_best:
+        return ""
+    return (
+        f"; it reports the maximum, {told.reported:.9g}, and numbers at which its criterion is "
+        f"{told.value:.9g}: they are not those that it found"
+    )
 
 
 def _misevaluated(told: Told, cause: Cause | None) -> str:

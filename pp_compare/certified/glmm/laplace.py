@@ -21,7 +21,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from flint import arb, arb_mat, ctx
+from flint import arb, arb_mat, ctx, fmpq
 
 from pp_compare.certified.general.krawczyk import NotProvedError, UndecidedError, cholesky
 from pp_compare.certified.glmm.cumulants import cumulants
@@ -103,7 +103,7 @@ class _Piece:
         for i, row in enumerate(piece.rows):
             for at, value in row.z:
                 self.Z[i, at] = arb(value)
-        self.sums = arb_mat([[arb(s.numerator) / s.denominator] for s in piece.sums])
+        self._sums = [fmpq(s.numerator, s.denominator) for s in piece.sums]
         self.places = [_entries(piece, entry) for entry in data.theta]
         # dM / dtheta_r: column b of Z E is column a of Z.
         self.moved = [self._times(self.Z, places) for places in self.places]
@@ -116,6 +116,11 @@ class _Piece:
             for i in range(Z.nrows()):
                 found[i, b] = Z[i, a]
         return found
+
+    @property
+    def sums(self) -> arb_mat:
+        """Z'y, at the precision in force."""
+        return arb_mat([[arb(s)] for s in self._sums])
 
     def factor(self, theta: list[arb]) -> arb_mat:
         """Lambda."""

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from flint import arb
+from scipy.special import wrightomega
 
 from pp_compare.certified.general.krawczyk import UndecidedError
 from pp_compare.certified.glmm.data import Family
@@ -58,7 +59,7 @@ class Shape:
     eta: np.ndarray
     trials: np.ndarray
 
-    def log(self, b: np.ndarray, total: float, share: float = 1.0) -> np.ndarray:
+    def log(self, b: np.ndarray, total: float, share: float | np.ndarray = 1.0) -> np.ndarray:
         """Log F at nodes; `share` multiplies the means of counts."""
         eta = self.eta[:, None] + self.sigma * b
         with np.errstate(over="ignore"):
@@ -66,30 +67,32 @@ class Shape:
         return np.asarray(-(b**2) / 2 + total * self.sigma * b - self.trials @ cumulant)
 
     def mode(self, total: float, share: float = 1.0) -> float:
-        """Where log F is highest: the root of a decreasing function, by bisection."""
-        low, high = self._ends(total)
+        """Where log F is highest: of trials the root of a decreasing function, by bisection."""
+        if self.family == "poisson":
+            return float(self.top_of_counts(total, np.array([share]))[0])
+        low, high = -self.sigma * float(self.trials.sum()), self.sigma * total
         for _ in range(80):
             middle = (low + high) / 2
-            if self._slope(middle, total, share) > 0:
+            if self._slope(middle, total) > 0:
                 low = middle
             else:
                 high = middle
         return (low + high) / 2
 
-    def _ends(self, total: float) -> tuple[float, float]:
-        """The slope at b is -b + sigma (S - mean), the mean in [0, N], or at least 0."""
-        most = self.sigma * total
-        if self.family == "binomial":
-            return -self.sigma * float(self.trials.sum()), most
-        low = -1.0
-        while self._slope(low, total, 1.0) < 0:
-            low *= 2
-        return low, most
+    def top_of_counts(self, total: float, shares: np.ndarray) -> np.ndarray:
+        """Where log G is highest: x = S sigma - w / sigma, w + log w = log(c sigma^2) + S sigma^2.
 
-    def _slope(self, b: float, total: float, share: float) -> float:
-        eta = self.eta + self.sigma * b
+        c is the sum of n e^(o + x'beta), times the share; w is Wright's omega.
+        """
+        if self.sigma == 0:
+            return np.zeros(len(shares))
+        level = np.log(self.trials) + self.eta
+        known = np.logaddexp.reduce(level) + 2 * np.log(self.sigma) + total * self.sigma**2
+        return np.asarray(total * self.sigma - wrightomega(np.log(shares) + known) / self.sigma)
+
+    def _slope(self, b: float, total: float) -> float:
         with np.errstate(over="ignore"):
-            mean = 1 / (1 + np.exp(-eta)) if self.family == "binomial" else share * np.exp(eta)
+            mean = 1 / (1 + np.exp(-self.eta - self.sigma * b))
         return float(-b + self.sigma * (total - self.trials @ mean))
 
 
@@ -147,9 +150,9 @@ def _step(shape: Shape, totals: list[int], nats: float) -> tuple[float, float]:
 
 def _growth(shape: Shape, total: float, shares: np.ndarray) -> np.ndarray:
     """How far max log G exceeds max log F."""
-    one = shape.log(np.array([shape.mode(total)]), total)[0]
-    tops = [shape.log(np.array([shape.mode(total, s)]), total, s)[0] for s in shares]
-    return np.asarray(np.array(tops) - one)
+    one = np.ones(1)
+    tops = shape.log(shape.top_of_counts(total, shares), total, shares)
+    return np.asarray(tops - shape.log(shape.top_of_counts(total, one), total, one))
 
 
 @dataclass(frozen=True)
