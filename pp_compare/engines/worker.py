@@ -92,7 +92,7 @@ class Workers:
             As `make_engine` raises them; UnavailableError too where making it kills the process.
         """
         try:
-            answer = self._threads.submit(self._run, _engine, engine_id).result()
+            answer = self._threads.submit(self._run, self.seconds, _engine, engine_id).result()
         except EngineError as end:
             raise UnavailableError(f"'{engine_id}' does not start: {end}") from None
         road: str = _value(answer)
@@ -103,7 +103,11 @@ class Workers:
         return self.start(_fit, engine_id, design, otherwise=lambda why: Fit.failed(engine_id, why))
 
     def start(
-        self, function: Callable[..., T], *args: object, otherwise: Callable[[str], T]
+        self,
+        function: Callable[..., T],
+        *args: object,
+        otherwise: Callable[[str], T],
+        seconds: float | None = None,
     ) -> Callable[[], T]:
         """Start any function of a module; what is returned waits for it.
 
@@ -112,8 +116,11 @@ class Workers:
         otherwise : callable
             Gives the answer from the reason, where the function does not end, ends its process, or
             raises what only a fault of ours can be.
+        seconds : float, optional
+            Its time limit; that of a fit by default.
         """
-        running = self._threads.submit(self._run, function, *args)
+        limit = self.seconds if seconds is None else seconds
+        running = self._threads.submit(self._run, limit, function, *args)
 
         def answer() -> T:
             try:
@@ -131,10 +138,10 @@ class Workers:
 
         return answer
 
-    def _run(self, function: Callable[..., Any], *args: object) -> Message:
+    def _run(self, seconds: float, function: Callable[..., Any], *args: object) -> Message:
         child = self._idle.get()
         try:
-            return child.ask({"task": _packed((function, args))}, self.seconds)
+            return child.ask({"task": _packed((function, args))}, seconds)
         finally:
             self._idle.put(child)
 
