@@ -184,10 +184,12 @@ def strip_errors(
     secant = 1 / (v / 2).cos()
     errors: list[list[arb]] = [[] for _ in range(ORDERS)]
     for j, top in enumerate(tops):
-        size = common * top.value * (2 * arb.pi()).sqrt() * (top.slope**2 / 2).exp() / arb(plan.h)
+        # Not as a power: that of a ball about 0 is nan.
+        steep = top.slope * top.slope
+        size = common * top.value * (2 * arb.pi()).sqrt() * (steep / 2).exp() / arb(plan.h)
         if family == "binomial":
             size *= secant**trials * (trials * secant**2) ** j
-        reach = (1 + top.slope**2).sqrt() + abs(top.x) + a
+        reach = (1 + steep).sqrt() + abs(top.x) + a
         for k in range(ORDERS):
             errors[k].append(_upper(size * reach**k))
     return errors
