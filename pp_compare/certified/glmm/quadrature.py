@@ -34,6 +34,9 @@ from pp_compare.certified.glmm.data import Family
 MOST_NODES = 200_000
 """Nodes of one piece; more need so wide a random effect that nothing comes of it."""
 
+BISECTIONS = 24
+"""For the top of an integrand, to a ten-millionth of where it may be: a node's width suffices."""
+
 SLACK = 12.0
 """Nats of the error bound left for the moments' factors, which the choice of the step ignores."""
 
@@ -71,7 +74,7 @@ class Shape:
         if self.family == "poisson":
             return float(self.top_of_counts(total, np.array([share]))[0])
         low, high = -self.sigma * float(self.trials.sum()), self.sigma * total
-        for _ in range(80):
+        for _ in range(BISECTIONS):
             middle = (low + high) / 2
             if self._slope(middle, total) > 0:
                 low = middle
