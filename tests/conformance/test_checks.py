@@ -163,4 +163,5 @@ def test_a_failing_model_leaves_a_bundle_and_a_passing_one_none(tmp_path: Path) 
     for model in models_of(names=["seed_case1"]):
         trial.judged(model)
     assert [path.name for path in tmp_path.iterdir()] == ["seed_case1-ML"]
-    assert "candidate: criterion is" in (tmp_path / "seed_case1-ML" / "ISSUE.md").read_text()
+    issue = (tmp_path / "seed_case1-ML" / "ISSUE-candidate.md").read_text(encoding="utf-8")
+    assert "candidate is wrong" in issue
