@@ -21,7 +21,7 @@ from pp_compare.identities import IDENTITIES, IdentityCheck
 from pp_compare.model import Dataset, Fit
 from pp_compare.model.design import Design
 from pp_compare.report.document import escaped
-from pp_compare.report.record import CaseReport
+from pp_compare.report.record import CaseReport, plain_name
 from pp_compare.resources import write_text
 from pp_compare.verdict.agreement import Comparison
 
@@ -62,7 +62,7 @@ def write_issues(folder: Path, design: Design, case: CaseReport, title: str = ""
         broken = [c for c in case.identities if c.engine == engine and c.verdict in OFF]
         if engine == "certified" or not (lines or broken):
             continue
-        plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", engine)
+        plain = plain_name(engine.replace(":", "-"))
         script = script_of(engine, design)
         ran = Run()
         if isinstance(script, Script):

@@ -160,6 +160,7 @@ def case_report(selection: Selection, design: Design, fits: Mapping[str, Fit]) -
         data_sha256=design.dataset.sha256(),
         fits=dict(fits),
         data_csv=design.dataset.exact_csv(),
+        weights=design.spec.weights,
     )
 
 

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
@@ -17,15 +18,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.formula.api as smf
 
+from pp_compare.audits.handed import check
 from pp_compare.audits.issue import run as run_script
 from pp_compare.audits.issue import write_issues
 from pp_compare.audits.judging import judge
 from pp_compare.audits.reproduce import write_bundle
 from pp_compare.audits.selection import Selection
+from pp_compare.audits.stored import read_report
 from pp_compare.engines import make_engine
 from pp_compare.engines.source.script import script_of
 from pp_compare.engines.source.table import used_frame
+from pp_compare.errors import InputError
 from pp_compare.model import Dataset, Quantity
 from pp_compare.model.design import Design, build_design
 from pp_compare.model.formula import parse_formula
@@ -191,6 +196,7 @@ def test_a_fit_that_the_script_does_not_give_is_said(tmp_path: Path) -> None:
     assert "The script gives other numbers than the fit above for: fixed effect" in text
 
 
+@pytest.mark.slow
 def test_long_data_are_read_from_the_file_beside_the_script(tmp_path: Path) -> None:
     frame = clusters(4, [60] * 4).assign(a=lambda d: np.where(d["x"] > 0, "NA ", "None"))
     design = build_design(Dataset("long", frame), parse_formula("y ~ a + (1|g)", "ML"))
@@ -214,6 +220,7 @@ def test_names_that_would_be_code_are_text_in_a_script(tmp_path: Path) -> None:
         assert shows(ran.output, float(make_engine(engine).fit(design)["loglik"])), ran.output
 
 
+@pytest.mark.slow
 @pytest.mark.needs_r
 def test_a_script_has_the_weights_and_the_offset_of_its_model(tmp_path: Path) -> None:
     frame = clusters(4, [3, 5, 2, 6, 4]).assign(w=lambda d: 1 + d.index % 3, z=lambda d: d.index)
@@ -251,7 +258,7 @@ def test_the_command_writes_a_bundle_of_a_case_and_of_a_file(
     data = tmp_path / "mine.csv"
     data.write_text("y,g\n1,a\n2,a\n4,b\n7,b\n3,c\n")
     words = ("--formula", "y ~ 1 + (1|g)", "--method", "ml", "--engine", "statsmodels")
-    assert command(monkeypatch, "reproduce", data, *words, "--out", tmp_path) == 0
+    assert command(monkeypatch, "reproduce", "--data", data, *words, "--out", tmp_path) == 0
     assert (tmp_path / "mine-ML" / "reproduce.py").is_file()
 
 
@@ -264,3 +271,52 @@ def test_an_audit_bundles_what_fails_and_nothing_else(
     assert list(tmp_path.iterdir()) == []
     assert command(monkeypatch, *words, "--engine", engine, "--engine", "certified") == 1
     assert (tmp_path / "seed_case1-REML" / "reproduce.R").is_file()
+
+
+def stopped_early(folder: Path) -> tuple[object, Path]:
+    """A report of a fit that no script gives again, saved."""
+    frame = clusters(4, [3, 5, 2, 6, 4], between=2.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fit = smf.mixedlm("y ~ x", frame, groups="g").fit(method="nm", maxiter=3)
+    report = check(fit)
+    report.save(folder)
+    return report, folder / "report.json"
+
+
+def test_the_json_of_a_check_is_reproduced_with_the_fit_that_it_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report, path = stopped_early(tmp_path / "report")
+    (stored,) = read_report(path)
+    was, now = report.cases[0], stored.case
+    assert now.judgements[0].sentence == was.judgements[0].sentence
+    for name, quantity in was.fits["statsmodels"].quantities.items():
+        again = now.fits["statsmodels"].quantities[name]
+        assert list(again.entries()) == list(quantity.entries())
+    assert command(monkeypatch, "reproduce", path, "--out", tmp_path) == 0
+    text = (tmp_path / "fitted-REML" / "ISSUE-statsmodels.md").read_text(encoding="utf-8")
+    assert "The script gives other numbers" in text
+
+
+def test_a_report_without_its_data_or_with_others_is_refused(tmp_path: Path) -> None:
+    _, path = stopped_early(tmp_path / "report")
+    data = tmp_path / "report" / "cases" / "fitted" / "data.csv"
+    other = tmp_path / "other.csv"
+    other.write_text(data.read_text().replace("g0", "g9"))
+    with pytest.raises(InputError, match=r"not the table that was fitted: its checksum is"):
+        read_report(path, other)
+    data.rename(tmp_path / "mine.csv")
+    with pytest.raises(InputError, match=r"holds no data.*--data FILE"):
+        read_report(path)
+    assert len(read_report(path, tmp_path / "mine.csv")) == 1
+    document = json.loads(path.read_text())
+    for broken in (
+        {},
+        {"cases": 3},
+        {"cases": [{}]},
+        {"cases": [{**document["cases"][0], "fits": {"a": 1}}]},
+    ):
+        path.write_text(json.dumps({"schema": document["schema"], **broken}))
+        with pytest.raises(InputError, match="is no whole report"):
+            read_report(path, tmp_path / "mine.csv")
