@@ -215,3 +215,8 @@ def test_two_processes_give_the_same_bits() -> None:
     task = ("lme4", corpus_design("Penicillin"))
     found = {next(iter(r_stack.fits(RSCRIPT, [task])))["beta"].tobytes() for _ in range(3)}
     assert len(found) == 1
+
+
+def test_a_program_that_is_not_there_is_named() -> None:
+    with pytest.raises(UnavailableError, match="no program 'Rscriptt' here to run R; pp-compare"):
+        RscriptSession(["Rscriptt"]).start()
