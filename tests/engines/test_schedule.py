@@ -31,8 +31,8 @@ def order(schedule: Schedule, *processes: set[str]) -> list[str]:
 def test_each_process_starts_another_runtime_and_keeps_to_it() -> None:
     first, second = set[str](), set[str]()
     schedule = filled("R", "R", "python", "python", "R", "")
-    turns = (first, second, first, second, second, first)
-    assert order(schedule, *turns) == ["0", "2", "1", "3", "5", "4"]
+    turns = (first, second, second, first, second, first)
+    assert order(schedule, *turns) == ["0", "5", "2", "1", "3", "4"]
     assert (first, second) == ({"R"}, {"python", ""})
 
 
