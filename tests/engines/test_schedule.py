@@ -30,10 +30,14 @@ def order(schedule: Schedule, *processes: set[str]) -> list[str]:
 
 def test_each_process_starts_another_runtime_and_keeps_to_it() -> None:
     first, second = set[str](), set[str]()
-    schedule = filled("R", "R", "python", "python", "R", "")
-    turns = (first, second, second, first, second, first)
-    assert order(schedule, *turns) == ["0", "5", "2", "1", "3", "4"]
-    assert (first, second) == ({"R"}, {"python", ""})
+    schedule = filled("R", "R", "python", "python", "R")
+    turns = (first, second, second, first, first)
+    assert order(schedule, *turns) == ["0", "2", "3", "1", "4"]
+    assert (first, second) == ({"R"}, {"python"})
+
+
+def test_what_needs_none_is_done_by_whoever_is_free() -> None:
+    assert order(filled("R", ""), {"python"}) == ["1"]
 
 
 def test_what_has_waited_as_long_as_the_start_took_is_taken_by_another() -> None:
