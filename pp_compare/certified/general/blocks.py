@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +72,20 @@ class Layout:
                 offset[b][level] = widths[k]
                 widths[k] += block.size
         return Layout(labels, offset, [tuple(m) for m in members], widths)
+
+    def at(
+        self, term: int, levels: NDArray[np.intp], column: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Component of some levels of a term, and where their coefficient of a column stands."""
+        component, offset = self._arrays[term]
+        return component[levels], offset[levels] + column
+
+    @cached_property
+    def _arrays(self) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+        return [
+            (np.array(c, dtype=np.intp), np.array(o, dtype=np.intp))
+            for c, o in zip(self.component, self.offset, strict=True)
+        ]
 
 
 def _label(blocks: Sequence[RandomBlock]) -> tuple[list[list[int]], int]:
