@@ -88,6 +88,24 @@ class Layout:
         ]
 
 
+@dataclass(frozen=True)
+class Lead:
+    """Where the coefficients of the eliminated term stand in a component; ``width`` a level."""
+
+    term: int
+    start: int
+    stop: int
+    width: int
+
+    @staticmethod
+    def of(blocks: Sequence[int], sizes: Sequence[int]) -> Lead:
+        """The term with most coefficients; ``blocks`` has the term of each level, in order."""
+        counts = {b: blocks.count(b) * sizes[b] for b in blocks}
+        term = max(counts, key=counts.__getitem__)
+        start = sum(sizes[b] for b in blocks if b < term)
+        return Lead(term, start, start + counts[term], sizes[term])
+
+
 def _label(blocks: Sequence[RandomBlock]) -> tuple[list[list[int]], int]:
     """Number the component of each level; consecutive terms share rows, so they suffice."""
     base = np.concatenate([[0], np.cumsum([b.levels for b in blocks])])

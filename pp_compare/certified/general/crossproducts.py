@@ -16,7 +16,7 @@ import numpy as np
 from flint import arb, arb_mat, ctx, fmpz_mat
 from numpy.typing import NDArray
 
-from pp_compare.certified.general.blocks import Layout, RandomBlock
+from pp_compare.certified.general.blocks import Layout, Lead, RandomBlock
 from pp_compare.certified.general.integer_columns import (
     Cells,
     IntegerColumn,
@@ -34,13 +34,19 @@ class Component:
     """Levels that are tied to each other through rows, and their cross-products.
 
     ``levels`` holds (block, level) pairs; their coefficients, in this order, index the r rows of
-    ``zz`` (r, r) and ``zf`` = Z'[X y] (r, p + 1).
+    ``zz`` (r, r) and ``zf`` = Z'[X y] (r, p + 1); ``sizes`` has q of each random term.
     """
 
     levels: tuple[tuple[int, int], ...]
     zz: arb_mat
     zf: arb_mat
+    sizes: tuple[int, ...]
 
+
+    @cached_property
+    def split(self) -> Split:
+        """Its largest random term apart from the others."""
+        return Split.of(self)
 
     @cached_property
     def unit(self) -> arb_mat:
@@ -52,6 +58,76 @@ class Component:
     def fz(self) -> arb_mat:
         """The transpose of ``zf``."""
         return self.zf.transpose()
+
+
+@dataclass(frozen=True)
+class Split:
+    """A component as the levels A of its largest term, and all others, B.
+
+    Attributes
+    ----------
+    term, start : int
+        The term of A and its first coefficient.
+    own : list of (q, q) arb_mat
+        Z_l'Z_l of each level of A.
+    levels : list of (q, b + p + 1) arb_mat
+        Z_l'[Z_B X y] of each; ``sides`` are all of them, ``turned`` (b + p + 1, a) its transpose.
+    rest, rest_f : (b, b) and (b, p + 1) arb_mat
+        Z_B'Z_B and Z_B'[X y].
+    rest_spans : list of (first coefficient, term, q)
+        The levels of B.
+    fixed : int
+        p + 1.
+    unit : (q, q) arb_mat
+    """
+
+    term: int
+    start: int
+    own: list[arb_mat]
+    levels: list[arb_mat]
+    sides: arb_mat
+    turned: arb_mat
+    rest: arb_mat
+    rest_f: arb_mat
+    rest_spans: list[tuple[int, int, int]]
+    fixed: int
+    unit: arb_mat
+
+    @staticmethod
+    def of(component: Component) -> Split:
+        """Cut up the cross-products."""
+        terms, sizes = [term for term, _ in component.levels], component.sizes
+        lead = Lead.of(terms, sizes)
+        zz, zf = component.zz.table(), component.zf.table()
+        rest = [k for k in range(len(zz)) if not lead.start <= k < lead.stop]
+        own, levels = [], []
+        for at in range(lead.start, lead.stop, lead.width):
+            level = range(at, at + lead.width)
+            own.append(arb_mat([[zz[i][j] for j in level] for i in level]))
+            levels.append(arb_mat([[zz[i][j] for j in rest] + zf[i] for i in level]))
+        sides = arb_mat([row for level in levels for row in level.table()])
+        spans, at = [], 0
+        for term in (t for t in terms if t != lead.term):
+            spans.append((at, term, sizes[term]))
+            at += sizes[term]
+        return Split(
+            term=lead.term,
+            start=lead.start,
+            own=own,
+            levels=levels,
+            sides=sides,
+            turned=sides.transpose(),
+            rest=arb_mat([[zz[i][j] for j in rest] for i in rest]),
+            rest_f=arb_mat([zf[i] for i in rest]),
+            rest_spans=spans,
+            fixed=component.zf.ncols(),
+            unit=arb_mat([[int(i == j) for j in range(lead.width)] for i in range(lead.width)]),
+        )
+
+    @property
+    def rest_terms(self) -> list[int]:
+        """The term of each level of B."""
+        return [term for _, term, _ in self.rest_spans]
 
 
 @dataclass(frozen=True)
@@ -266,15 +342,23 @@ def _strata(
                     random.add(at, beside[1], totals)
                     random.add(beside, at[1], totals)
     found = zip(sorted(grouped), places, random.matrices(), both.matrices(), strict=True)
-    return tuple(_stratum(key, place, layout, zz, zf * to.of_fixed) for key, place, zz, zf in found)
+    sizes = tuple(block.size for block in blocks)
+    return tuple(
+        _stratum(key, place, layout, sizes, (zz, zf * to.of_fixed))
+        for key, place, zz, zf in found
+    )
 
 
 def _stratum(
-    key: tuple[int, ...], place: _Place, layout: Layout, zz: arb_mat, zf: arb_mat
+    key: tuple[int, ...],
+    place: _Place,
+    layout: Layout,
+    sizes: tuple[int, ...],
+    products: tuple[arb_mat, arb_mat],
 ) -> Stratum:
     """Cut the rows of all components, one above the other, into components."""
-    r, left, right = place.width, zz.entries(), zf.entries()
-    f = zf.ncols()
+    r, left, right = place.width, products[0].entries(), products[1].entries()
+    f = products[1].ncols()
     return Stratum(
         key,
         tuple(
@@ -282,6 +366,7 @@ def _stratum(
                 layout.members[k],
                 arb_mat(r, r, left[i * r * r : (i + 1) * r * r]),
                 arb_mat(r, f, right[i * r * f : (i + 1) * r * f]),
+                sizes,
             )
             for i, k in enumerate(place.components)
         ),

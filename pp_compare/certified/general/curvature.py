@@ -23,6 +23,7 @@ from itertools import product
 from flint import arb, arb_mat
 
 from pp_compare.certified.general.crossproducts import Stratum, part
+from pp_compare.certified.general.elimination import Eliminated, inner
 from pp_compare.certified.general.mixed_equations import Solution
 from pp_compare.certified.general.parametrisation import Parameter
 
@@ -38,16 +39,38 @@ def slopes(solution: Solution, reml: bool) -> list[arb_mat]:
     middle = (r * r.transpose()) * (solution.df(reml) / solution.q)
     if reml:
         middle += _padded(solution.H)
+    result = [arb_mat(q, q) for q in cp.sizes]
     totals = [arb_mat(j.nrows(), j.nrows()) for j in solution.joint]
     for piece in solution.pieces:
         F = piece.solved.F
-        totals[piece.stratum] += piece.solved.M - F * middle * F.transpose()
-    result = [arb_mat(q, q) for q in cp.sizes]
+        if isinstance(piece.solved, Eliminated):
+            _add_levels(result, cp.strata[piece.stratum], cp.sizes, piece.solved, middle)
+        else:
+            totals[piece.stratum] += piece.solved.M - F * middle * F.transpose()
     for stratum, total in zip(cp.strata, totals, strict=True):
         for block, start in zip(stratum.blocks, cp.offsets(stratum), strict=True):
             q = cp.sizes[block]
             result[block] += part(total, start, q, start, q)
     return result
+
+
+def _add_levels(
+    result: list[arb_mat],
+    stratum: Stratum,
+    sizes: Sequence[int],
+    solved: Eliminated,
+    middle: arb_mat,
+) -> None:
+    """Add what one wide component has, without any matrix as large as it is."""
+    left, right = (solved.F * middle).table(), solved.F.table()
+    for term in dict.fromkeys(stratum.blocks):
+        start, q = sum(sizes[b] for b in stratum.blocks if b < term), sizes[term]
+        stop = start + q * stratum.blocks.count(term)
+        moved = [
+            [inner(left[start + i : stop : q], right[start + j : stop : q]) for j in range(q)]
+            for i in range(q)
+        ]
+        result[term] += solved.within(term) - arb_mat(moved)
 
 
 def gradient(

@@ -28,6 +28,9 @@ STATIONARY = 1e-7
 NOISE = 1e-12
 """Relative difference of two deviances that rounding makes: some sums of thousands of terms."""
 
+LARGEST = 1e100
+"""Of a second derivative; the squares of what is larger may overflow."""
+
 DOWNHILL = -1e-5
 """Eigenvalue of the Hessian below which a point with no slope is left along its vector."""
 
@@ -66,7 +69,9 @@ class Steps:
     @staticmethod
     def of(at: At, radius: Floats) -> Steps:
         """One step a point."""
-        values, vectors = np.linalg.eigh(at.hessian)
+        # What overflows far out is no step of use: NaN there, and the region shrinks.
+        hessian = np.where(np.abs(at.hessian) < LARGEST, at.hessian, LARGEST)
+        values, vectors = np.linalg.eigh(hessian)
         slope = (vectors.swapaxes(1, 2) @ at.gradient[:, :, None])[..., 0]
         size = np.maximum(np.abs(values), 1e-12 * np.abs(values).max(axis=1, keepdims=True) + 1e-300)
         along = -slope / size

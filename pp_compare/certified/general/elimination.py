@@ -14,7 +14,7 @@ from functools import cached_property
 
 from flint import arb, arb_mat
 
-from pp_compare.certified.general.crossproducts import Component
+from pp_compare.certified.general.crossproducts import Component, part
 
 WIDE = 12
 """Coefficients of a component from which elimination takes less time than one whole inverse."""
@@ -28,13 +28,15 @@ class Whole:
     system: arb_mat
     inverse: arb_mat
     F: arb_mat
+    explained: arb_mat
 
     @staticmethod
     def of(component: Component, joint: arb_mat) -> Whole:
         """Invert at G = ``joint`` (r, r)."""
         system = component.zz * joint + component.unit
         inverse = system.inv(nonstop=True)
-        return Whole(component.zz, system, inverse, inverse * component.zf)
+        F = inverse * component.zf
+        return Whole(component.zz, system, inverse, F, component.fz * (joint * F))
 
     @property
     def M(self) -> arb_mat:
@@ -51,60 +53,77 @@ class Whole:
 class Eliminated:
     """A wide component, its levels A eliminated from its levels B.
 
-    ``Y`` (a, b) is Z_A'V1^-1 Z_B, ``N`` (b, b) Z_B'V1^-1 Z_B, ``system`` I + N G_B with ``inverse``,
-    ``W`` Y G_B (I + N G_B)^-1; ``alone`` holds (I + Z_l'Z_l G)^-1 Z_l'Z_l of each level of A.
+    ``Y`` (a, b) is Z_A'V1^-1 Z_B, ``N`` (b, b) Z_B'V1^-1 Z_B, ``G`` that of each level of B,
+    ``system`` I + N G with ``inverse``; ``alone`` holds (I + Z_l'Z_l G)^-1 Z_l'Z_l of each level of
+    A, ``leading`` the product of those determinants, ``explained`` [X y]'(I - V^-1)[X y].
     """
 
-    before: int
+    component: Component
     leading: arb
     alone: Sequence[arb_mat]
     Y: arb_mat
     N: arb_mat
-    W: arb_mat
+    G: Sequence[arb_mat]
     system: arb_mat
     inverse: arb_mat
     F: arb_mat
+    explained: arb_mat
 
     @staticmethod
-    def of(component: Component, joint: arb_mat, lead: Lead) -> Eliminated:
-        """Eliminate at G = ``joint`` (r, r), the levels of ``lead`` first."""
-        rows, fixed = component.zz.table(), component.zf.table()
-        rest = [k for k in range(len(rows)) if not lead.start <= k < lead.stop]
-        G = _chosen(joint, range(lead.start, lead.start + lead.width))
-        U, UG, Y, F, leading, alone = [], [], [], [], arb(1), []
-        for at in range(lead.start, lead.stop, lead.width):
-            level = range(at, at + lead.width)
-            zz = arb_mat([[rows[i][j] for j in level] for i in level])
-            system = _shifted(zz * G)
+    def of(component: Component, G: Sequence[arb_mat]) -> Eliminated:
+        """Eliminate at relative covariances G, one a random term."""
+        split = component.split
+        lead, own = G[split.term], split.sides.ncols()
+        solved, spread, leading, alone = [], [], arb(1), []
+        for zz, side in zip(split.own, split.levels, strict=True):
+            system = zz * lead + split.unit
             inverse = system.inv(nonstop=True)
-            side = arb_mat([[rows[i][j] for j in rest] for i in level])
-            solved = inverse * side
-            U += side.table()
-            Y += solved.table()
-            UG += (G * solved).table()
-            F += (inverse * arb_mat([fixed[i] for i in level])).table()
+            rows = inverse * side
+            solved += rows.table()
+            spread += (lead * rows).table()
             alone.append(inverse * zz)
             leading *= system.det()
-        turned, Fa, Ya = arb_mat(U).transpose(), arb_mat(F), arb_mat(Y)
-        GF = _by_level(G, Fa)
-        N = _chosen(component.zz, rest) - turned * arb_mat(UG)
-        Nf = arb_mat([fixed[i] for i in rest]) - turned * GF
-        Gb = _chosen(joint, rest)
-        system = _shifted(N * Gb)
+        b = own - split.fixed
+        left = split.turned * arb_mat(spread)
+        N, Nf = split.rest - part(left, 0, b, 0, b), split.rest_f - part(left, 0, b, b, split.fixed)
+        GB = [G[term] for term in split.rest_terms]
+        system = _shifted(by_level(GB, N).transpose())  # N is symmetric
         inverse = system.inv(nonstop=True)
-        W = Ya * (Gb * inverse)
-        own, others = (Fa - W * Nf).table(), (inverse * Nf).table()
+        Y, FB = arb_mat([row[:b] for row in solved]), inverse * Nf
+        GF = by_level(GB, FB)
+        FA = (arb_mat([row[b:] for row in solved]) - Y * GF).table()
+        others = FB.table()
         return Eliminated(
-            before=lead.start,
+            component=component,
             leading=leading,
             alone=alone,
-            Y=Ya,
+            Y=Y,
             N=N,
-            W=W,
+            G=GB,
             system=system,
             inverse=inverse,
-            F=arb_mat(others[: lead.start] + own + others[lead.start :]),
+            F=arb_mat(others[: split.start] + FA + others[split.start :]),
+            explained=part(left, b, split.fixed, b, split.fixed) + Nf.transpose() * GF,
         )
+
+    @cached_property
+    def W(self) -> arb_mat:
+        """Y G (I + N G)^-1, (a, b): the levels A are tied to each other by W Y'."""
+        return self.Y * by_level(self.G, self.inverse)
+
+    def within(self, term: int) -> arb_mat:
+        """Sum over the levels of a term of their blocks of M, (q, q)."""
+        split = self.component.split
+        if term == split.term:
+            q = split.unit.nrows()
+            W, Y = self.W.table(), self.Y.table()
+            tied = [[inner(W[i::q], Y[j::q]) for j in range(q)] for i in range(q)]
+            return sum(self.alone[1:], self.alone[0]) - arb_mat(tied)
+        rows = [at for at, of_term, _ in split.rest_spans if of_term == term]
+        q = next(q for _, of_term, q in split.rest_spans if of_term == term)
+        inverse, N = self.inverse.table(), self.N.table()
+        own = [[[a[at + i] for at in rows] for i in range(q)] for a in (inverse, N)]
+        return arb_mat([[inner(own[0][i], own[1][j]) for j in range(q)] for i in range(q)])
 
     @cached_property
     def M(self) -> arb_mat:
@@ -117,44 +136,34 @@ class Eliminated:
                     own[at + i][at + j] += value
             at += block.nrows()
         cross, others = self.Y * self.inverse.transpose(), (self.inverse * self.N).table()
-        k, back = self.before, cross.transpose().table()
+        k, back = self.component.split.start, cross.transpose().table()
         rest = [a[:k] + b + a[k:] for a, b in zip(others, back, strict=True)]
         lead = [a[:k] + b + a[k:] for a, b in zip(cross.table(), own, strict=True)]
         return arb_mat(rest[:k] + lead + rest[k:])
 
-    @property
+    @cached_property
     def determinant(self) -> arb:
         """|I + Z'Z G|."""
         return self.leading * self.system.det()
 
 
-@dataclass(frozen=True)
-class Lead:
-    """Where the coefficients of the eliminated term stand in a component; ``width`` a level."""
-
-    start: int
-    stop: int
-    width: int
-
-    @staticmethod
-    def of(blocks: Sequence[int], sizes: Sequence[int]) -> Lead:
-        """The term with most coefficients; ``blocks`` has the term of each level, in order."""
-        counts = {b: blocks.count(b) * sizes[b] for b in blocks}
-        term = max(counts, key=counts.__getitem__)
-        start = sum(sizes[b] for b in blocks if b < term)
-        return Lead(start, start + counts[term], sizes[term])
+def inner(a: list[list[arb]], b: list[list[arb]]) -> arb:
+    """Sum of the products of the entries of two tables."""
+    left, right = [x for row in a for x in row], [x for row in b for x in row]
+    return (arb_mat(1, len(left), left) * arb_mat(len(right), 1, right))[0, 0]
 
 
-def _chosen(a: arb_mat, rows: Sequence[int]) -> arb_mat:
-    table = a.table()
-    return arb_mat(len(rows), len(rows), [table[i][j] for i in rows for j in rows])
-
-
-def _by_level(G: arb_mat, a: arb_mat) -> arb_mat:
-    """G times each level's rows of ``a``."""
-    q, rows = G.nrows(), a.table()
-    parts = [(G * arb_mat(rows[i : i + q])).table() for i in range(0, len(rows), q)]
-    return arb_mat([row for part in parts for row in part])
+def by_level(G: Sequence[arb_mat], a: arb_mat) -> arb_mat:
+    """The block diagonal matrix of G times ``a``."""
+    rows, result, at = a.table(), [], 0
+    for g in G:
+        q = g.nrows()
+        if q == 1:
+            result.append([g[0, 0] * x for x in rows[at]])
+        else:
+            result += (g * arb_mat(rows[at : at + q])).table()
+        at += q
+    return arb_mat(result)
 
 
 def _shifted(a: arb_mat) -> arb_mat:

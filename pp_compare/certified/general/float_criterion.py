@@ -171,11 +171,8 @@ def _sums(
             for b, columns in at.items():
                 if b > a:
                     continue
-                shape = (rows, columns, n, sizes[b])
-                pairs[a, b] = pairs[a, b] + _blocks(s.M, *shape).swapaxes(1, 2) @ _blocks(R, *shape)
-            for i in rows:
-                part = slice(i, i + n)
-                slopes[a] = slopes[a] + s.M[:, :, part, part].sum(axis=1)
+                pairs[a, b] = pairs[a, b] + _paired(s.M, R, rows, columns, (n, sizes[b]))
+            slopes[a] = slopes[a] + _within(s.M, rows, n)
     for a, n in enumerate(sizes):
         gram = grams[a].reshape(len(q), n, f, n, f)
         slopes[a] = slopes[a] - np.einsum("Nixjy,Nxy->Nij", gram, middle)
@@ -187,13 +184,30 @@ def _levels(F: Floats, rows: Sequence[int], n: int) -> Floats:
     return F[:, :, rows[0] : rows[-1] + n]
 
 
-def _blocks(M: Floats, rows: Sequence[int], columns: Sequence[int], n: int, m: int) -> Floats:
-    """The blocks of all pairs of levels, (N, pairs, n m)."""
-    found = M[:, :, rows[0] : rows[-1] + n, columns[0] : columns[-1] + m]
+def _within(M: Floats, rows: Sequence[int], n: int) -> Floats:
+    """The sum of the blocks of single levels, (N, n, n)."""
+    own = M[:, :, rows[0] : rows[-1] + n, rows[0] : rows[-1] + n]
+    found = np.empty((len(M), n, n))
+    for i in range(n):
+        for j in range(n):
+            found[:, i, j] = np.einsum("Nkll->N", own[:, :, i::n, j::n])
+    return found
+
+
+def _paired(
+    M: Floats, R: Floats, rows: Sequence[int], columns: Sequence[int], size: tuple[int, int]
+) -> Floats:
+    """Sums of products of entries of the blocks of all pairs of levels, (N, n m, n m)."""
+    n, m = size
+    where = np.s_[:, :, rows[0] : rows[-1] + n, columns[0] : columns[-1] + m]
     if n == m == 1:
-        return found.reshape(len(M), -1, 1)
+        return np.einsum("Nkij,Nkij->N", M[where], R[where])[:, None, None]
     shape = (len(M), M.shape[1], len(rows), n, len(columns), m)
-    return found.reshape(shape).transpose(0, 1, 2, 4, 3, 5).reshape(len(M), -1, n * m)
+    left, right = (
+        a[where].reshape(shape).transpose(0, 3, 5, 1, 2, 4).reshape(len(M), n * m, -1)
+        for a in (M, R)
+    )
+    return np.asarray(left @ right.swapaxes(1, 2))
 
 
 def _chained(

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from flint import arb, arb_mat
 
 from pp_compare.certified.general.crossproducts import Component, CrossProducts, Stratum, part
-from pp_compare.certified.general.elimination import WIDE, Eliminated, Lead, Whole
+from pp_compare.certified.general.elimination import WIDE, Eliminated, Whole
 
 
 @dataclass(frozen=True)
@@ -116,12 +116,12 @@ class Solution:
         """Conditional means of the random effects, one (m, q) matrix a random term."""
         cp = self.products
         result: list[list[list[arb]]] = [[[]] * m for m in cp.levels]
-        offsets = [cp.offsets(stratum) for stratum in cp.strata]
         for piece in self.pieces:
-            effects = (self.joint[piece.stratum] * self.w(piece)).entries()
-            at = zip(piece.component.levels, offsets[piece.stratum], strict=True)
-            for (block, level), start in at:
-                result[block][level] = effects[start : start + cp.sizes[block]]
+            w, at = self.w(piece).entries(), 0
+            for term, level in piece.component.levels:
+                own = arb_mat(cp.sizes[term], 1, w[at : at + cp.sizes[term]])
+                result[term][level] = (self.G[term] * own).entries()
+                at += cp.sizes[term]
         zero = [[arb(0)] * q for q in cp.sizes]
         return [arb_mat([row or z for row in rows]) for rows, z in zip(result, zero, strict=True)]
 
@@ -135,15 +135,12 @@ def solve(products: CrossProducts, G: Sequence[arb_mat]) -> Solution:
     joint, p = _joint(products, G), products.p
     explained, pieces = arb_mat(p + 1, p + 1), []
     for k, stratum in enumerate(products.strata):
-        lead = Lead.of(stratum.blocks, products.sizes)
-        wide = len(stratum.blocks) > 1 and joint[k].nrows() > WIDE
+        wide = len(stratum.blocks) > 1 and _width(products, stratum) > WIDE
         for component in stratum.components:
             solved: Whole | Eliminated = (
-                Eliminated.of(component, joint[k], lead)
-                if wide
-                else Whole.of(component, joint[k])
+                Eliminated.of(component, G) if wide else Whole.of(component, joint[k])
             )
-            explained += component.fz * (joint[k] * solved.F)
+            explained += solved.explained
             pieces.append(Piece(k, component, solved))
     precision = products.xx - part(explained, 0, p, 0, p)
     xy = products.xy - part(explained, 0, p, p, 1)
@@ -217,6 +214,10 @@ def _near_inverse(a: arb_mat) -> arb_mat:
 def _joint(products: CrossProducts, G: Sequence[arb_mat]) -> tuple[arb_mat, ...]:
     by_term = dict(enumerate(G))
     return tuple(block_diagonal(products, stratum, by_term) for stratum in products.strata)
+
+
+def _width(products: CrossProducts, stratum: Stratum) -> int:
+    return sum(products.sizes[block] for block in stratum.blocks)
 
 
 def _shifted(a: arb_mat) -> arb_mat:
