@@ -74,7 +74,7 @@ class Steps:
         values, vectors = np.linalg.eigh(hessian)
         slope = (vectors.swapaxes(1, 2) @ at.gradient[:, :, None])[..., 0]
         size = np.maximum(np.abs(values), 1e-12 * np.abs(values).max(axis=1, keepdims=True) + 1e-300)
-        along = -slope / size
+        along = np.clip(-slope / size, -LARGEST, LARGEST)
         leave = (values < DOWNHILL) & (np.abs(along) < 0.1 * radius[:, None])
         along = np.where(leave, np.where(along < 0, -1, 1) * radius[:, None], along)
         length = np.linalg.norm(along, axis=1)
