@@ -88,6 +88,21 @@ class Rise:
 
 
 @dataclass(frozen=True)
+class Point:
+    """Where the answer is evaluated; ``reason`` is empty where the point is proved.
+
+    ``factors`` are T of each random term, in the coordinates of ``solution.products``.
+    """
+
+    reason: str
+    face: Face
+    factors: list[arb_mat]
+    box: list[arb_mat]
+    solution: Solution
+    bits: int
+
+
+@dataclass(frozen=True)
 class GeneralOptimum:
     """The best known optimum of a criterion and what is proved about it.
 
@@ -118,6 +133,8 @@ class GeneralOptimum:
         How many starts the search used.
     hessian : (t, t) float64 array
         Second derivatives of the profiled deviance in all of theta at the optimum.
+    point : Point
+        The proved point, or the search's best, in the coordinates of the cross-products.
     rises : tuple of Rise
         Of a proved singular optimum: how the deviance rises off the boundary.
     """
@@ -134,6 +151,7 @@ class GeneralOptimum:
     others: tuple[LocalOptimum, ...]
     starts: int
     hessian: Floats
+    point: Point
     rises: tuple[Rise, ...] = ()
 
 
@@ -198,23 +216,12 @@ def general_optimum(
             others=tuple(_local(products, s) for s in stops[1:] if s.stationary),
             starts=count,
             hessian=_hessian(criterion, point.factors),
+            point=point,
             rises=() if point.reason else tuple(_rises(point, reml)),
         )
 
 
-@dataclass(frozen=True)
-class _Point:
-    """Where the answer is evaluated; ``reason`` is empty where the point is proved."""
-
-    reason: str
-    face: Face
-    factors: list[arb_mat]
-    box: list[arb_mat]
-    solution: Solution
-    bits: int
-
-
-def _rises(point: _Point, reml: bool) -> Iterator[Rise]:
+def _rises(point: Point, reml: bool) -> Iterator[Rise]:
     """Off the boundary of every singular term."""
     exponents = point.solution.products.coordinates.z_exponents
     for block, slope in enumerate(slopes(point.solution, reml)):
@@ -224,7 +231,7 @@ def _rises(point: _Point, reml: bool) -> Iterator[Rise]:
             yield Rise(block, row, float(per_unit), alone)
 
 
-def _certify(criterion: FloatCriterion, best: Stop, digits: int, base: int) -> _Point:
+def _certify(criterion: FloatCriterion, best: Stop, digits: int, base: int) -> Point:
     """Try the faces that the best stop may lie on; with more precision where that may help."""
     reasons: dict[str, None] = {}
     for bits in (base, 2 * base, 4 * base):
@@ -243,11 +250,11 @@ def _certify(criterion: FloatCriterion, best: Stop, digits: int, base: int) -> _
 
 def _prove(
     criterion: FloatCriterion, face: Face, start: arb_mat, best: Stop, digits: int
-) -> _Point:
+) -> Point:
     """Prove a strict local minimum over all positive semidefinite covariances (see ``face``)."""
     products, reml = criterion.products, criterion.reml
     face.require_lower_triangular()
-    minimum = _minimum_on_face(criterion, face, start, digits)
+    minimum = minimum_on_face(criterion, face, start, digits)
     factors = face.factors(minimum.point)
     face.require_positive_pivots(factors)
     solution = solve(products, [t * t.transpose() for t in factors])
@@ -264,7 +271,7 @@ def _prove(
             f"the minimum with deviance {deviance:.10g} is proved, but the search has seen "
             f"{best.deviance:.10g}"
         )
-    return _Point("", face, factors, face.factors(minimum.box), solution, ctx.prec)
+    return Point("", face, factors, face.factors(minimum.box), solution, ctx.prec)
 
 
 def _seen(products: CrossProducts, stop: Stop, reml: bool) -> float:
@@ -273,9 +280,13 @@ def _seen(products: CrossProducts, stop: Stop, reml: bool) -> float:
     return float(solve(products, [t * t.transpose() for t in factors]).profiled_deviance(reml))
 
 
-def _minimum_on_face(
-    criterion: FloatCriterion, face: Face, start: arb_mat, digits: int
+def minimum_on_face(
+    criterion: FloatCriterion, face: Face, start: arb_mat, digits: int, *, wide: bool = False
 ) -> Minimum:
+    """Prove the minimum on a face near a start; ``wide``: with a wide box of uniqueness.
+
+    Raises NotProvedError where a step of the proof fails.
+    """
     products, reml = criterion.products, criterion.reml
     if not face.parameters:
         return Minimum(start, start, ())
@@ -301,7 +312,7 @@ def _minimum_on_face(
         digits=digits,
         gradient=slope,
         curvature=_curvature_on(criterion, face, start),
-        wide=sum(len(s.components) * j**3 for s, j in _widths(products)) < SMALL,
+        wide=wide or sum(len(s.components) * j**3 for s, j in _widths(products)) < SMALL,
     )
 
 
@@ -323,7 +334,7 @@ def _curvature_on(criterion: FloatCriterion, face: Face, start: arb_mat) -> arb_
     return arb_mat(hessian.tolist()) if np.isfinite(hessian).all() else None
 
 
-def _unproved(products: CrossProducts, best: Stop, reasons: list[str], bits: int) -> _Point:
+def _unproved(products: CrossProducts, best: Stop, reasons: list[str], bits: int) -> Point:
     largest = max(float(np.abs(f).max()) for f in best.factors)
     if largest > DIVERGED:
         reasons.insert(
@@ -335,7 +346,7 @@ def _unproved(products: CrossProducts, best: Stop, reasons: list[str], bits: int
     factors = [arb_mat(f.tolist()) for f in best.factors]
     with ctx.workprec(bits):
         solution = solve(products, [t * t.transpose() for t in factors])
-    return _Point("; ".join(reasons), face, factors, factors, solution, bits)
+    return Point("; ".join(reasons), face, factors, factors, solution, bits)
 
 
 def _local(products: CrossProducts, stop: Stop) -> LocalOptimum:
