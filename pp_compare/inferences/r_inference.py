@@ -8,14 +8,17 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pp_compare.engines import make_engine
+import pandas as pd
+
+from pp_compare.engines import lme4, make_engine, nlme
+from pp_compare.engines._r import OFFSET, Request
 from pp_compare.errors import EngineError, UnavailableError
-from pp_compare.inferences.inference import Estimate, InferenceTable, joint_wald, own_inference
-from pp_compare.inferences.partial_pooling import random_intercept
+from pp_compare.inferences.inference import joint_wald, own_inference
+from pp_compare.inferences.table import Estimate, InferenceTable
 from pp_compare.model import Dataset
 from pp_compare.model.design import Design
 from pp_compare.resources import INSTALL_R, r_package, resource
@@ -27,14 +30,22 @@ SOURCES: Mapping[str, str] = {
     "wald": "lme4",
     "profile": "lme4",
     "likelihood-ratio": "lme4",
+    "f:kenward-roger": "lme4 + pbkrtest",
+    "f:satterthwaite": "lmerTest",
     "explained": "lme4",
     "means:lm": "emmeans on lm",
     "means:kenward-roger": "emmeans on lme4",
     "means:satterthwaite": "emmeans on lme4",
     "means:asymptotic": "emmeans on lme4",
+    "contrasts:lm": "emmeans on lm",
+    "contrasts:kenward-roger": "emmeans on lme4",
+    "contrasts:satterthwaite": "emmeans on lme4",
+    "contrasts:asymptotic": "emmeans on lme4",
 }
 SECONDS = 120.0
 """Time limit of the R process; profiling 1,000 clusters takes a quarter of that."""
+NORMAL = frozenset({"wald", "means:asymptotic", "contrasts:asymptotic"})
+"""Definitions whose degrees of freedom are infinite, for which JSON has no number."""
 
 
 @dataclass(frozen=True)
@@ -50,36 +61,40 @@ class RInference:
         Of R and its packages.
     recorded : bool
         Whether it was played back.
+    said : tuple of str
+        R's words on what it did not give.
     """
 
     tables: tuple[InferenceTable, ...]
     missing: tuple[str, ...]
     versions: Mapping[str, str]
     recorded: bool = False
+    said: tuple[str, ...] = ()
 
 
-def r_inference(design: Design, means: str | None = None, rscript: str = "Rscript") -> RInference:
+def r_inference(
+    design: Design, means: str | None = None, rscript: str = "Rscript", setting: str | None = None
+) -> RInference:
     """Ask R.
 
     Parameters
     ----------
     design : Design
-        Of a model with one random intercept.
     means : str, optional
         A factor whose marginal means are wanted.
     rscript : str
         The program.
+    setting : str, optional
+        Of lme4 and nlme, such as ``"tight"``; their own defaults where there is none.
 
     Raises
     ------
-    InputError
-        Where the model is not one random intercept.
     UnavailableError
         Where there is no R.
     EngineError
         Where R does not answer; in R's words.
     """
-    return answer_of(design, ask(design, means, rscript))
+    return answer_of(design, ask(design, means, rscript, setting))
 
 
 def all_inference(
@@ -95,7 +110,8 @@ def all_inference(
     means : str, optional
         A factor whose marginal means are wanted.
     """
-    tables, remarks = own_inference(design, means), []
+    tables, remarks = own_inference(design, means)
+    singular = any(table.definition == "satterthwaite-face" for table in tables)
     try:
         try:
             answer = r_inference(design, means)
@@ -107,17 +123,27 @@ def all_inference(
     except (UnavailableError, EngineError) as error:
         remarks.append(str(error))
     else:
-        tables += answer.tables
+        tables += [_on_face(table) if singular else table for table in answer.tables]
         where = "played back from a record" if answer.recorded else "live"
         versions = ", ".join(f"{name} {version}" for name, version in answer.versions.items())
         remarks.append(f"R's values are {where} ({versions}).")
         remarks += [f"R has no package {name} here." for name in answer.missing]
+        remarks += [f"R: {words}" for words in answer.said]
     fit = make_engine("statsmodels").fit(design)
     if fit.status == "ok":
         tables.append(joint_wald(fit))
     else:
         remarks.append(f"statsmodels did not answer: {'; '.join(fit.messages)}")
     return tables, remarks
+
+
+def _on_face(table: InferenceTable) -> InferenceTable:
+    """What lmerTest gives of an optimum on the boundary, by what its derivatives are there.
+
+    They are taken in theta, and in an element of theta that is 0 nothing has a slope.
+    """
+    found = table.definition.replace("satterthwaite", "satterthwaite-face")
+    return replace(table, definition=found)
 
 
 def first_factor(design: Design) -> str | None:
@@ -128,15 +154,18 @@ def first_factor(design: Design) -> str | None:
     return None
 
 
-def ask(design: Design, means: str | None, rscript: str = "Rscript") -> dict[str, Any]:
+def ask(
+    design: Design, means: str | None, rscript: str = "Rscript", setting: str | None = None
+) -> dict[str, Any]:
     """R's answer as it comes: what is recorded."""
     program = shutil.which(rscript)
     if program is None:
         raise UnavailableError(f"no program '{rscript}' here; {INSTALL_R}")
     with tempfile.TemporaryDirectory() as folder:
         request, data = Path(folder, "request.json"), Path(folder, "data.csv")
-        request.write_text(json.dumps(_request(design, means)), encoding="utf-8")
-        data.write_text(Dataset("design", design.frame).exact_csv(), encoding="utf-8")
+        asked, columns = _request(design, means, setting)
+        request.write_text(json.dumps(asked), encoding="utf-8")
+        data.write_text(Dataset("design", columns).exact_csv(), encoding="utf-8")
         code = str(resource("r", "inference.R"))
         command = [program, "--no-init-file", code, str(request), str(data)]
         try:
@@ -170,10 +199,12 @@ def recorded_inference(design: Design, case: str) -> RInference:
     if record["data_sha256"] != design.dataset.sha256():
         raise UnavailableError(f"{path.name} was recorded of other data than '{case}' has now")
     found = answer_of(design, record["answer"])
-    return RInference(found.tables, found.missing, found.versions, recorded=True)
+    return replace(found, recorded=True)
 
 
-def inference_record(design: Design, means: str | None, rscript: str = "Rscript") -> str:
+def inference_record(
+    design: Design, means: str | None, rscript: str = "Rscript", setting: str | None = None
+) -> str:
     """A recorded answer as JSON text, with what it was made of."""
     record = {
         "made": "fixtures/inference/record.py: r/inference.R on the data of the case",
@@ -181,7 +212,8 @@ def inference_record(design: Design, means: str | None, rscript: str = "Rscript"
         "method": design.spec.method,
         "data_sha256": design.dataset.sha256(),
         "means": means,
-        "answer": ask(design, means, rscript),
+        "setting": setting,
+        "answer": ask(design, means, rscript, setting),
     }
     return json.dumps(record, indent=1, ensure_ascii=False) + "\n"
 
@@ -193,21 +225,37 @@ def answer_of(design: Design, answer: Mapping[str, Any]) -> RInference:
         InferenceTable(definition, SOURCES[definition], tuple(_lines(definition, table, names)))
         for definition, table in answer["tables"].items()
     )
-    return RInference(tables, tuple(answer["missing"]), dict(answer["versions"]))
+    return RInference(
+        tables,
+        tuple(answer["missing"]),
+        dict(answer["versions"]),
+        said=tuple(answer.get("said", ())),
+    )
 
 
-def _request(design: Design, means: str | None) -> dict[str, Any]:
-    spec, term = design.spec, random_intercept(design).term
-    variables = [*design.variables.values(), *design.groups.values()]
-    return {
-        "response": design.alias(spec.response),
-        "intercept": design.intercept,
-        "fixed": [[design.alias(name) for name in term] for term in design.fixed],
-        "group": [design.groups[name].alias for name in term.group],
-        "levels": {v.alias: v.levels for v in variables if v.levels is not None},
+def _request(
+    design: Design, means: str | None, setting: str | None
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """What is asked, and the columns of the data; factors as codes."""
+    first = lme4.dialect(setting).request(design)
+    columns = {name: v for name, v in first.pop("data").items() if name != OFFSET}
+    columns[first["response"]] = design.y  # less the offset, for all alike
+    dialect = nlme.dialect(setting)
+    second = None
+    if dialect.unsupported(design) is None and nlme.chain(design) is not None:
+        second = _settled(dialect.request(design))
+    asked = {
+        "lme4": _settled(first),
+        "nlme": second,
+        "levels": first["levels"],
         "means": design.alias(means) if means else None,
-        "method": spec.method,
     }
+    return asked, pd.DataFrame(columns)
+
+
+def _settled(request: Request) -> dict[str, Any]:
+    """A request without its data."""
+    return {key: value for key, value in request.items() if key not in ("data", "levels")}
 
 
 def _term_names(design: Design) -> dict[str, str]:
@@ -226,7 +274,7 @@ def _lines(
 ) -> list[Estimate]:
     rows = [dict(zip(table, line, strict=True)) for line in zip(*table.values(), strict=True)]
     # JSON has no infinity: where a definition is a normal, R's df is Inf.
-    infinite = definition in ("wald", "means:asymptotic")
+    infinite = definition in NORMAL
     return [_estimate(row, names, infinite) for row in rows]
 
 
