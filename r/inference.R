@@ -115,9 +115,12 @@ emmeans_table <- function(found, term) {
 # Marginal means of a factor and the differences of all pairs, not adjusted for their number.
 marginal_means <- function(fit, factor, data, ...) {
   found <- suppressMessages(emmeans::emmeans(fit, factor, data = data, ...))
-  # (b - c) where a level is called so: emmeans would put it in brackets.
-  pairs <- suppressMessages(emmeans::contrast(found, "pairwise", adjust = "none", parens = NULL))
-  list(means = emmeans_table(found), contrasts = emmeans_table(pairs))
+  pairs <- suppressMessages(emmeans::contrast(found, "pairwise", adjust = "none"))
+  means <- emmeans_table(found)
+  contrasts <- emmeans_table(pairs)
+  # By the levels alone: emmeans writes Diet1 for a level 1, and puts others in brackets.
+  contrasts$term <- utils::combn(means$term, 2, paste, collapse = " - ")
+  list(means = means, contrasts = contrasts)
 }
 
 # Nakagawa and Schielzeth (2013), eq. 26 and 27, slopes by Johnson (2014), eq. 10; and the

@@ -14,16 +14,20 @@ import numpy as np
 from pp_compare.certified.general.krawczyk import NotProvedError
 from pp_compare.certified.inference import OptimumInference
 from pp_compare.certified.models import CertifiedModel, DegenerateModelError, certified_model
+from pp_compare.engines import make_engine
 from pp_compare.inferences.containment import containment_df
 from pp_compare.inferences.likelihood_ratio import likelihood_ratio
 from pp_compare.inferences.marginal import contrast_rows, least_squares, marginal_rows
 from pp_compare.inferences.table import LEVEL, Estimate, InferenceTable, by_f, by_t
 from pp_compare.model import Fit
 from pp_compare.model.design import Design
+from pp_compare.verdict.definitions import joint_hessian_cov
 
 Rows = Mapping[str, np.ndarray]
 """Linear combinations of the fixed effects, (p,) each, by name."""
 
+JOINT = 2_000
+"""Random effects up to which the joint information is formed, from dense matrices of that size."""
 PROFILED = 20_000
 """Levels times squared fixed effects up to which intervals are profiled: some seconds."""
 
@@ -247,6 +251,25 @@ def joint_wald(fit: Fit) -> InferenceTable:
     return InferenceTable(
         "joint-wald", fit.engine, tuple(by_t(label, b, s, np.inf) for label, b, s in lines)
     )
+
+
+def own_joint_wald(design: Design) -> list[InferenceTable]:
+    """The same at the certified optimum; none where its matrices would be large or singular."""
+    size = sum(len(block.levels) * len(block.columns) for block in design.blocks)
+    if size > JOINT:
+        return []
+    fit = make_engine("certified").fit(design)
+    if fit.status != "ok":
+        return []
+    try:
+        cov = joint_hessian_cov(design, fit, fit["beta_cov"])
+    except np.linalg.LinAlgError:
+        return []
+    with np.errstate(invalid="ignore"):
+        se = np.sqrt(np.diag(cov))
+    lines = zip(design.labels, fit["beta"].tolist(), se.tolist(), strict=True)
+    found = tuple(by_t(label, b, s, np.inf) for label, b, s in lines)
+    return [InferenceTable("joint-wald", "certified", found)]
 
 
 def own_inference(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import pandas as pd
 from pp_compare.engines import lme4, make_engine, nlme
 from pp_compare.engines._r import OFFSET, Request
 from pp_compare.errors import EngineError, UnavailableError
-from pp_compare.inferences.inference import joint_wald, own_inference
+from pp_compare.inferences.inference import joint_wald, own_inference, own_joint_wald
 from pp_compare.inferences.table import Estimate, InferenceTable
 from pp_compare.model import Dataset
 from pp_compare.model.design import Design
@@ -44,6 +45,8 @@ SOURCES: Mapping[str, str] = {
 }
 SECONDS = 120.0
 """Time limit of the R process; profiling 1,000 clusters takes a quarter of that."""
+ENGINES = ("lme4", "nlme", "statsmodels")
+"""Whose reports are asked for."""
 NORMAL = frozenset({"wald", "means:asymptotic", "contrasts:asymptotic"})
 """Definitions whose degrees of freedom are infinite, for which JSON has no number."""
 
@@ -98,7 +101,10 @@ def r_inference(
 
 
 def all_inference(
-    design: Design, case: str = "", means: str | None = None
+    design: Design,
+    case: str = "",
+    means: str | None = None,
+    engines: Sequence[str] = ENGINES,
 ) -> tuple[list[InferenceTable], list[str]]:
     """Our own tables, R's and statsmodels', and a remark for each that could not be had.
 
@@ -109,9 +115,35 @@ def all_inference(
         Name of a case, whose recorded answer stands in where R is not here.
     means : str, optional
         A factor whose marginal means are wanted.
+    engines : sequence of str
+        Those of `ENGINES` that are asked; lme4 with the packages that test its fits.
+
+    Raises
+    ------
+    DegenerateModelError
+        Where there is no optimum, or the variances are not identified.
+    UnavailableError
+        Where the model has more parameters than can be handled.
     """
     tables, remarks = own_inference(design, means)
-    singular = any(table.definition == "satterthwaite-face" for table in tables)
+    if {"lme4", "nlme"} & set(engines):
+        found, said = _of_r(design, case, means)
+        singular = any(table.definition == "satterthwaite-face" for table in tables)
+        left = [table for table in found if _engine_of(table.source) in engines]
+        tables += [_on_face(table) if singular else table for table in left]
+        remarks += said
+    if "statsmodels" in engines:
+        found, said = _of_statsmodels(design)
+        tables += found
+        remarks += said
+    return tables, remarks
+
+
+def _engine_of(source: str) -> str:
+    return "nlme" if source == "nlme" else "lme4"
+
+
+def _of_r(design: Design, case: str, means: str | None) -> tuple[list[InferenceTable], list[str]]:
     try:
         try:
             answer = r_inference(design, means)
@@ -121,20 +153,21 @@ def all_inference(
             except UnavailableError as none:
                 raise UnavailableError(f"{missing}; {none}") from none
     except (UnavailableError, EngineError) as error:
-        remarks.append(str(error))
-    else:
-        tables += [_on_face(table) if singular else table for table in answer.tables]
-        where = "played back from a record" if answer.recorded else "live"
-        versions = ", ".join(f"{name} {version}" for name, version in answer.versions.items())
-        remarks.append(f"R's values are {where} ({versions}).")
-        remarks += [f"R has no package {name} here." for name in answer.missing]
-        remarks += [f"R: {words}" for words in answer.said]
+        return [], [str(error)]
+    where = "played back from a record" if answer.recorded else "live"
+    versions = ", ".join(f"{name} {version}" for name, version in answer.versions.items())
+    remarks = [f"R's values are {where} ({versions})."]
+    remarks += [f"R has no package {name} here." for name in answer.missing]
+    remarks += [f"R: {words}" for words in answer.said]
+    return list(answer.tables), remarks
+
+
+def _of_statsmodels(design: Design) -> tuple[list[InferenceTable], list[str]]:
+    """Statsmodels' z, beside the same definition at the certified optimum."""
     fit = make_engine("statsmodels").fit(design)
-    if fit.status == "ok":
-        tables.append(joint_wald(fit))
-    else:
-        remarks.append(f"statsmodels did not answer: {'; '.join(fit.messages)}")
-    return tables, remarks
+    if fit.status != "ok":
+        return [], [f"statsmodels did not answer: {'; '.join(fit.messages)}"]
+    return [*own_joint_wald(design), joint_wald(fit)], []
 
 
 def _on_face(table: InferenceTable) -> InferenceTable:
@@ -184,20 +217,23 @@ def ask(
     return answer
 
 
-def recorded_inference(design: Design, case: str) -> RInference:
-    """The recorded answer for a named case.
+def recorded_inference(design: Design, case: str, setting: str | None = None) -> RInference:
+    """The recorded answer for a named case, of the engines' own settings or those named.
 
     Raises
     ------
     UnavailableError
-        Where none is recorded, or it was recorded of other data or another model.
+        Where none is recorded, it was recorded of other data, or it is not what was recorded.
     """
-    path = resource("fixtures", "inference") / f"{case}.{design.spec.method}.json"
+    folder = resource("fixtures", "inference") / (setting or "")
+    path = folder / f"{case}.{design.spec.method}.json"
     if not path.is_file():
         raise UnavailableError(f"no inference of R is recorded for '{case or 'this model'}'")
     record = json.loads(path.read_text(encoding="utf-8"))
     if record["data_sha256"] != design.dataset.sha256():
         raise UnavailableError(f"{path.name} was recorded of other data than '{case}' has now")
+    if record["answer_sha256"] != _checksum(record["answer"]):
+        raise UnavailableError(f"{path.name} does not hold what was recorded")
     found = answer_of(design, record["answer"])
     return replace(found, recorded=True)
 
@@ -205,7 +241,8 @@ def recorded_inference(design: Design, case: str) -> RInference:
 def inference_record(
     design: Design, means: str | None, rscript: str = "Rscript", setting: str | None = None
 ) -> str:
-    """A recorded answer as JSON text, with what it was made of."""
+    """A recorded answer as JSON text, with what it was made of and its checksum."""
+    answer = ask(design, means, rscript, setting)
     record = {
         "made": "fixtures/inference/record.py: r/inference.R on the data of the case",
         "formula": design.spec.formula,
@@ -213,9 +250,14 @@ def inference_record(
         "data_sha256": design.dataset.sha256(),
         "means": means,
         "setting": setting,
-        "answer": ask(design, means, rscript, setting),
+        "answer_sha256": _checksum(answer),
+        "answer": answer,
     }
     return json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+
+
+def _checksum(answer: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(answer, sort_keys=True).encode()).hexdigest()
 
 
 def answer_of(design: Design, answer: Mapping[str, Any]) -> RInference:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 import numpy as np
+import pandas as pd
 from scipy import special
 
 LEVEL = 0.95
@@ -96,3 +97,14 @@ def by_f(term: str, statistic: float, above: int, below: float) -> Estimate:
     """A line of an F test on `above` and `below` degrees of freedom."""
     p = float(special.fdtrc(above, below, statistic))
     return Estimate(term, df=below, statistic=statistic, p=p, df_above=float(above))
+
+
+def table_frame(tables: Sequence[InferenceTable]) -> pd.DataFrame:
+    """One row a definition, source and term."""
+    return pd.DataFrame(
+        [
+            {"definition": table.definition, "source": table.source, **asdict(line)}
+            for table in tables
+            for line in table.lines
+        ]
+    )

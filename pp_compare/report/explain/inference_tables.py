@@ -47,7 +47,7 @@ def _table(tables: Sequence[InferenceTable]) -> Table:
     terms = list(dict.fromkeys(line.term for _, line in lines))
     lines.sort(key=lambda pair: terms.index(pair[1].term))
     own = {line.term: line for source, line in reversed(lines) if source in OURS}
-    marks = [_differing(line, own.get(line.term, line), heads) for _, line in lines]
+    marks = [_mark(line, own.get(line.term, line), heads) for _, line in lines]
     rows = [(line.term, source, *_cells(line, heads)) for source, line in lines]
     if not any(marks):
         return Table(("term", "source", *names), tuple(rows), labels=2)
@@ -55,9 +55,13 @@ def _table(tables: Sequence[InferenceTable]) -> Table:
     return Table(("term", "source", *names, "differs in"), marked, labels=2)
 
 
-def _differing(line: Estimate, own: Estimate, heads: Sequence[str]) -> str:
+def _mark(line: Estimate, own: Estimate, heads: Sequence[str]) -> str:
+    return ", ".join(NAMES.get(head, head) for head in differing(line, own, heads))
+
+
+def differing(line: Estimate, own: Estimate, heads: Sequence[str]) -> list[str]:
     """The heads under which a line has another number than ours, as far as a reader sees."""
-    return ", ".join(NAMES.get(head, head) for head in heads if _differs(line, own, head))
+    return [head for head in heads if _differs(line, own, head)]
 
 
 def _differs(line: Estimate, own: Estimate, head: str) -> bool:
