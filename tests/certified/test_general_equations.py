@@ -116,3 +116,5 @@ def test_products_that_exceed_machine_integers_do_not_wrap():
     assert inner_product(large, large) == 4 * (2**31 - 1) ** 2
     many = IntegerColumn.of(np.append(np.full(9, 2.0**30 + 1), 1.0))
     assert inner_product(many, many) == 9 * (2**30 + 1) ** 2 + 1
+    zeros, wide = IntegerColumn.of(np.zeros(2)), IntegerColumn.of(np.array([1.0, 1e60]))
+    assert inner_product(zeros, wide) == 0

@@ -80,6 +80,8 @@ def inner_product(a: IntegerColumn, b: IntegerColumn) -> int:
 
 def _products(a: IntegerColumn, b: IntegerColumn) -> Integers:
     """Elementwise products whose partial sums cannot overflow."""
-    fits = a.largest * b.largest * len(a.integers) < 1 << 62
+    # Of a column of zeros the products fit, whatever the other column holds.
+    largest = max(a.largest * b.largest * len(a.integers), a.largest, b.largest)
+    fits = largest < 1 << 62
     kind = np.int64 if fits else object
     return np.asarray(a.integers.astype(kind) * b.integers.astype(kind))
