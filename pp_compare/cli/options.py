@@ -62,6 +62,15 @@ Weights = Annotated[
     ),
 ]
 
+FamilyName = Annotated[
+    str | None,
+    typer.Option(
+        "--family",
+        help="A generalised model: binomial (logit) or poisson (log); the response as in lme4, "
+        "cbind(successes, failures), 0/1, or proportions with their trials as --weights.",
+    ),
+]
+
 Text = Annotated[
     bool, typer.Option("--text", help="A paragraph for the paper too, made from the numbers.")
 ]

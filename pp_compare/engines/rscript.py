@@ -182,7 +182,8 @@ def _fixed_layout() -> tuple[str, ...]:
 @cache
 def _code() -> bytes:
     """Our code as R reads it from standard input: the number of lines, and the lines."""
-    sources = [resource("r", name) for name in ("fit.R", "batch.R", "glmmtmb.R", "serve.R")]
+    names = ("fit.R", "batch.R", "glmmtmb.R", "glmm.R", "serve.R")
+    sources = [resource("r", name) for name in names]
     code = "\n".join(source.read_text(encoding="utf-8") for source in sources)
     lines = [*code.splitlines(), "pp_serve(pp_input)"]
     return "\n".join([str(len(lines)), *lines, ""]).encode()

@@ -84,6 +84,11 @@ MODELS = {
 }
 
 
+# Of each kind of model one in the short run: nested groups are written as crossed ones are.
+LONG = {"nested", "slopes"}
+SOME = [pytest.param(n, marks=[pytest.mark.slow] if n in LONG else []) for n in MODELS]
+
+
 @cache
 def bundled(name: str, root: Path) -> tuple[Path, dict]:
     """A bundle of one model with every engine that is here, and what they gave."""
@@ -95,7 +100,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("bundles")
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", SOME)
 def test_reproduce_py_gives_what_was_seen(root: Path, name: str) -> None:
     folder, answers = bundled(name, root)
     seen = answers["statsmodels"]["quantities"]
@@ -106,7 +111,7 @@ def test_reproduce_py_gives_what_was_seen(root: Path, name: str) -> None:
 
 
 @pytest.mark.needs_r
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", SOME)
 def test_reproduce_r_gives_what_was_seen(root: Path, name: str) -> None:
     """lme4's numbers, and nlme's where lme() has a plain call for the model."""
     folder, answers = bundled(name, root)

@@ -86,6 +86,7 @@ def _fit(fit: Fit) -> dict[str, Any]:
         "versions": dict(fit.versions),
         "design_error": fit.design_error,
         **({"estimator": fit.estimator} if fit.estimator else {}),
+        **({"definition": fit.definition} if fit.definition else {}),
         **({"not_given": dict(fit.not_given)} if fit.not_given else {}),
         **({"extra": dict(fit.extra)} if fit.extra else {}),
         "quantities": {name: _quantity(q) for name, q in fit.quantities.items()},

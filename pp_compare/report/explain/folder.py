@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pp_compare.inferences.explain import Explanation
-from pp_compare.inferences.inference import InferenceTable
+from pp_compare.inferences.table import InferenceTable
 from pp_compare.report.explain.figures import lines_figure, points_figure, weights_figure
 from pp_compare.report.explain.html import explanation_html
 from pp_compare.report.svg import standalone_svg

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from pp_compare.inferences.explain import Explanation
-from pp_compare.inferences.inference import InferenceTable
 from pp_compare.inferences.partial_pooling import cluster_design, cluster_means
 from pp_compare.inferences.profile import criterion_profile
+from pp_compare.inferences.table import InferenceTable
 from pp_compare.report.explain.figures import (
     level_names,
     lines_figure,

@@ -9,7 +9,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from pp_compare.inferences.explain import Explanation
-from pp_compare.inferences.inference import InferenceTable
+from pp_compare.inferences.table import InferenceTable
 from pp_compare.report.explain.inference_tables import defined_tables
 from pp_compare.report.explain.story import steps, why
 from pp_compare.report.rich_table import SHOWN, rich_table
