@@ -37,6 +37,7 @@ from pp_compare.certified.existence.span import span_of  # noqa: E402
 from pp_compare.certified.general import search as core  # noqa: E402
 from pp_compare.certified.general.blocks import RandomBlock  # noqa: E402
 from pp_compare.certified.general.crossproducts import cross_products  # noqa: E402
+from pp_compare.certified.general.float_criterion import FloatCriterion  # noqa: E402
 from pp_compare.errors import DataError  # noqa: E402
 
 Floats = NDArray[np.float64]
@@ -44,15 +45,16 @@ CLASSES = ("slopes", "uncorrelated", "nested", "crossed")
 EFFORT, BEATEN, POPULATION = 100, 1e-6, 100
 
 
-class Counting(core.FloatCriterion):
+class Counting(FloatCriterion):
     """The criterion, counting what is asked of it in evaluations of its value."""
 
     effort = 0
 
-    def __call__(self, x: Floats) -> tuple[float, Floats, Floats]:
-        """Value and derivatives."""
-        self.effort += 1 + len(x) + len(x) ** 2
-        return super().__call__(x)
+    def derivatives(self, points: Floats) -> tuple[Floats, Floats, Floats]:
+        """Values and derivatives."""
+        t = points.shape[1]
+        self.effort += len(points) * (1 + t + t**2)
+        return super().derivatives(points)
 
     def values(self, points: Floats) -> Floats:
         """Values at many points."""
@@ -127,8 +129,8 @@ def evolved(criterion: Counting, budget: int, seed: int) -> float:
         return np.where(np.isfinite(values), values, 1e300)
 
     best, value = evolve(objective, np.array(bounds), budget, np.random.default_rng(seed))
-    stop = core._descend(criterion, factors(best[:, None])[0])
-    return min(value, stop.deviance if stop else np.inf)
+    polished = core.search_from(criterion, factors(best[:, None]).reshape(1, -1))
+    return min([value, *(stop.deviance for stop in polished)])
 
 
 def evolve(
