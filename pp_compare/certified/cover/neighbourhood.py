@@ -1,12 +1,14 @@
 """What the local proof covers: a set of covariances on which the optimum is the lowest.
 
-In the chart of ``general.face``, G = T T' + R, let T vary over a box around the optimum and R over
-all positive semidefinite matrices up to a size. If the Hessian in T is positive definite wherever
-R = 0, the criterion on the face is convex and the stationary point its minimum; if D[N, N], the
-slope off the face, is positive definite on all of the set, the criterion rises along every
-(T, s R); then
+Where the covariance of a term is singular at the optimum, take the chart of ``general.face``,
+G = T T' + R, with T in a box around the optimum and R any positive semidefinite matrix up to a
+size; where it is not, the entries of B^-1 G B'^-1, in a box, B of the term's own shape. Let x be
+those of T and G. If the
+Hessian in x is positive definite wherever R = 0, the criterion is convex there and the stationary
+point its minimum; if D[N, N], the slope off the face, is positive definite on all of the set, the
+criterion rises along every (x, s R); then
 
-    f(T, R) >= f(T, 0) >= f(T*, 0).
+    f(x, R) >= f(x, 0) >= f(x*, 0).
 
 Both are enclosed from the derivatives at the optimum alone. With V = V0 + E and -e V0 <= E <= e V0
 (in the order of symmetric matrices), P = B (I + F) B' where P0 = B B' and B'V0 B = I, and
@@ -44,18 +46,19 @@ from pp_compare.certified.general.parametrisation import Parameter
 
 Floats = NDArray[np.float64]
 
-RADII = tuple(range(2, 20))
+RADII = tuple(range(1, 20))
 """Boxes are tried with radii 2^-k times the curvature scale, the widest first."""
 
 
 @dataclass(frozen=True)
 class Neighbourhood:
-    """Bounds of T on the face, and of R off it by term; doubles, inside what is proved."""
+    """Bounds of T, or of G where it has full rank, and of R by term; inside what is proved."""
 
     face: Face
     low: list[Floats]
     high: list[Floats]
     sizes: list[float]
+    back: list[Enclosures]
 
     @staticmethod
     def around(
@@ -74,21 +77,28 @@ class Neighbourhood:
         with ctx.workprec(BITS):
             middle = [t.mid() for t in factors]
             about = _About.of(products, middle, reml)
-            scale = about.scale(face, middle)
+            at = [x.mid() for x in about.charted(face, middle)]
+            proved = about.charted(face, factors)
+            scale = about.scale(face, at)
             for k in RADII:
-                box = [_wider(t, s * 2.0**-k) for t, s in zip(middle, scale, strict=True)]
+                box = [_wider(t, s * 2.0**-k) for t, s in zip(at, scale, strict=True)]
                 sizes = [2.0**-k / about.largest[term] for term in range(len(middle))]
-                if not all(_within(t, b) for t, b in zip(factors, box, strict=True)):
+                if not all(_within(t, b) for t, b in zip(proved, box, strict=True)):
                     return None
                 if about.proves(face, box, sizes):
                     low, high = zip(*(_inside(f) for f in box), strict=True)
-                    return Neighbourhood(face, list(low), list(high), [s * 0.999 for s in sizes])
+                    back = [Enclosures.of_balls(b) for b in about.back]
+                    off = [s * 0.999 for s in sizes]
+                    return Neighbourhood(face, list(low), list(high), off, back)
         return None
 
     def holds(self, corners: Sequence[Enclosures]) -> NDArray[np.bool_]:
         """Which cells, given by corners (N, corners, q, q) a term, lie inside."""
         inside = np.ones(len(corners[0].mid), dtype=bool)
         for term, G in enumerate(corners):
+            if _is_full(self.face, term):
+                back = self.back[term]
+                G = back @ G @ Enclosures(back.mid.T, back.rad.T)
             low, high = G.lower.min(axis=1), G.upper.max(axis=1)
             whole = Enclosures((low + high) / 2, (high - low) / 2 * (1 + 1e-14))
             inside &= self._holds_one(term, whole)
@@ -96,6 +106,9 @@ class Neighbourhood:
 
     def _holds_one(self, term: int, G: Enclosures) -> NDArray[np.bool_]:
         rest, found = G, np.ones(len(G.mid), dtype=bool)
+        if _is_full(self.face, term):
+            inside = (G.lower >= self.low[term]) & (G.upper <= self.high[term])
+            return np.asarray(inside.all(axis=(1, 2)))
         q, pivots = G.mid.shape[-1], self.face.pivots[term]
         for column, pivot in enumerate(pivots):
             with np.errstate(all="ignore"):
@@ -143,16 +156,27 @@ class _About:
         solution = solve(turned(products, bases), G)
         return _About(solution, parts(solution, reml), floor, back, largest, reml)
 
+    def charted(self, face: Face, factors: Sequence[arb_mat]) -> list[arb_mat]:
+        """T of singular terms, B^-1 G B'^-1 of the others."""
+        moved = [back * t for back, t in zip(self.back, factors, strict=True)]
+        return [
+            m * m.transpose() if _is_full(face, k) else t
+            for k, (t, m) in enumerate(zip(factors, moved, strict=True))
+        ]
+
     def scale(self, face: Face, middle: Sequence[arb_mat]) -> list[Floats]:
-        """How far each entry of T goes for the deviance to rise by about a half; 0 if fixed."""
+        """How far each entry of T or G goes for the deviance to rise by about a half; 0 if fixed."""
         result = [np.zeros((t.nrows(), t.nrows())) for t in middle]
-        if face.parameters:
+        coordinates = _coordinates(face)
+        if coordinates:
             hessian, _ = self._enclosed(face, middle, arb(0))
             size = hessian.nrows()
             values = [[float(hessian[i, j]) for j in range(size)] for i in range(size)]
             spread = np.sqrt(np.abs(np.diag(np.linalg.pinv(np.array(values)))))
-            for p, s in zip(face.parameters, spread, strict=True):
+            for p, s in zip(coordinates, spread, strict=True):
                 result[p.block][p.row, p.column] = s
+                if _is_full(face, p.block):
+                    result[p.block][p.column, p.row] = s
         return result
 
     def proves(self, face: Face, box: Sequence[arb_mat], sizes: Sequence[float]) -> bool:
@@ -162,7 +186,7 @@ class _About:
             return False
         hessian, D = self._enclosed(face, box, moved / (1 - moved))
         try:
-            if face.parameters:
+            if hessian.nrows():
                 cholesky(hessian)
             for normal in face.normals(D):
                 cholesky(normal)
@@ -179,7 +203,10 @@ class _About:
                 for j in face.dependent(term):
                     R[i, j] = arb(half, half) if i == j else arb(0, sizes[term])
             back, moved = self.back[term], self.back[term] * t
-            E = moved * moved.transpose() - G + back * R * back.transpose()
+            if _is_full(face, term):
+                E = t - G
+            else:
+                E = moved * moved.transpose() - G + back * R * back.transpose()
             worst = worst.max(_relative(E, S))
         return worst.upper()
 
@@ -219,24 +246,28 @@ class _About:
         self, face: Face, box: Sequence[arb_mat], second: arb_mat, D: Sequence[arb_mat]
     ) -> arb_mat:
         """The Hessian in T from that in G: G = T T' is quadratic in T."""
-        at = entries_of(self.solution.products.sizes)
-        if not face.parameters:
+        at, coordinates = entries_of(self.solution.products.sizes), _coordinates(face)
+        if not coordinates:
             return arb_mat(0, 0)
         moved = [back * t for back, t in zip(self.back, box, strict=True)]
-        J = arb_mat([[self._moves(p, entry, moved) for entry in at] for p in face.parameters])
+        J = arb_mat([[self._moves(face, p, entry, moved) for entry in at] for p in coordinates])
         hessian = J * second * J.transpose()
-        for i, a in enumerate(face.parameters):
-            for j, b in enumerate(face.parameters):
-                if (a.block, a.column) == (b.block, b.column):
+        for i, a in enumerate(coordinates):
+            for j, b in enumerate(coordinates):
+                if (a.block, a.column) == (b.block, b.column) and not _is_full(face, a.block):
                     hessian[i, j] += 2 * D[a.block][a.row, b.row]
         return hessian
 
-    def _moves(self, p: Parameter, entry: tuple[int, int, int], moved: Sequence[arb_mat]) -> arb:
-        """What one entry of T changes an entry of G by: B^-1 (e T' + T e') B'^-1."""
+    def _moves(
+        self, face: Face, p: Parameter, entry: tuple[int, int, int], moved: Sequence[arb_mat]
+    ) -> arb:
+        """What a coordinate changes an entry of G by: B^-1 (e T' + T e') B'^-1, or of G itself."""
         term, i, j = entry
         if term != p.block:
             return arb(0)
         back, T = self.back[term], moved[term]
+        if _is_full(face, term):
+            return arb(int((p.row, p.column) == (i, j)))
         return back[i, p.row] * T[j, p.column] + back[j, p.row] * T[i, p.column]
 
     def _norm(self, entry: tuple[int, int, int]) -> arb:
@@ -245,6 +276,22 @@ class _About:
         E = arb_mat(self.floor[term].nrows(), self.floor[term].nrows())
         E[i, j] = E[j, i] = 1
         return _relative(E, self.floor[term])
+
+
+def _is_full(face: Face, term: int) -> bool:
+    return not face.dependent(term)
+
+
+def _coordinates(face: Face) -> list[Parameter]:
+    """Entries of T of singular terms, and of G of the others."""
+    whole = [
+        Parameter(term, i, j)
+        for term, q in enumerate(face.sizes)
+        if _is_full(face, term)
+        for i in range(q)
+        for j in range(i + 1)
+    ]
+    return whole + [p for p in face.parameters if not _is_full(face, p.block)]
 
 
 def _relative(E: arb_mat, S: arb_mat) -> arb:
