@@ -73,7 +73,8 @@ def test_values_at_many_points_are_those_at_each(model, reml):
     criterion = FloatCriterion(cross_products(*model.data), reml)
     _, points = spread(criterion.products.sizes, 64, seed=1)
     one_by_one = [criterion(x) for x in points]
-    np.testing.assert_allclose(criterion.values(points), [v for v, _, _ in one_by_one], rtol=1e-8)
+    # relative variances reach 1e6: y'Py is then what some seven digits of its terms leave
+    np.testing.assert_allclose(criterion.values(points), [v for v, _, _ in one_by_one], rtol=1e-7)
     together = criterion.derivatives(points)
     for found, alone in zip(together, zip(*one_by_one, strict=True), strict=True):
         np.testing.assert_allclose(found, np.array(alone), rtol=1e-6, atol=1e-6)

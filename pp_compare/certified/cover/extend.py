@@ -5,22 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from flint import arb, arb_mat, ctx
 from numpy.typing import NDArray
 
 from pp_compare.certified.cover.all_free import all_free
 from pp_compare.certified.cover.neighbourhood import Neighbourhood
 from pp_compare.certified.cover.proof import Cover, covered, unsuited
 from pp_compare.certified.general.blocks import RandomBlock
-from pp_compare.certified.general.float_criterion import FloatCriterion
-from pp_compare.certified.general.krawczyk import NotProvedError
-from pp_compare.certified.general.optimum import GeneralOptimum, minimum_on_face
+from pp_compare.certified.general.optimum import GeneralOptimum
 
 Floats = NDArray[np.float64]
-
-DIGITS = 15
-"""Of the optimum in the middle of its neighbourhood, whose width is what is wanted."""
-
 
 def extended(
     found: GeneralOptimum,
@@ -50,22 +43,9 @@ def extended(
     """
     products = found.point.solution.products
     reason = "nothing is proved locally" if found.claim != "local" else unsuited(products)
-    near = None if reason else _neighbourhood(found, reml)
+    face, factors = found.point.face, found.point.factors
+    near = None if reason else Neighbourhood.around(products, face, factors, reml=reml)
     if near is None:
         return Cover(False, 0.0, 0, 0.0, reason or "no neighbourhood of the optimum is proved")
     least = all_free(y, X, blocks, weights)
     return covered(products, near, found.deviance, least, reml=reml, seconds=seconds)
-
-
-def _neighbourhood(found: GeneralOptimum, reml: bool) -> Neighbourhood | None:
-    face, products = found.point.face, found.point.solution.products
-    entries = [found.point.factors[p.block][p.row, p.column].mid() for p in face.parameters]
-    start = arb_mat(len(entries), 1, entries)
-    try:
-        with ctx.workprec(found.point.bits):
-            criterion = FloatCriterion(products, reml)
-            minimum = minimum_on_face(criterion, face, start, DIGITS, wide=True)
-            middle = arb_mat([[x.mid()] for x in minimum.point.entries()])
-            return Neighbourhood.around(products, face, middle, minimum.box, reml=reml)
-    except NotProvedError:
-        return None

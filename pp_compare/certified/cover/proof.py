@@ -23,10 +23,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-from flint import arb, arb_mat, ctx, fmpq
+from flint import arb, ctx, fmpq
 from numpy.typing import NDArray
 
 from pp_compare.certified.cover.bounds import Dual
@@ -39,10 +39,11 @@ from pp_compare.certified.cover.cells import (
     everything,
     halves,
 )
+from pp_compare.certified.cover.coordinates import level_basis, turned
 from pp_compare.certified.cover.enclosures import Enclosures, log_below
 from pp_compare.certified.cover.neighbourhood import Neighbourhood
 from pp_compare.certified.cover.values import BITS, PointValues, Values
-from pp_compare.certified.general.crossproducts import Component, CrossProducts
+from pp_compare.certified.general.crossproducts import CrossProducts
 
 Floats = NDArray[np.float64]
 
@@ -153,16 +154,16 @@ class _Space:
         products: CrossProducts, near: Neighbourhood, deviance: arb, least: fmpq, reml: bool
     ) -> _Space:
         df = products.n - (products.p if reml else 0)
-        bases = [_basis(products, term) for term in range(len(products.sizes))]
+        bases = [level_basis(products, term) for term in range(len(products.sizes))]
         with ctx.workprec(2 * BITS):
-            turned = _turned(products, bases)
+            own = turned(products, bases)
             limit = float((deviance - _constant(products, df, reml)).upper())
             free = float((arb(least) / arb(4) ** products.coordinates.y_exponent).lower())
         return _Space(
             sizes=products.sizes,
             bases=bases,
-            points=PointValues(turned),
-            dual=Dual(turned),
+            points=PointValues(own),
+            dual=Dual(own),
             near=near,
             limit=limit + 1e-12 * (1 + abs(limit)),
             all_free=free * (1 - 1e-12),
@@ -226,8 +227,7 @@ class _Space:
 
     def _back(self, G: Enclosures, term: int) -> Enclosures:
         B = Enclosures.exact(self.bases[term])
-        turned = Enclosures.exact(self.bases[term].T)
-        return B @ G @ turned
+        return B @ G @ Enclosures.exact(self.bases[term].T)
 
 
 def _constant(products: CrossProducts, df: int, reml: bool) -> arb:
@@ -237,32 +237,3 @@ def _constant(products: CrossProducts, df: int, reml: bool) -> arb:
     if reml:
         value -= 2 * sum((to.basis[i, i].log() for i in range(products.p)), arb(0))
     return value - products.log_weights
-
-
-def _basis(products: CrossProducts, term: int) -> Floats:
-    """B with B' (mean of Z_l'Z_l) B = I, in doubles."""
-    q, total, count = products.sizes[term], 0.0, 0
-    for stratum in products.strata:
-        starts = zip(stratum.blocks, products.offsets(stratum), strict=True)
-        for at in [start for block, start in starts if block == term]:
-            for c in stratum.components:
-                block = [float(c.zz[at + i, at + j]) for i in range(q) for j in range(q)]
-                total, count = total + np.array(block).reshape(q, q), count + 1
-    return np.asarray(np.linalg.inv(np.linalg.cholesky(total / count)).T)
-
-
-def _turned(products: CrossProducts, bases: Sequence[Floats]) -> CrossProducts:
-    """The same model with Z B for Z."""
-
-    def turn(c: Component) -> Component:
-        B, at = arb_mat(c.zz.nrows(), c.zz.nrows()), 0
-        for term, _ in c.levels:
-            for i, row in enumerate(bases[term].tolist()):
-                for j, value in enumerate(row):
-                    B[at + i, at + j] = value
-            at += products.sizes[term]
-        Bt = B.transpose()
-        return replace(c, zz=Bt * c.zz * B, zf=Bt * c.zf)
-
-    strata = tuple(replace(s, components=tuple(map(turn, s.components))) for s in products.strata)
-    return replace(products, strata=strata)

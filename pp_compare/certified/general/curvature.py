@@ -111,6 +111,63 @@ def derivatives(
 
 
 @dataclass(frozen=True)
+class Parts:
+    """What first and second derivatives consist of, along directions A, B of G.
+
+    Attributes
+    ----------
+    level : list of arb
+        tr(W A).
+    trace : (d, d) arb_mat
+        tr(W A W B), under REML over all components at once: Z'P Z is not block diagonal.
+    bent : (d, d) arb_mat
+        w'A (Z'PZ) B w.
+    push : list of arb
+        w'A w.
+    """
+
+    level: list[arb]
+    trace: arb_mat
+    bent: arb_mat
+    push: list[arb]
+
+
+def entries_of(sizes: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Term, row and column (at most the row) of every entry of G."""
+    return [(b, i, j) for b, q in enumerate(sizes) for i in range(q) for j in range(i + 1)]
+
+
+def parts(solution: Solution, reml: bool) -> Parts:
+    """The parts along every entry of G, row and column set together (`entries_of`)."""
+    cp, one = solution.products, arb(1)
+    directions = [
+        _Direction(b, ((i, j, one),) if i == j else ((i, j, one), (j, i, one)))
+        for b, i, j in entries_of(cp.sizes)
+    ]
+    d = len(directions)
+    alone = _Sums.of(solution, reml, arb(0))
+    both = _Sums.of(solution, reml, arb(1))
+    H, p = solution.H, cp.p
+    spread = [H * alone.fixed(a, p) for a in directions]
+    pull, push = [alone.pull(a) for a in directions], [alone.push(a) for a in directions]
+    trace, bent = arb_mat(d, d), arb_mat(d, d)
+    for i in range(d):
+        for j in range(d):
+            first = alone.pair(directions[i], directions[j])
+            trace[i, j] = -first
+            if reml:
+                trace[i, j] += (spread[i] * spread[j]).trace()
+            rest = both.pair(directions[i], directions[j]) - first
+            bent[i, j] = rest / 2 - (pull[i].transpose() * H * pull[j]).trace()
+    D, q, df = slopes(solution, reml), solution.q, solution.df(reml)
+    level = []
+    for a, pushed in zip(directions, push, strict=True):
+        along = sum((D[a.block][i, j] * x for i, j, x in a.entries), arb(0))
+        level.append(along + df * pushed / q)
+    return Parts(level, trace, bent, push)
+
+
+@dataclass(frozen=True)
 class _Direction:
     """The derivative E T' + T E' of T T' in one entry of T, by its entries that are not 0."""
 
@@ -128,7 +185,7 @@ def _direction(parameter: Parameter, factors: Sequence[arb_mat]) -> _Direction:
 def _curvature(solution: Solution, directions: Sequence[_Direction], reml: bool) -> arb_mat:
     """Second derivatives of the deviance along directions of G, G taken as linear in them."""
     t, df, q, H = len(directions), solution.df(reml), solution.q, solution.H
-    sums = _Sums.of(solution, reml)
+    sums = _Sums.of(solution, reml, df / q)
     fixed = [sums.fixed(d, solution.products.p) for d in directions]
     pull, push = [sums.pull(d) for d in directions], [sums.push(d) for d in directions]
     spread = [H * f for f in fixed] if reml else []
@@ -148,7 +205,7 @@ class _Sums:
     """What the second derivatives need of all levels.
 
     ``pairs``, by two terms and (j, k, i, l): the sum over pairs of their levels of M_jk R_il with
-    R = -M + 2 C H C' (REML) + 2 df / q ww'. ``fixed``, by term: Gram matrices over its levels of
+    R = -M + 2 C H C' (REML) + 2 weight ww'. ``fixed``, by term: Gram matrices over its levels of
     the entries of [C w], row by row.
     """
 
@@ -157,10 +214,10 @@ class _Sums:
     grams: list[arb_mat]
 
     @staticmethod
-    def of(solution: Solution, reml: bool) -> _Sums:
+    def of(solution: Solution, reml: bool, weight: arb) -> _Sums:
         cp = solution.products
         r = solution.residual_of
-        middle = (r * r.transpose()) * (2 * solution.df(reml) / solution.q)
+        middle = (r * r.transpose()) * (2 * weight)
         if reml:
             middle += 2 * _padded(solution.H)
         to_residual = _residual_last(r)

@@ -21,6 +21,9 @@ from pp_compare.certified.general.crossproducts import CrossProducts, Stratum
 
 Floats = NDArray[np.float64]
 
+FEW = 12
+"""Levels up to which adding them one by one beats LAPACK's calls on many small systems."""
+
 
 @dataclass(frozen=True)
 class Solved:
@@ -84,7 +87,9 @@ class FloatStratum:
 
     def solve(self, G: Sequence[Floats], *, moments: bool = True) -> Solved:
         """Solve at relative covariances, (N, q, q) a term."""
-        lead = G[next(b for b, start, _ in self.spans if start == self.lead.start)]
+        lead = G[self.lead.term]
+        if not moments and self.lead.width <= 2 and self._rest_is_scalar:
+            return self._values(G)
         inverse, logdet = _inverses(self._zz_lead, lead)
         split = _Split(self, inverse, lead)
         if self._rest.size == 0:
@@ -96,6 +101,76 @@ class FloatStratum:
                 F=F,
             )
         return split.whole(self._joint_rest(G), logdet, moments)
+
+    def _values(self, G: Sequence[Floats]) -> Solved:
+        """The same without moments: levels are added to V one by one (see ``cover.values``).
+
+        What the leading levels take from all products is one product of matrices.
+        """
+        D, K = _added(self._entries, self._flat, G[self.lead.term])
+        logdet = np.log(D).sum(axis=(1, 2))
+        N, c = len(logdet), self._base.shape[-1]
+        K = K.reshape(N, len(self.zz), -1)
+        if not len(self._rest):
+            lost = K.reshape(N, -1) @ self._grams.reshape(-1, c * c)
+            return Solved(lost.reshape(N, c, c), logdet, np.empty(0), np.empty(0))
+        left = self._base - (K[:, :, None] @ self._grams).reshape(N, -1, c, c)
+        for term in self._rest_terms:
+            g = G[term][:, 0, 0, None]
+            D = 1 + left[:, :, 0, 0] * g
+            logdet = logdet + np.log(D).sum(axis=1)
+            row = left[:, :, 0, 1:]
+            taken = (g / D)[..., None] * row
+            left = left[:, :, 1:, 1:] - taken[..., :, None] * row[..., None, :]
+        return Solved(-left.sum(axis=1), logdet, np.empty(0), np.empty(0))
+
+    @cached_property
+    def _rest_terms(self) -> list[int]:
+        inside = range(self.lead.start, self.lead.stop)
+        return [term for term, start, _ in self.spans if start not in inside]
+
+    @cached_property
+    def _rest_is_scalar(self) -> bool:
+        """Whether what is not eliminated has one coefficient a level, and few levels."""
+        return len(self._rest) == len(self._rest_terms) <= FEW
+
+    @cached_property
+    def _entries(self) -> list[Floats]:
+        """Upper triangles of Z_l'Z_l of the leading levels, (k, levels) each."""
+        q = self.lead.width
+        return [self._zz_lead[..., i, j] for i in range(q) for j in range(i, q)]
+
+    @cached_property
+    def _flat(self) -> Floats:
+        if self.lead.width == 1:
+            return self._entries[0]
+        a, b, c = self._entries
+        return np.maximum(a * c - b * b, 0.0)
+
+    @cached_property
+    def _grams(self) -> Floats:
+        """What each entry of K is multiplied by, (k, entries of all levels, c * c)."""
+        q, k = self.lead.width, len(self.zz)
+        sides = np.concatenate([self._between, self._zf_lead], axis=2).reshape(k, -1, q, self._c)
+        parts = []
+        for i in range(q):
+            for j in range(i, q):
+                outer = sides[:, :, i, :, None] * sides[:, :, j, None, :]
+                parts.append(outer if i == j else outer + outer.swapaxes(2, 3))
+        return np.concatenate(parts, axis=1).reshape(k, -1, self._c * self._c)
+
+    @cached_property
+    def _base(self) -> Floats:
+        """[[Z_B'Z_B, Z_B'[X y]], [.., 0]], (k, c, c)."""
+        b = len(self._rest)
+        base = np.zeros((len(self.zz), self._c, self._c))
+        base[:, :b, :b], base[:, :b, b:] = self._zz_rest, self._zf_rest
+        base[:, b:, :b] = self._zf_rest.swapaxes(1, 2)
+        return base
+
+    @property
+    def _c(self) -> int:
+        return len(self._rest) + int(self.zf.shape[2])
 
     def _joint_rest(self, G: Sequence[Floats]) -> Floats:
         """G of the levels that are not eliminated, (N, 1, b, b)."""
@@ -191,6 +266,19 @@ class _Split:
         M[:, :, s._lead, s._rest] = cross.swapaxes(2, 3)
         M[:, :, s._rest[:, None], s._rest] = Mb
         return Solved(explained, logdet, M, F)
+
+
+def _added(N: Sequence[Floats], flat: Floats, G: Floats) -> tuple[Floats, Floats]:
+    """|I + N G| of levels, (N, k, levels), and the upper triangle of G (I + N G)^-1 before them."""
+    g = G[:, :, :, None, None]
+    if len(N) == 1:
+        D = 1 + N[0] * g[:, 0, 0]
+        return D, (g[:, 0, 0] / D)[:, :, None]
+    a, b, c = N
+    both = g[:, 0, 0] * g[:, 1, 1] - g[:, 0, 1] ** 2
+    D = 1 + a * g[:, 0, 0] + 2 * b * g[:, 0, 1] + c * g[:, 1, 1] + flat * both
+    K = [g[:, 0, 0] + both * c, g[:, 0, 1] - both * b, g[:, 1, 1] + both * a]
+    return D, np.stack([k / D for k in K], axis=2)
 
 
 def _inverses(zz: Floats, G: Floats) -> tuple[Floats, Floats]:

@@ -90,7 +90,7 @@ def search(
         if not batch:
             break
         count += len(batch)
-        for stop in _descents(criterion, np.array(batch), stops):
+        for stop in search_from(criterion, np.array(batch), stops):
             _record(criterion, stops, stop)
     return sorted(stops, key=lambda s: s.deviance), count
 
@@ -137,10 +137,10 @@ def _screened(criterion: FloatCriterion, seed: int) -> Iterator[Floats]:
             yield points[i]
 
 
-def _descents(
-    criterion: FloatCriterion, starts: Floats, known: Sequence[Stop]
+def search_from(
+    criterion: FloatCriterion, starts: Floats, known: Sequence[Stop] = ()
 ) -> Iterator[Stop]:
-    """Where starts come to rest; a start that nears a known minimum is counted for it."""
+    """Where starts (N, t) come to rest; one that nears a known minimum is counted for it."""
     near = [stop for stop in known if not stop.lost]
 
     def known_at(point: Floats) -> Stop | None:
