@@ -76,6 +76,12 @@ RUNS = {
     "pp-compare compare numbers.json --case sleepstudy": Run(
         "pp-compare compare numbers.json --case sleepstudy --method reml", "right", r=False
     ),
+    "pp-compare audit toenail --engine lme4": Run(
+        "pp-compare audit glmm_rare --engine lme4:tight", "certified:exact", without_r=R_NEEDED
+    ),
+    "pp-compare at cbpp --criterion laplace --beta=-1.4,-1,-1.1,-1.5 --sd herd=0.64": Run(
+        shows="-92.0500944783904756", r=False
+    ),
     "pp-compare cases": Run(shows="The question this project grew from", r=False),
     "pp-compare doctor": Run(shows="engine certified: starts", without_r=R_NEEDED),
     "pp-compare reproduce seed_case1": Run(shows="reproduce.py"),

@@ -103,26 +103,30 @@ def audit_glmm(
     started = time.perf_counter()
     designs = [selection.design() for selection in selections]
     asked = [e for e in engines or () if e != CERTIFIED]
-    with Workers(limit, processes) as workers, Workers(PROOF_SECONDS, 1) as prover:
+    with Workers(limit, processes) as workers:
         names = _available(asked or DEFAULT_ENGINES, workers, strict=bool(asked))
-        waiting = [
-            [workers.start(fit_glmm, n, d, otherwise=_failed(n)) for n in names] for d in designs
-        ]
         cases, total, done = [], len(designs) * len(names), 0
-        for selection, design, pending in zip(selections, designs, waiting, strict=True):
+        for selection, design in zip(selections, designs, strict=True):
+            pending = [workers.start(fit_glmm, n, design, otherwise=_failed(n)) for n in names]
             fits = {}
-            for name, fit in zip(names, pending, strict=True):
-                fits[name] = replace(fit(), engine=name)
+            for name, waiting in zip(names, pending, strict=True):
+                fits[name] = replace(waiting(), engine=name)
                 done += 1
                 progress(f"{selection.case}, {name}", done, total)
             progress(f"proving {selection.case}", done, total)
-            found = prover.start(verdicts, design, fits, otherwise=_unproved(fits))()
-            case = _case(selection, design, fits, found)
-            cases.append(_mended(case, design, workers, prover) if remedies else case)
+            case = _case(selection, design, fits, _proved(design, fits, workers))
+            cases.append(_mended(case, design, workers) if remedies else case)
     answers = [fit for case in cases for fit in case.fits.values()]
     roads = {name: name for name in names}
     provenance = collect_provenance(answers, roads, command)
     return Report(provenance, tuple(cases), time.perf_counter() - started, fail_on)
+
+
+def _proved(design: GlmmDesign, fits: dict[str, Fit], workers: Workers) -> Verdicts:
+    started = workers.start(
+        verdicts, design, fits, otherwise=_unproved(fits), seconds=PROOF_SECONDS
+    )
+    return started()
 
 
 def _available(names: Sequence[str], workers: Workers, *, strict: bool) -> list[str]:
@@ -161,7 +165,8 @@ def _unproved(fits: dict[str, Fit]) -> Callable[[str], Verdicts]:
 
 def verdicts(design: GlmmDesign, fits: dict[str, Fit]) -> Verdicts:
     """Prove the optima that the fits are held against, and judge them."""
-    model = GlmmModel(design)
+    answered = [fit for fit in fits.values() if fit.status == "ok"]
+    model = GlmmModel(design, [(fit["beta"], fit.covariances) for fit in answered])
     judgements: list[Judgement] = []
     comparisons: list[Comparison] = []
     identities: list[IdentityCheck] = []
@@ -232,16 +237,16 @@ def _case(
 # ---- what mends ---------------------------------------------------------------------------------
 
 
-def _mended(case: CaseReport, design: GlmmDesign, workers: Workers, prover: Workers) -> CaseReport:
+def _mended(case: CaseReport, design: GlmmDesign, workers: Workers) -> CaseReport:
     """The case with what mends each fit of glmer that cannot be used."""
     return replace(
         case,
-        judgements=tuple(_remedied(j, case, design, workers, prover) for j in case.judgements),
+        judgements=tuple(_remedied(j, case, design, workers) for j in case.judgements),
     )
 
 
 def _remedied(
-    judgement: Judgement, case: CaseReport, design: GlmmDesign, workers: Workers, prover: Workers
+    judgement: Judgement, case: CaseReport, design: GlmmDesign, workers: Workers
 ) -> Judgement:
     name, _, setting = judgement.engine.partition(":")
     if name != "lme4" or setting.startswith("tight") or not judgement.bad:
@@ -251,7 +256,7 @@ def _remedied(
     if other is None:
         fit = workers.start(fit_glmm, tight, design, otherwise=_failed(tight))()
         fits = {tight: replace(fit, engine=tight)}
-        other = prover.start(verdicts, design, fits, otherwise=_unproved(fits))().judgements[0]
+        other = _proved(design, fits, workers).judgements[0]
     if other.bad or other.standing == "not judged":
         return with_remedy(judgement, Remedy("", "", f"{tight} does not arrive either"))
     return with_remedy(judgement, Remedy(tight, glmer_call(design, setting), other.sentence))

@@ -34,12 +34,15 @@ class Task:
         What the process is asked.
     runtime : str
         What it needs to have started; empty where any process will do.
+    seconds : float
+        Time limit.
     since : float
         When it was put here, in seconds of the monotonic clock.
     """
 
     message: str
     runtime: str
+    seconds: float = 60.0
     since: float = field(default_factory=time.monotonic)
     answer: Future[dict[str, Any]] = field(default_factory=Future)
 

@@ -104,7 +104,7 @@ class Workers:
 
     def start_make(self, engine_id: str) -> Callable[[], str]:
         """Start `make`; what is returned waits for it, and raises what `make` does."""
-        making = self._put(runtime(engine_id), _engine, engine_id)
+        making = self._put(runtime(engine_id), self.seconds, _engine, engine_id)
 
         def answer() -> str:
             try:
@@ -117,11 +117,15 @@ class Workers:
 
     def start_fit(self, engine_id: str, design: Design) -> Callable[[], Fit]:
         """Start a fit; what is returned waits for it. One that hangs or crashes is a failed Fit."""
-        fitting = self._put(runtime(engine_id), _fit, engine_id, design)
+        fitting = self._put(runtime(engine_id), self.seconds, _fit, engine_id, design)
         return _answer(fitting, lambda why: Fit.failed(engine_id, why))
 
     def start(
-        self, function: Callable[..., T], *args: object, otherwise: Callable[[str], T]
+        self,
+        function: Callable[..., T],
+        *args: object,
+        otherwise: Callable[[str], T],
+        seconds: float | None = None,
     ) -> Callable[[], T]:
         """Start any function of a module; what is returned waits for it.
 
@@ -130,13 +134,16 @@ class Workers:
         otherwise : callable
             Gives the answer from the reason, where the function does not end, ends its process, or
             raises what only a fault of ours can be.
+        seconds : float, optional
+            Its time limit; that of a fit by default.
         """
-        return _answer(self._put("", function, *args), otherwise)
+        limit = self.seconds if seconds is None else seconds
+        return _answer(self._put("", limit, function, *args), otherwise)
 
     def _put(
-        self, needed: str, function: Callable[..., object], *args: object
+        self, needed: str, seconds: float, function: Callable[..., object], *args: object
     ) -> Future[dict[str, Any]]:
-        task = Task(_packed((function, args)), needed)
+        task = Task(_packed((function, args)), needed, seconds)
         self._schedule.put(task)
         return task.answer
 
@@ -150,7 +157,7 @@ class Workers:
                 continue
             begun = time.monotonic()
             try:
-                task.answer.set_result(child.ask({"task": task.message}, self.seconds))
+                task.answer.set_result(child.ask({"task": task.message}, task.seconds))
             except BaseException as error:  # the waiting one's to raise
                 self._schedule.forget(started)
                 started.clear()

@@ -88,21 +88,16 @@ def test_an_engine_at_the_worse_of_two_optima_is_told_so() -> None:
     """Two factors that differ in a few rows: either may take the variance, and one is better."""
     model = GlmmModel(two_optima())
     best = model.optimum("laplace")
-    answers = model.found("laplace")
-    assert best.claim == "local"
-    zero = answers.fixed_at_zero
-    assert len(zero) == 1
-    fit = other_optimum(model)
-    judgement, _ = judge_glmm(model, fit)
+    assert (best.claim, best.quantities["random_cov[b]"].values[0, 0]) == ("local", 0.0)
+    judgement, _ = judge_glmm(model, other_optimum(model))
     assert (judgement.standing, judgement.cause) == ("wrong optimum", "wrong optimum")
 
 
 def two_optima():
-    draw = np.random.default_rng(8)
-    a = np.repeat(np.arange(8), 5)
+    y = [0, 0, 0, 0, 0, 3, 4, 3, 5, 2, 4, 5, 13, 9, 4, 4]
+    a = np.repeat(np.arange(4), 4)
     b = a.copy()
-    b[[4, 9, 14, 19, 24, 29, 34, 39]] = (a[[4, 9, 14, 19, 24, 29, 34, 39]] + 1) % 8
-    y = draw.poisson(np.exp(1.0 + draw.normal(0, 1.0, 8)[a]))
+    b[[3, 7, 11]] += 1
     return design_of(
         "poisson", "y ~ 1 + (1|a) + (1|b)", y=y, a=[f"a{k}" for k in a], b=[f"b{k}" for k in b]
     )

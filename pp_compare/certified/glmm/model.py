@@ -6,7 +6,7 @@ Definition ids: ``exact`` (one random intercept), ``laplace`` (any random struct
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -100,10 +100,23 @@ class Nearness:
 
 
 class GlmmModel:
-    """The criteria of one design."""
+    """The criteria of one design.
 
-    def __init__(self, design: GlmmDesign) -> None:
+    Parameters
+    ----------
+    design : GlmmDesign
+    starts : sequence of (beta, covariances)
+        Answers of engines, from which the search for Laplace's optimum starts too where there are
+        several random terms: there another optimum is common.
+    """
+
+    def __init__(
+        self,
+        design: GlmmDesign,
+        starts: Sequence[tuple[Floats, Mapping[str, Floats]]] = (),
+    ) -> None:
         self.design = design
+        self.starts = tuple(starts)
         inner = design.design
         self.data = GlmmData(
             design.family,
@@ -118,7 +131,7 @@ class GlmmModel:
 
     def __reduce__(self) -> tuple[object, ...]:
         """The design: balls do not cross to another process."""
-        return GlmmModel, (self.design,)
+        return GlmmModel, (self.design, self.starts)
 
     @property
     def definitions(self) -> tuple[str, ...]:
@@ -181,9 +194,14 @@ class GlmmModel:
                 # Close to Laplace's, which is the fastest to find.
                 near = self.found("laplace")
                 starts = [] if near.at is None else [_middles(near.at)]
+            also = self._also() if definition == "laplace" and len(self.data.terms) > 1 else []
             criterion = self.criterion(definition)
-            self._optima[definition] = glmm_optimum(criterion, starts, digits=DIGITS)
+            self._optima[definition] = glmm_optimum(criterion, starts, also=also, digits=DIGITS)
         return self._optima[definition]
+
+    def _also(self) -> list[Floats]:
+        points = [self._numbers(beta, covariances) for beta, covariances in self.starts]
+        return [np.array(point) for point in points if np.isfinite(point).all()]
 
     def value(self, definition: str, beta: Floats, covariances: Mapping[str, Floats]) -> Enclosure:
         """The log-likelihood at given numbers, enclosed.
@@ -232,11 +250,15 @@ class GlmmModel:
         return float(parts.sum()) + float(self.data.constant().mid())
 
     def _at(self, beta: Floats, covariances: Mapping[str, Floats]) -> arb_mat:
-        parts = self.design.design.by_block(covariances)
-        numbers = [*np.ravel(beta).tolist(), *(v for part in parts for v in _factor_entries(part))]
+        numbers = self._numbers(beta, covariances)
         if not np.isfinite(numbers).all():
             raise InputError("the criterion has a value where all numbers are finite")
         return arb_mat([[float(v)] for v in numbers])
+
+    def _numbers(self, beta: Floats, covariances: Mapping[str, Floats]) -> list[float]:
+        """Fixed effects and entries of the covariance factors; nan where there is none."""
+        parts = self.design.design.by_block(covariances)
+        return [*np.ravel(beta).tolist(), *(v for part in parts for v in _factor_entries(part))]
 
     def _answer(self, found: GlmmOptimum) -> Answer:
         digits: dict[str, str] = {}

@@ -73,7 +73,11 @@ class GlmmOptimum:
 
 
 def glmm_optimum(
-    criterion: Criterion, starts: Sequence[Floats] = (), *, digits: int = 30
+    criterion: Criterion,
+    starts: Sequence[Floats] = (),
+    *,
+    also: Sequence[Floats] = (),
+    digits: int = 30,
 ) -> GlmmOptimum:
     """Find the best optimum that a search reaches, and prove it.
 
@@ -82,6 +86,8 @@ def glmm_optimum(
     criterion : Criterion
     starts : sequence of (t,) arrays
         Where to search from, in place of starts of our own.
+    also : sequence of (t,) arrays
+        Further starts, such as the answers of engines.
     digits : int
         Of each coordinate, relative to its curvature scale.
     """
@@ -93,7 +99,7 @@ def glmm_optimum(
         )
         found = tuple(map(float, direction))
         return GlmmOptimum(criterion.definition, "none", reason, direction=found)
-    ends = search(criterion, tuple(starts))
+    ends = search(criterion, tuple(starts), tuple(also))
     if not ends:
         return GlmmOptimum(criterion.definition, "none", "the search could not evaluate its starts")
     best = ends[0]

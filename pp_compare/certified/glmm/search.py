@@ -27,7 +27,11 @@ DIVERGED = 300.0
 """Standard deviations on the link scale that say nothing any more: beyond e^300 to one."""
 
 START_SCALES = (1.0, 0.3, 3.0)
-"""Random standard deviations that the search starts from; it ends with the first two that agree."""
+"""Random standard deviations that the search of one term starts from; it ends with the first two
+that agree."""
+
+SMALL = 0.1
+"""Start of the other terms' standard deviations where one term is to take the variance."""
 
 
 class Criterion(Protocol):
@@ -57,15 +61,17 @@ class Stop:
     stationary: bool
 
 
-def search(criterion: Criterion, starts: tuple[Floats, ...] = ()) -> list[Stop]:
-    """Ends of searches from the starts, or from some of our own, best first."""
-    ends: list[Stop] = []
+def search(
+    criterion: Criterion, starts: tuple[Floats, ...] = (), also: tuple[Floats, ...] = ()
+) -> list[Stop]:
+    """Ends of searches from the starts, or some of our own, and from others too; best first."""
+    ends = [end for start in also if (end := _newton(criterion, start)) is not None]
     given = iter(starts) if starts else own_starts(criterion.data)
     for start in given:
         end = _newton(criterion, start)
         if end is not None:
             ends.append(end)
-        if starts or _agreed(ends):
+        if len(criterion.data.terms) == 1 and _agreed(ends):
             break
     return sorted(ends, key=lambda end: end.value)
 
@@ -78,11 +84,20 @@ def _agreed(ends: list[Stop]) -> bool:
 
 
 def own_starts(data: GlmmData) -> Iterator[Floats]:
-    """Fixed effects without random ones, and covariances of several scales."""
+    """Fixed effects without random ones, and covariances of several scales.
+
+    Of several terms each may take the variance of the others, and often either way is an optimum.
+    """
     beta = glm(data)
     diagonal = np.array([float(i == j) for _, i, j in data.theta])
-    for scale in START_SCALES:
-        yield np.concatenate([beta, scale * diagonal])
+    if len(data.terms) == 1:
+        for scale in START_SCALES:
+            yield np.concatenate([beta, scale * diagonal])
+        return
+    yield np.concatenate([beta, diagonal])
+    for term in range(len(data.terms)):
+        own = np.array([1.0 if k == term else SMALL for k, _, _ in data.theta])
+        yield np.concatenate([beta, own * diagonal])
 
 
 def glm(data: GlmmData) -> Floats:
