@@ -132,7 +132,7 @@ def require_apart(model, low, high):
         if not (b.F > a.E or b.E > a.F):
             middle = Score(model, ((a.r * b.r).sqrt() if a.r > 0 else b.r / 8).mid())
             todo, tried = [*todo, (a, middle), (middle, b)], tried + 1
-        require(tried < 20000, f"a stationary point near {a.r} may be missing")
+        require(tried < 2000, f"a stationary point near {a.r} may be missing")
 
 def prove_global(model, proof):
     """The certificate knows every stationary point on [0, infinity); the states at the minima."""

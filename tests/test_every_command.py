@@ -88,6 +88,9 @@ RUNS = {
     "pp-compare search --engine statsmodels --seconds 600 --seed 1": Run(
         "pp-compare search --engine certified --seconds 1 --seed 1", r=False
     ),
+    "pp-compare reference FOLDER": Run(
+        "pp-compare reference FOLDER smallest.reml", "1 items in FOLDER", r=False
+    ),
     "pp-compare releases 0.14.6 0.15.0": Run(
         "pp-compare releases 0.14.6 0.15.0 --case smallest --method ml --generated 0 "
         "--floor none --cache {cache}",

@@ -25,7 +25,7 @@ from pp_compare.model.design import Design
 from pp_compare.reference.decimals import fraction, rounded
 
 BITS = 384
-"""Of whoever checks: a box of 1e-28 asks for a hundred, squares of badly scaled columns for more."""
+"""Of whoever checks: a box of 1e-28 asks for a hundred, squares of unlike columns for more."""
 BOX = Fraction(1, 10**26)
 """Radius of the box, in units of the standard deviation that the curvature gives a coordinate."""
 
@@ -117,5 +117,3 @@ def _inverse_hessian(
     inverse = hessian.inv()
     n = len(units)
     return arb_mat([[inverse[i, j] / units[i] / units[j] for j in range(n)] for i in range(n)])
-
-

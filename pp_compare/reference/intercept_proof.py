@@ -2,7 +2,7 @@
 
 With ``r = tau2 / sigma2`` the deviance falls where the evidence for variance between clusters is
 above the penalty and rises where it is below. A point's interval is one on which the difference of
-the two is monotone with different signs at the ends; between the intervals, and from the last one on
+the two is monotone with different signs at the ends; between the intervals, and from the last one
 to ``beyond``, whoever checks finds the two apart by halving as often as it takes; from there on
 ``r a(r) > df (q(r) - q(infinity)) / q(r)``, which stays so.
 """

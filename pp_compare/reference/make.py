@@ -1,4 +1,4 @@
-"""Write the reference set: items with their certificates, checksums, and what engines get."""
+"""Write the reference set: items with their certificates, checksums, what engines get of them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 import io
 import json
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -23,16 +23,20 @@ from pp_compare.certified.models import (
 )
 from pp_compare.errors import PPCompareError
 from pp_compare.model.design import Design
+from pp_compare.reference.answers import recorded_answers
 from pp_compare.reference.columns import Table, describe
 from pp_compare.reference.decimals import decimals
 from pp_compare.reference.general_proof import general_certificate
 from pp_compare.reference.intercept_proof import intercept_certificate
 from pp_compare.reference.items import LARGEST_FILE, Item, all_items
+from pp_compare.reference.scores import HEADER, difficulty, scores
 from pp_compare.reference.values import BITS, Balls, balls_of, values_of
 from pp_compare.resources import write_text
 
 SCHEMA = "pp-compare/reference-item/1"
 FOLDERS = ("items", "items-gpl")
+GRADED_BY = ("lme4-1.1-31", "nlme-3.1-162", "statsmodels-0.15.0")
+"""Whose answers make the grade of an item: fixed, so that a grade does not change with releases."""
 PUBLISHED = {"unique", "undecided"}
 """Kinds of `Existence` with values: a local minimum is one whether the criterion falls elsewhere or
 not."""
@@ -64,7 +68,24 @@ def make_set(
             write_text(folder / item.folder / item.id / name, text)
         progress(item.id)
     write_text(folder / "CHECKSUMS", checksums(folder))
+    write_scores(folder)
     return left_out
+
+
+def write_scores(folder: Path) -> None:
+    """A table of digits for each engine and version that was recorded."""
+    truths = read_values(folder)
+    for answers in recorded_answers():
+        rows = [HEADER, *(score.row for score in scores(answers, truths))]
+        write_text(folder / "engines" / f"{answers.name}.csv", _csv(rows))
+
+
+def read_values(folder: Path) -> dict[str, dict[str, dict[str, list[str]]]]:
+    """The tables of every item of a set, by id."""
+    paths = sorted(path for name in FOLDERS for path in (folder / name).glob("*/item.json"))
+    return {
+        path.parent.name: json.loads(path.read_text(encoding="utf-8"))["values"] for path in paths
+    }
 
 
 def _remove_items(folder: Path) -> None:
@@ -98,6 +119,12 @@ def item_files(item: Item) -> Files:
     model, table = describe(design)
     balls = balls_of(certified)
     values = values_of(design, balls)
+    graded = {
+        answers.name: score
+        for answers in recorded_answers()
+        if answers.name in GRADED_BY
+        for score in scores(answers, {item.id: values})
+    }
     is_made = item.recipe is not None and design.n_obs > LARGEST_FILE
     about = {
         "schema": SCHEMA,
@@ -109,6 +136,7 @@ def item_files(item: Item) -> Files:
         "values": values,
         "optima": _optima(certified, balls),
         "certificate": _certificate(item, certified),
+        "difficulty": difficulty(graded),
         "data": _data(item, table, is_made),
     }
     files = {} if is_made else {"data.csv": table.text, "doubles.csv": table.doubles}
@@ -128,8 +156,8 @@ def _data(item: Item, table: Table, is_made: bool) -> dict[str, Any]:
 def _claim(model: CertifiedModel) -> dict[str, Any]:
     optimum = model.optimum
     of = {
-        "global": "the lowest point of the criterion over all tau2 >= 0, with every other stationary"
-        " point",
+        "global": "the lowest point of the criterion over all tau2 >= 0, with every other"
+        " stationary point",
         "local": "a strict local minimum of the criterion over all covariances, the lowest that a"
         " search from many starts has found",
     }[optimum.claim]
@@ -178,11 +206,17 @@ def _exact_ratio(design: Design, model: InterceptModel) -> Fraction | None:
 
 def values_csv(values: Mapping[str, Mapping[str, list[str]]]) -> str:
     """The tables of an item below each other."""
+    rows = [
+        [quantity, *row]
+        for quantity, table in values.items()
+        for row in zip(*table.values(), strict=True)
+    ]
+    return _csv([["quantity", "row", "column", "value", "radius"], *rows])
+
+
+def _csv(rows: Iterable[Sequence[str]]) -> str:
     stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["quantity", "row", "column", "value", "radius"])
-    for quantity, table in values.items():
-        writer.writerows([quantity, *row] for row in zip(*table.values(), strict=True))
+    csv.writer(stream, lineterminator="\n").writerows(rows)
     return stream.getvalue()
 
 

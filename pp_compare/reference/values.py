@@ -151,7 +151,9 @@ def _predictions(block: Block, k: int, balls: Balls) -> Iterator[Value]:
 
 def _fitted(design: Design, balls: Balls) -> Iterator[Value]:
     for i in range(design.n_obs):
-        total = sum((arb(x) * b for x, b in zip(design.X[i].tolist(), balls.beta, strict=True)), arb(0))
+        total = sum(
+            (arb(x) * b for x, b in zip(design.X[i].tolist(), balls.beta, strict=True)), arb(0)
+        )
         for block, u in zip(design.blocks, balls.blup, strict=True):
             level = int(block.codes[i])
             total += sum((arb(z) * u[level, j] for j, z in enumerate(block.Z[i].tolist())), arb(0))
