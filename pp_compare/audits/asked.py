@@ -16,7 +16,7 @@ from pp_compare.audits.selection import Selection
 from pp_compare.data.corpus import case
 from pp_compare.data.glmm_corpus import glmm_cases
 from pp_compare.errors import InputError
-from pp_compare.inferences.explain import Explanation
+from pp_compare.inferences.explain import Explanation, ModelExplanation
 from pp_compare.inferences.explain import explain as explained
 from pp_compare.inferences.r_inference import all_inference, first_factor
 from pp_compare.inferences.table import table_frame
@@ -122,21 +122,26 @@ def explain(
     method: Method = "REML",
     *,
     na: NaPolicy = "raise",
-) -> Explanation:
+) -> Explanation | ModelExplanation:
     """Show why a mixed model's line lies where it lies, with the numbers of these data.
 
     Parameters
     ----------
     data, formula, na
-        As for `audit`; a model with one random intercept.
+        As for `audit`; any linear mixed model of the grammar, without weights and offset.
     engine : str
         Whose estimates are explained.
     method : {"REML", "ML"}
 
+    Returns
+    -------
+    Explanation or ModelExplanation
+        The first of one random intercept.
+
     Raises
     ------
     InputError
-        As `audit`, and for another model.
+        As `audit`, and for a model with weights or an offset.
 
     Examples
     --------

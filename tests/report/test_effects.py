@@ -68,6 +68,7 @@ def test_a_conclusion_that_depends_on_the_definition_is_said():
     assert "0.06 (wald); at 0.05 the conclusion depends on the definition" in text
 
 
+@pytest.mark.slow
 def test_the_command_prints_and_writes_it(tmp_path):
     arguments = ["audit", "Pastes", "--method", "reml", "--engine", "certified", "--inference"]
     result = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path)])
