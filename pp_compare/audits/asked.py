@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
 
 import pandas as pd
 
@@ -17,9 +16,10 @@ from pp_compare.audits.selection import Selection
 from pp_compare.data.corpus import case
 from pp_compare.data.glmm_corpus import glmm_cases
 from pp_compare.errors import InputError
-from pp_compare.inferences.explain import Explanation
+from pp_compare.inferences.explain import Explanation, ModelExplanation
 from pp_compare.inferences.explain import explain as explained
 from pp_compare.inferences.r_inference import all_inference, first_factor
+from pp_compare.inferences.table import table_frame
 from pp_compare.model import Dataset, Method
 from pp_compare.model.design import Design
 from pp_compare.model.glmm import parse_family
@@ -122,21 +122,26 @@ def explain(
     method: Method = "REML",
     *,
     na: NaPolicy = "raise",
-) -> Explanation:
+) -> Explanation | ModelExplanation:
     """Show why a mixed model's line lies where it lies, with the numbers of these data.
 
     Parameters
     ----------
     data, formula, na
-        As for `audit`; a model with one random intercept.
+        As for `audit`; any linear mixed model of the grammar, without weights and offset.
     engine : str
         Whose estimates are explained.
     method : {"REML", "ML"}
 
+    Returns
+    -------
+    Explanation or ModelExplanation
+        The first of one random intercept.
+
     Raises
     ------
     InputError
-        As `audit`, and for another model.
+        As `audit`, and for a model with weights or an offset.
 
     Examples
     --------
@@ -154,17 +159,31 @@ def inference(
 ) -> pd.DataFrame:
     """Give tests and intervals of the fixed effects, each by its definition and from its source.
 
+    Of any linear mixed model of the grammar: Kenward-Roger, Satterthwaite, containment, Wald,
+    profile and likelihood ratio, F tests of whole terms, marginal means of the first factor and
+    their differences, R2. Our own stand at the certified optimum; R's and statsmodels' beside them.
+
     Parameters
     ----------
     data, formula, method, na
-        As for `explain`.
+        As for `audit`.
 
     Returns
     -------
     DataFrame
         One row a definition, source and term: ``estimate``, ``se``, ``df`` (infinite for a normal),
-        ``statistic``, ``p``, ``lower``, ``upper``. ``attrs["remarks"]`` says where R's values come
-        from, and what could not be had.
+        ``statistic``, ``p``, ``lower``, ``upper``, and ``df_above`` of an F test.
+        ``attrs["remarks"]`` says what is on the boundary, what is not defined and why, and where
+        R's values come from.
+
+    Raises
+    ------
+    InputError
+        As `audit`.
+    DegenerateModelError
+        Where the criterion has no optimum, or does not identify the variances.
+    UnavailableError
+        Where the model has more parameters than can be handled.
 
     Examples
     --------
@@ -176,12 +195,7 @@ def inference(
     """
     design, title = _design(data, formula, method, na)
     tables, remarks = all_inference(design, title, first_factor(design))
-    rows = [
-        {"definition": table.definition, "source": table.source, **asdict(line)}
-        for table in tables
-        for line in table.lines
-    ]
-    found = pd.DataFrame(rows)
+    found = table_frame(tables)
     found.attrs["remarks"] = remarks
     return found
 

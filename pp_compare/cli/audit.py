@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, cast, get_args
 
+import pandas as pd
 import typer
 
 from pp_compare.audits.audit import DEFAULT_ENGINES, audit
@@ -38,10 +39,13 @@ from pp_compare.cli.options import (
     reading_of,
     select,
 )
-from pp_compare.errors import InputError
+from pp_compare.errors import InputError, PPCompareError
+from pp_compare.inferences.r_inference import all_inference, first_factor
+from pp_compare.inferences.table import table_frame
 from pp_compare.model.design import Design
 from pp_compare.report.audit.json import to_json
 from pp_compare.report.audit.terminal import print_report
+from pp_compare.report.explain.effects import print_effects
 from pp_compare.report.glmm.terminal import print_glmm_report
 from pp_compare.report.record import CaseReport, FailOn, Report
 from pp_compare.resources import require_folder, write_text
@@ -89,6 +93,14 @@ def audit_command(
         ),
     ] = None,
     text: Text = False,
+    inference: Annotated[
+        bool,
+        typer.Option(
+            "--inference",
+            help="Of each fixed effect df, p and interval by every definition, beside what each "
+            "engine reports.",
+        ),
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for the reports and the data.")] = None,
     json: Annotated[str | None, typer.Option(help="File for report.json; - for stdout.")] = None,
     bundle: Annotated[
@@ -130,10 +142,32 @@ def audit_command(
     if data is not None:
         print_lines(reading_of(selections[0], told), to_stderr=json == "-")
     _deliver(report, out, json, designs, paper=text)
+    if inference:
+        _infer(report, designs, out, quiet=json == "-")
     if bundle is not None:
         for failing in (c for c in report.cases if c.failing):
             write_bundle(bundle / failing.file_name, designs(failing), failing)
     raise typer.Exit(report.exit_status)
+
+
+def _infer(
+    report: Report, designs: Callable[[CaseReport], Design], out: Path | None, *, quiet: bool
+) -> None:
+    """Print the inference of every model, and write inference.csv beside the report."""
+    found = []
+    for case in report.cases:
+        engines = [engine.partition(":")[0] for engine in case.fits]
+        design = designs(case)
+        try:
+            tables, remarks = all_inference(design, case.case, first_factor(design), engines)
+        except PPCompareError as reason:
+            print_lines([f"{case.title}: no inference: {reason}"], to_stderr=quiet)
+            continue
+        found.append(table_frame(tables).assign(case=case.case, method=case.method))
+        if not quiet:
+            print_effects(stdout(), case.title, tables, remarks)
+    if out is not None and found:
+        write_text(out / "inference.csv", pd.concat(found).to_csv(index=False))
 
 
 def _fail_on(asked: str | None, *, own_data: bool) -> FailOn:

@@ -11,7 +11,7 @@ from typing import Annotated, cast, get_args
 import typer
 
 from pp_compare.audits.selection import Selection
-from pp_compare.data.bounds import check_numbers, check_size
+from pp_compare.data.bounds import check_numbers
 from pp_compare.data.corpus import all_cases, case
 from pp_compare.data.doubts import questions, remarks, types_line
 from pp_compare.data.files import read_dataset
@@ -237,7 +237,6 @@ def _own(
     if open_questions:
         raise DataError("; and ".join(open_questions))
     check_numbers(dataset, spec)
-    check_size(dataset, spec)
     return [Selection(dataset.name, dataset, formula, m) for m in methods or ("REML", "ML")]
 
 

@@ -40,6 +40,7 @@ def _case(case: CaseReport) -> dict[str, Any]:
         "why": case.why,
         "formula": case.formula,
         "method": case.method,
+        **({"weights": case.weights} if case.weights else {}),
         "n_obs": case.n_obs,
         "rows_dropped": case.rows_dropped,
         "columns_dropped": list(case.columns_dropped),
