@@ -14,6 +14,7 @@ import pytest
 
 from pp_compare.data import corpus, nist
 from pp_compare.data.corpus import Case, all_cases, case, load_dataset, provenance
+from pp_compare.data.glmm_corpus import glmm_cases
 from pp_compare.data.nist import nist_truth, one_way
 from pp_compare.errors import DataError, InputError
 from pp_compare.model.design import build_design
@@ -40,7 +41,8 @@ def test_every_data_set_is_the_one_described(name: str):
 def test_every_data_file_has_its_provenance_and_a_case():
     files = {p for p in FOLDER.rglob("*") if p.suffix in {".csv", ".dat"}}
     assert {str(p.relative_to(FOLDER).with_suffix("")) for p in files} == set(NAMES)
-    assert {each.read.args[0] for each in all_cases()} == set(NAMES)
+    linear = {each.read.args[0] for each in all_cases()}
+    assert linear | {each.data for each in glmm_cases()} == set(NAMES)
 
 
 @pytest.fixture
