@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pp_compare.model import Fit
 from pp_compare.report.record import CaseReport, Report
 from pp_compare.verdict.digits import least
+from pp_compare.verdict.glmm_sentences import named
 from pp_compare.verdict.judgement import Judgement
 from pp_compare.version import __version__
 
@@ -18,6 +19,12 @@ CALLS: Mapping[str, str] = {
     "glmmtmb": "glmmTMB",
 }
 """The function that a reader knows an engine by."""
+GENERALISED: Mapping[str, str] = {
+    "lme4": "glmer",
+    "glmmtmb": "glmmTMB",
+    "glmmpql": "glmmPQL",
+}
+"""The same of generalised models."""
 LIMIT = 12
 """Digits that are told: a match of more is one of arithmetic, and nobody reports so many."""
 
@@ -43,18 +50,19 @@ def program(engine: str, fit: Fit | None) -> str:
     versions = {key.lower(): text for key, text in fit.versions.items()} if fit else {}
     package = f"{name} {versions.get(name.lower(), '')}".strip()
     package += f", setting {setting}" if setting else ""
-    return f"{CALLS[name]} ({package})" if name in CALLS else package
+    calls = GENERALISED if fit is not None and fit.definition else CALLS
+    return f"{calls[name]} ({package})" if name in calls else package
 
 
 def _of_engine(case: CaseReport, judgement: Judgement) -> str:
     who = program(judgement.engine, case.fits.get(judgement.engine))
     if judgement.standing in {"right", "right, other definition"}:
         how_far = f"{_digits(case, judgement)}{_se(judgement)}"
-        return f"The numbers of {who} agree with {_reference(case)}{how_far}."
+        return f"The numbers of {who} agree with {_reference(case, judgement)}{how_far}."
     if judgement.standing == "short of the optimum, harmless":
         beta = judgement.harm.of("beta")
         moved = f", no fixed effect by more than {beta.size:.1g} standard errors" if beta else ""
-        short = f"{judgement.harm.above:.1g} in deviance short of {_reference(case)}"
+        short = f"{judgement.harm.above:.1g} in deviance short of {_reference(case, judgement)}"
         return f"{who} stops {short}, which moves nothing that matters{moved}{_se(judgement)}."
     if judgement.bad:
         return f"The numbers of {who} are not used: {_without_name(judgement)}."
@@ -91,12 +99,15 @@ def _se(judgement: Judgement) -> str:
 
 
 def _claim(case: CaseReport) -> str:
-    certified = case.fits.get("certified")
+    certified = next((f for name, f in case.fits.items() if name.startswith("certified")), None)
     return str(certified.extra.get("claim")) if certified else ""
 
 
-def _reference(case: CaseReport) -> str:
+def _reference(case: CaseReport, judgement: Judgement) -> str:
     """What the numbers are held against, as far as it is proved."""
+    fit = case.fits.get(judgement.engine)
+    if fit is not None and fit.definition:
+        return f"the certified maximum of {named(fit.definition)}"
     return "the best optimum that is known" if _claim(case) == "none" else "the certified optimum"
 
 

@@ -39,6 +39,7 @@ def test_a_right_engine_is_right_and_told_of_both_truths(report: pp_compare.Repo
     assert case.method == "binomial(logit)"
     assert "certified:laplace" in report.estimates().columns
     assert "right by Laplace's approximation" in repr(report)
+    assert "agree with the certified maximum of Laplace's approximation" in report.paragraph()
 
 
 def test_report_json_has_the_definition_of_every_fit(report: pp_compare.Report) -> None:
