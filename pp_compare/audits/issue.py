@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pp_compare.engines.child_process import leash
 from pp_compare.engines.road import find_rscript
 from pp_compare.engines.source.script import MOST_ROWS, Script, script_of
 from pp_compare.engines.source.table import FILE, used_frame
@@ -90,7 +91,7 @@ def run(script: Script, path: Path) -> Run:
     start = [rscript or "", "--vanilla"] if script.language == "r" else [sys.executable, "-I"]
     try:
         done = subprocess.run(  # noqa: S603  # a program and its arguments, no shell
-            [*start, path.name], cwd=path.parent, timeout=LIMIT, check=False, errors="replace",
+            [*leash(start), *start, path.name], cwd=path.parent, timeout=LIMIT, check=False, errors="replace",
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             encoding="utf-8",
         )  # fmt: skip
