@@ -20,13 +20,13 @@ import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
 
+from pp_compare.audits.bundles.issue import run as run_script
+from pp_compare.audits.bundles.issue import write_issues
+from pp_compare.audits.bundles.reproduce import write_bundle
+from pp_compare.audits.bundles.stored import read_report
 from pp_compare.audits.handed import check
-from pp_compare.audits.issue import run as run_script
-from pp_compare.audits.issue import write_issues
 from pp_compare.audits.judging import judge
-from pp_compare.audits.reproduce import write_bundle
 from pp_compare.audits.selection import Selection
-from pp_compare.audits.stored import read_report
 from pp_compare.engines import make_engine
 from pp_compare.engines.source.script import script_of
 from pp_compare.engines.source.table import used_frame

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pp_compare.audits.issue import differences, write_issues
+from pp_compare.audits.bundles.issue import differences, write_issues
 from pp_compare.engines.child_process import leash
 from pp_compare.engines.source.table import FILE, used_frame
 from pp_compare.engines.statsmodels import arguments, layout
@@ -54,7 +54,7 @@ def write_bundle(
         back to the same doubles), ``data.hex.csv`` (its rows under plain names, in C99 hexadecimal,
         which R reads exactly), ``levels.csv``, ``expected.json``, ``reproduce.R``, ``reproduce.py``
         where MixedLM can express the model, and of each engine that differs an issue with its
-        script (`pp_compare.audits.issue`).
+        script (`pp_compare.audits.bundles.issue`).
     """
     frame, levels = _tables(design)
     texts = {
