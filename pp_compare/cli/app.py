@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from pp_compare.version import __version__
 
 COMMANDS = {
+    "at": "Evaluate any criterion at anybody's numbers, enclosed: what settles a dispute.",
     "audit": "Fit every model with every engine, and say how well they agree, who is right, and "
     "why not.",
     "campaign": "Fit a plan's data sets, as many as it takes, and say how often each engine is "

@@ -9,15 +9,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, cast, get_args
 
+import pandas as pd
 import typer
 
 from pp_compare.audits.audit import DEFAULT_ENGINES, audit
+from pp_compare.audits.glmm import GlmmSelection, audit_glmm
+from pp_compare.audits.glmm_asked import are_generalised, generalised
 from pp_compare.audits.reproduce import write_bundle
 from pp_compare.cli.app import app
 from pp_compare.cli.console import fits_bar, print_lines, print_paragraphs, stdout
 from pp_compare.cli.options import (
     Data,
     Engines,
+    FamilyName,
     Formula,
     Limit,
     Methods,
@@ -35,10 +39,14 @@ from pp_compare.cli.options import (
     reading_of,
     select,
 )
-from pp_compare.errors import InputError
+from pp_compare.errors import InputError, PPCompareError
+from pp_compare.inferences.r_inference import all_inference, first_factor
+from pp_compare.inferences.table import table_frame
 from pp_compare.model.design import Design
 from pp_compare.report.audit.json import to_json
 from pp_compare.report.audit.terminal import print_report
+from pp_compare.report.explain.effects import print_effects
+from pp_compare.report.glmm.terminal import print_glmm_report
 from pp_compare.report.record import CaseReport, FailOn, Report
 from pp_compare.resources import require_folder, write_text
 from pp_compare.verdict.deviations import load_deviations
@@ -56,6 +64,7 @@ def audit_command(
     method: Methods = None,
     data: Data = None,
     formula: Formula = None,
+    family: FamilyName = None,
     types: Types = None,
     na_value: NaValues = None,
     na: Na = "raise",
@@ -84,6 +93,14 @@ def audit_command(
         ),
     ] = None,
     text: Text = False,
+    inference: Annotated[
+        bool,
+        typer.Option(
+            "--inference",
+            help="Of each fixed effect df, p and interval by every definition, beside what each "
+            "engine reports.",
+        ),
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for the reports and the data.")] = None,
     json: Annotated[str | None, typer.Option(help="File for report.json; - for stdout.")] = None,
     bundle: Annotated[
@@ -94,6 +111,19 @@ def audit_command(
     require_folder(out)
     policy = na_policy(na)
     told = read_as(types, na_value)
+    if family is not None or are_generalised(cases):
+        asked = generalised(cases, data, formula, family, weights, told, tag, policy, rank)
+        raise typer.Exit(
+            _audit_generalised(
+                asked,
+                engine,
+                limit=limit,
+                fail_on=_fail_on(fail_on, own_data=True),
+                remedies=remedies is not False,
+                out=out,
+                json=json,
+            )
+        )
     chosen = select(cases, parse_methods(method), data, formula, tag, large, told)
     selections = asked_of(chosen, weights, rank)
     with fits_bar("audit") as progress:
@@ -112,10 +142,32 @@ def audit_command(
     if data is not None:
         print_lines(reading_of(selections[0], told), to_stderr=json == "-")
     _deliver(report, out, json, designs, paper=text)
+    if inference:
+        _infer(report, designs, out, quiet=json == "-")
     if bundle is not None:
         for failing in (c for c in report.cases if c.failing):
             write_bundle(bundle / failing.file_name, designs(failing), failing)
     raise typer.Exit(report.exit_status)
+
+
+def _infer(
+    report: Report, designs: Callable[[CaseReport], Design], out: Path | None, *, quiet: bool
+) -> None:
+    """Print the inference of every model, and write inference.csv beside the report."""
+    found = []
+    for case in report.cases:
+        engines = [engine.partition(":")[0] for engine in case.fits]
+        design = designs(case)
+        try:
+            tables, remarks = all_inference(design, case.case, first_factor(design), engines)
+        except PPCompareError as reason:
+            print_lines([f"{case.title}: no inference: {reason}"], to_stderr=quiet)
+            continue
+        found.append(table_frame(tables).assign(case=case.case, method=case.method))
+        if not quiet:
+            print_effects(stdout(), case.title, tables, remarks)
+    if out is not None and found:
+        write_text(out / "inference.csv", pd.concat(found).to_csv(index=False))
 
 
 def _fail_on(asked: str | None, *, own_data: bool) -> FailOn:
@@ -162,3 +214,39 @@ def _deliver(
         from pp_compare.report.audit.folder import write_report  # noqa: PLC0415
 
         write_report(out, report, load_deviations(), designs)
+
+
+def _audit_generalised(
+    selections: list[GlmmSelection],
+    engines: list[str] | None,
+    *,
+    limit: float,
+    fail_on: FailOn,
+    remedies: bool,
+    out: Path | None,
+    json: str | None,
+) -> int:
+    """Audit generalised models, print and write; the exit status."""
+    with fits_bar("audit") as progress:
+        report = audit_glmm(
+            selections,
+            engines,
+            limit=limit,
+            processes=os.cpu_count() or 1,
+            fail_on=fail_on,
+            remedies=remedies,
+            command=shlex.join(["pp-compare", *sys.argv[1:]]),
+            progress=progress,
+        )
+    text = to_json(report)
+    if json == "-":
+        sys.stdout.write(text)
+    else:
+        print_glmm_report(stdout(), report)
+    if json and json != "-":
+        write_text(Path(json), text)
+    if out is not None:
+        write_text(out / "report.json", text)
+        for case in report.cases:
+            write_text(out / "cases" / case.file_name / "data.csv", case.data_csv)
+    return report.exit_status

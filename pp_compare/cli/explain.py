@@ -23,9 +23,7 @@ from pp_compare.resources import require_folder
 def explain_command(
     name: Annotated[str | None, typer.Argument(help="A named case.")] = None,
     data: options.Data = None,
-    formula: Annotated[
-        str | None, typer.Option(help="One random intercept: 'y ~ x + (1|g)'.")
-    ] = None,
+    formula: Annotated[str | None, typer.Option(help="As in lme4: 'y ~ x + (x|g)'.")] = None,
     method: options.Methods = None,
     engine: Annotated[str, typer.Option(help="Whose estimates to explain.")] = "certified",
     types: options.Types = None,

@@ -7,7 +7,7 @@ exactly, into one part a cluster.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,6 +26,8 @@ from pp_compare.inferences.partial_pooling import (
     partial_pooling_of,
     refuse_weighted,
 )
+from pp_compare.inferences.row_weights import RowWeights, row_weights_of
+from pp_compare.inferences.within_between import Split, splits
 from pp_compare.model import Fit
 from pp_compare.model.design import Block, Design
 
@@ -102,14 +104,106 @@ class Explanation:
         """Whether every column of X is constant within the clusters."""
         return has_cluster_level_design(self.design)
 
+    @cached_property
+    def splits(self) -> tuple[Split, ...]:
+        """Slopes by what comes from within and from between clusters."""
+        return splits(row_weights_of(self.design, self.fit))
+
     @property
     def residuals(self) -> np.ndarray:
         """Observed cluster means minus those of complete pooling, (m,)."""
         return np.asarray(self.pooling.observed - self.pooling.completely_pooled)
 
 
-def explain(design: Design, engine: str = "certified", title: str = "") -> Explanation:
-    """Explain the partial pooling of a model with one random intercept.
+@dataclass(frozen=True, eq=False)
+class LevelEffects:
+    """One random effect of one term, level by level; arrays are (levels,).
+
+    Parameters
+    ----------
+    label : str
+        Of the effect, such as ``Days``.
+    group : str
+    levels : tuple of str
+    sizes : ndarray of int
+        Rows.
+    own : ndarray
+        What the level's rows say by themselves: least squares of the term's columns on what the
+        rest of the model leaves of the response. Fixed part included; nan where a level's rows do
+        not determine it.
+    weight : ndarray
+        How far the prediction rises when the level's own effect is one larger: 1 is no pooling.
+    predicted : ndarray
+        Fixed part and predicted effect.
+    """
+
+    label: str
+    group: str
+    levels: tuple[str, ...]
+    sizes: np.ndarray
+    own: np.ndarray
+    weight: np.ndarray
+    predicted: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class ModelExplanation:
+    """Partial pooling of any linear mixed model: slopes, nested and crossed factors.
+
+    Parameters
+    ----------
+    title : str
+        Of the data.
+    design : Design
+    fit : Fit
+        Where the estimates come from.
+    rows : RowWeights
+    lines : mapping of str to ndarray, each (p,)
+        Fixed effects under ``complete pooling`` (lm on all rows), ``partial pooling`` (the mixed
+        model), and for each grouping factor ``means of <group>`` (least squares on the means of its
+        levels, each counting once; nan where they do not determine it).
+    effects : tuple of LevelEffects
+        Of every term and column.
+    """
+
+    title: str
+    design: Design
+    fit: Fit
+    rows: RowWeights
+    lines: Mapping[str, np.ndarray]
+    effects: tuple[LevelEffects, ...]
+
+    @cached_property
+    def sigma2(self) -> float:
+        """Residual variance, in squared units of the response."""
+        return float(self.fit["sigma"]) ** 2
+
+    @cached_property
+    def splits(self) -> tuple[Split, ...]:
+        """Slopes by what comes from within and from between levels."""
+        return splits(self.rows)
+
+    @cached_property
+    def weights(self) -> dict[str, ClusterWeights]:
+        """What each level says in each fixed effect, by grouping factor."""
+        design, rows = self.design, self.rows
+        blocks = {block.group: block for block in design.blocks}
+        residual = design.y - design.X @ self.lines["complete pooling"]
+        moved = (rows.mixed - rows.lm) * residual
+        return {
+            group: ClusterWeights(
+                lm=_weights(block, rows.lm),
+                mixed=_weights(block, rows.mixed),
+                parts=rows.by_level(moved, block),
+            )
+            for group, block in blocks.items()
+        }
+
+
+def explain(
+    design: Design, engine: str = "certified", title: str = ""
+) -> Explanation | ModelExplanation:
+    """Explain the partial pooling of a linear mixed model.
 
     Parameters
     ----------
@@ -118,23 +212,88 @@ def explain(design: Design, engine: str = "certified", title: str = "") -> Expla
         Engine id: whose estimates are explained.
     title : str
 
+    Returns
+    -------
+    Explanation or ModelExplanation
+        The first of one random intercept, whose steps are simpler.
+
     Raises
     ------
     InputError
-        Where the model is not one random intercept, or the engine does not answer.
+        Where the model has weights or an offset, or the engine does not answer.
     UnavailableError
         Where the engine does not run here.
     """
     refuse_weighted(design)
-    if not design.spec.is_random_intercept:
-        raise InputError(
-            f"'{design.spec.formula}' is not a model with one random intercept; "
-            "the steps of partial pooling are those of such a model, as in 'y ~ x + (1|g)'"
-        )
     fit = make_engine(engine).fit(design)
     if fit.status != "ok":
         raise InputError(f"{engine} does not answer: {'; '.join(fit.messages)}")
-    return explanation_of(design, fit, title)
+    if design.spec.is_random_intercept:
+        return explanation_of(design, fit, title)
+    return model_explanation_of(design, fit, title)
+
+
+def model_explanation_of(design: Design, fit: Fit, title: str = "") -> ModelExplanation:
+    """The explanation of any model at the estimates of a Fit with status ``"ok"``."""
+    return _explained(title or design.dataset.name, design, fit, row_weights_of(design, fit))
+
+
+def at_multiple(e: ModelExplanation, multiple: float) -> ModelExplanation:
+    """The same model with all covariances of random effects multiplied, sigma2 held."""
+    covariances = tuple(multiple * cov for cov in e.rows.covariances)
+    return _explained(e.title, e.design, e.fit, RowWeights(e.design, covariances))
+
+
+def _explained(title: str, design: Design, fit: Fit, rows: RowWeights) -> ModelExplanation:
+    mixed = rows.mixed @ design.y
+    lines = {"complete pooling": ols(design.X, design.y), "partial pooling": mixed}
+    for group, codes in design.group_codes.items():
+        lines[f"means of {group}"] = _on_means(design, codes)
+    effects = tuple(_level_effects(design, rows, mixed))
+    return ModelExplanation(title, design, fit, rows, lines, effects)
+
+
+def _level_effects(design: Design, rows: RowWeights, beta: np.ndarray) -> Iterator[LevelEffects]:
+    fixed = dict(zip(design.labels, beta.tolist(), strict=True))
+    parts = [
+        (block.Z * u[block.codes]).sum(axis=1)
+        for block, u in zip(design.blocks, rows.effects, strict=True)
+    ]
+    left = design.y - design.X @ beta - sum(parts)
+    terms = zip(design.blocks, rows.effects, rows.pooling, parts, strict=True)
+    for block, u, weight, part in terms:
+        own = _own_effects(block, left + part)
+        for k, label in enumerate(block.labels):
+            start = fixed.get(label, 0.0)
+            yield LevelEffects(
+                label=label,
+                group=block.group,
+                levels=block.levels,
+                sizes=np.bincount(block.codes),
+                own=start + own[:, k],
+                weight=weight[:, k],
+                predicted=start + u[:, k],
+            )
+
+
+def _own_effects(block: Block, values: np.ndarray) -> np.ndarray:
+    """Least squares of values on the term's columns, level by level, (levels, q)."""
+    order = np.argsort(block.codes, kind="stable")
+    ends = np.cumsum(np.bincount(block.codes))[:-1]
+    found = np.full((len(block.levels), block.Z.shape[1]), np.nan)
+    for level, at in enumerate(np.split(order, ends)):
+        Z = block.Z[at]
+        if np.linalg.matrix_rank(Z) == Z.shape[1]:
+            found[level] = ols(Z, values[at])
+    return found
+
+
+def _on_means(design: Design, codes: np.ndarray) -> np.ndarray:
+    sizes = np.bincount(codes)
+    W = np.column_stack([np.bincount(codes, x) / sizes for x in design.X.T])
+    if np.linalg.matrix_rank(W) < W.shape[1]:
+        return np.full(W.shape[1], np.nan)
+    return ols(W, np.bincount(codes, design.y) / sizes)
 
 
 def explanation_of(design: Design, fit: Fit, title: str = "") -> Explanation:

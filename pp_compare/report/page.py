@@ -28,13 +28,13 @@ def render(template: str, script: str = "", data: object = None, **values: Any) 
     template : str
         File of ``templates/``.
     script : str
-        File of ``templates/``, put into the page.
+        Files of ``templates/``, apart by a space, put into the page one after the other.
     data : object, optional
         Goes into the page as JSON for the script.
     values
         What the template names.
     """
-    code = _read(script) if script else ""
+    code = "".join(_read(name) for name in script.split())
     digest = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
     if data is not None:
         values["data"] = _json(data)

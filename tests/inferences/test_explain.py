@@ -14,7 +14,6 @@ from rich.console import Console
 
 from pp_compare import cli
 from pp_compare.engines import make_engine
-from pp_compare.errors import InputError
 from pp_compare.inferences.explain import Explanation, cluster_weights_of, explain, explanation_of
 from pp_compare.model import Quantity
 from pp_compare.report.explain.story import steps, why
@@ -181,11 +180,6 @@ def test_limits_of_the_weights():
     none, all_ = (cluster_weights_of(model, tau2, 1.0) for tau2 in (0.0, 1e12))
     assert np.abs(none.mixed - none.lm).max() <= 1e-14  # a few roundings of weights below 1
     assert np.abs(np.abs(all_.mixed[1]) - 0.25).max() <= 1e-11  # sigma2 / (n tau2), n >= 2
-
-
-def test_other_models_are_refused():
-    with pytest.raises(InputError, match="is not a model with one random intercept"):
-        explain(corpus_design("sleepstudy"))
 
 
 def test_the_terminal_shows_every_step(capsys: pytest.CaptureFixture[str]):

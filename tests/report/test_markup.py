@@ -111,7 +111,7 @@ def test_an_audit_in_a_terminal(odd: Report, width: int) -> None:
 def test_an_explanation_in_a_terminal(odd_explanation: tuple[Explanation, Design]) -> None:
     e, design = odd_explanation
     shown = printed(lambda console: print_explanation(console, e))
-    shown += printed(lambda console: print_inference(console, own_inference(design), ["[r]"]))
+    shown += printed(lambda console: print_inference(console, own_inference(design)[0], ["[r]"]))
     assert "\x1b" not in shown
     for seen in ("[/high]", "a | `b`", r"two\nlines", r"\x1b[31mred", "[r]", "[data] :heart:"):
         assert seen in shown

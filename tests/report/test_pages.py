@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from functools import cache
@@ -9,12 +10,14 @@ from functools import cache
 import numpy as np
 import pytest
 
-from pp_compare.inferences.explain import Explanation, explain
+from pp_compare.inferences.explain import Explanation, ModelExplanation, explain
 from pp_compare.report.audit.findings import findings, models_worst_first, worst_first
 from pp_compare.report.audit.gallery import gallery
 from pp_compare.report.audit.html import report_html
 from pp_compare.report.audit.outcome import outcome
+from pp_compare.report.explain.answer import told
 from pp_compare.report.explain.html import explanation_html
+from pp_compare.report.explain.model_html import model_html
 from pp_compare.report.record import Report
 from tests.examples import corpus_design
 from tests.report.conftest import HOSTILE, PROVENANCE, design_of, selections
@@ -78,6 +81,13 @@ def explained(name: str) -> tuple[Explanation, str]:
     return e, explanation_html(e)
 
 
+@cache
+def explained_model(name: str) -> tuple[ModelExplanation, str]:
+    e = explain(corpus_design(name), title=name)
+    assert isinstance(e, ModelExplanation)
+    return e, model_html(e)
+
+
 @pytest.fixture(scope="module")
 def page(report, designs) -> str:
     """A few models, each told by itself."""
@@ -116,6 +126,57 @@ def test_the_slider_fits_the_model_in_the_page(open_page, name: str):
     assert moved != back
     predicted = [float(text) for text in texts(browser, "#moved td:nth-child(5)")]
     assert predicted == pytest.approx(e.pooling.partially_pooled, rel=5e-5)  # five digits are shown
+
+
+@pytest.mark.parametrize("name", ["seed_case1", "Gasoline"])
+def test_the_slider_has_a_scale_a_mark_and_moves_the_weights(open_page, name: str):
+    e, text = explained(name)
+    browser = open_page(text)
+    k = told(e)
+    reach = float(texts(browser, "#weights text")[-2])
+
+    def drawn() -> np.ndarray:
+        """Weights of the mixed model as the bars show them: each second one."""
+        bars = browser.execute_script(
+            "return [...document.querySelectorAll('#weights rect')].map((r) =>"
+            " [r.x.baseVal.value, r.width.baseVal.value])"
+        )
+        zero, half = 339.0, 209.0
+        moving = bars[1::2]
+        return (
+            np.array([(x + w - zero if x >= zero - 1e-6 else x - zero) for x, w in moving]) / half
+        )
+
+    assert drawn() * reach == pytest.approx(e.weights.mixed[k], abs=1e-4 * reach)
+    numbers = [float(text) for text in texts(browser, "#scale text") if text != "estimate"]
+    assert numbers == sorted(numbers)
+    assert numbers[0] == 0
+    thumb = browser.execute_script(
+        "const s = document.getElementById('pooling'); return s.value / s.max"
+    )
+    mark = browser.execute_script("return document.getElementById('mark').getBBox()")
+    assert (mark["x"] + mark["width"] / 2 - 8) / 544 == pytest.approx(thumb, abs=1e-3)
+    slide(browser, 0)
+    assert drawn() * reach == pytest.approx(e.weights.lm[k], abs=1e-4 * reach)
+
+
+def test_the_slider_of_slopes_moves_line_effects_and_weights(open_page):
+    e, text = explained_model("Pixel")
+    browser = open_page(text)
+    beta = ", ".join(
+        f"{label} {float(f'{value:.5g}'):g}"
+        for label, value in zip(e.design.labels, e.lines["partial pooling"], strict=True)
+    )
+    assert said(browser) == f"covariances times 1: {beta}"
+    shown = [float(text) for text in texts(browser, "#moved2 td:nth-child(5)")]
+    assert shown == pytest.approx(e.effects[1].predicted, rel=5e-5)  # five digits are shown
+    slide(browser, 0)
+    lm = e.lines["complete pooling"]
+    values = [float(x) for x in re.findall(r"(-?[\d.]+)(?:,|$)", said(browser))]
+    assert values == pytest.approx(lm, rel=5e-5)
+    assert set(texts(browser, "#moved2 td:nth-child(4)")) == {"0"}
+    assert not is_wider_than_the_window(open_page(text, 390, dark=True))
+    assert cut_off(browser) == []
 
 
 @pytest.mark.parametrize("width", WIDTHS)

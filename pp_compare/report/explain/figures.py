@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pp_compare.inferences.explain import Explanation
+from pp_compare.inferences.explain import ClusterWeights, Explanation, LevelEffects
 from pp_compare.inferences.partial_pooling import cluster_design
 from pp_compare.report.svg import INK, WIDTH, inline_svg, legend_above, shared_legend, style
 from pp_compare.report.verbatim import visible
@@ -103,34 +104,70 @@ def points_figure(e: Explanation, name: str = "points") -> str:
 
 def weights_figure(e: Explanation, name: str = "weights") -> str:
     """What each cluster says in each fixed effect, in lm and in the mixed model."""
-    clusters = e.pooling.clusters
-    # The effects whose weights differ most, in the order of the model.
-    largest = np.abs([e.weights.mixed, e.weights.lm]).max(axis=(0, 2))
-    moved = np.abs(e.weights.mixed - e.weights.lm).max(axis=1)
-    change = np.divide(moved, largest, out=np.zeros_like(moved), where=largest > 0)
-    shown = sorted(np.argsort(-change, kind="stable")[:PANELS].tolist())
-    labels = [e.design.labels[k] for k in shown]
-    y = np.arange(len(clusters))
+    sizes = e.pooling.sizes
+    return level_weights_figure(
+        e.title, e.design.labels, e.group, e.pooling.clusters, sizes, e.weights, name
+    )
+
+
+def level_weights_figure(
+    title: str,
+    labels: Sequence[str],
+    group: str,
+    levels: Sequence[str],
+    sizes: np.ndarray,
+    weights: ClusterWeights,
+    name: str,
+) -> str:
+    """What each level of a factor says in the fixed effects whose weights differ most."""
+    shown = most_moved(weights)
+    y = np.arange(len(levels))
     with style():
-        figure = Figure(figsize=(WIDTH, min(1.6 + 0.32 * len(clusters), 9)))
-        panels = figure.subplots(1, len(labels), sharey=True, squeeze=False)[0]
-        for axes, label, lm, mixed in zip(
-            panels, labels, e.weights.lm[shown], e.weights.mixed[shown], strict=True
-        ):
-            axes.barh(y - 0.2, lm, 0.4, color=OBSERVED, label="lm")
-            axes.barh(y + 0.2, mixed, 0.4, color=PREDICTED, label="mixed model")
+        figure = Figure(figsize=(WIDTH, min(1.6 + 0.32 * len(levels), 9)))
+        panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
+        for axes, k in zip(panels, shown, strict=True):
+            axes.barh(y - 0.2, weights.lm[k], 0.4, color=OBSERVED, label="lm")
+            axes.barh(y + 0.2, weights.mixed[k], 0.4, color=PREDICTED, label="mixed model")
             axes.axvline(0, color=INK, linewidth=0.8)
-            axes.set_xlabel(f"weight in\n{visible(label)}")
+            axes.set_xlabel(f"weight in\n{visible(labels[k])}")
             axes.locator_params(axis="x", nbins=4)
-        named = len(clusters) <= NAMED
-        texts = [f"{visible(c)} ({n})" for c, n in zip(clusters, _sizes(e), strict=True)]
+        named = len(levels) <= NAMED
+        texts = [f"{visible(c)} ({n})" for c, n in zip(levels, sizes.tolist(), strict=True)]
         panels[0].set_yticks(y if named else [], texts if named else [])
-        panels[0].set_ylabel(
-            visible(f"{e.group} (rows)" if named else f"{len(clusters)} {e.group}")
-        )
+        panels[0].set_ylabel(visible(f"{group} (rows)" if named else f"{len(levels)} {group}"))
         panels[0].invert_yaxis()
         shared_legend(figure, panels[0], 2)
-        return inline_svg(figure, name, _description(e, "weights of the clusters"))
+        return inline_svg(figure, name, f"{title}: weights of the levels of {group}")
+
+
+def most_moved(weights: ClusterWeights) -> list[int]:
+    """The effects whose weights differ most, in the order of the model; at most `PANELS`."""
+    largest = np.abs([weights.mixed, weights.lm]).max(axis=(0, 2))
+    moved = np.abs(weights.mixed - weights.lm).max(axis=1)
+    change = np.divide(moved, largest, out=np.zeros_like(moved), where=largest > 0)
+    return sorted(np.argsort(-change, kind="stable")[:PANELS].tolist())
+
+
+def effects_figure(effects: LevelEffects, title: str, name: str) -> str:
+    """What each level says by itself and what it is predicted to be, joined by a line."""
+    y = np.arange(len(effects.levels))
+    named = len(y) <= NAMED
+    with style():
+        figure = Figure(figsize=(WIDTH, min(1.6 + 0.26 * len(y), 9)))
+        axes = figure.add_subplot()
+        axes.hlines(y, effects.own, effects.predicted, color=INK, linewidth=0.8, alpha=0.5)
+        size = 20 + 60 * effects.sizes / effects.sizes.max()
+        axes.scatter(effects.own, y, size, color=OBSERVED, label="own")
+        axes.scatter(effects.predicted, y, size, color=PREDICTED, label="predicted")
+        pairs = zip(effects.levels, effects.sizes.tolist(), strict=True)
+        texts = [f"{visible(level)} ({n})" for level, n in pairs]
+        axes.set_yticks(y if named else [], texts if named else [])
+        axes.set_ylabel(visible(f"{effects.group}{' (rows)' if named else ''}"))
+        axes.set_xlabel(visible(effects.label))
+        axes.invert_yaxis()
+        legend_above(axes, 2)
+        what = f"{title}: own and predicted {effects.label} by {effects.group}"
+        return inline_svg(figure, name, f"{what}; the numbers stand in the tables")
 
 
 def _sizes(e: Explanation) -> list[int]:

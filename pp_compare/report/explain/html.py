@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from pp_compare.inferences.explain import Explanation
-from pp_compare.inferences.inference import InferenceTable
 from pp_compare.inferences.partial_pooling import cluster_design, cluster_means
 from pp_compare.inferences.profile import criterion_profile
+from pp_compare.inferences.table import InferenceTable
+from pp_compare.report.explain.answer import answer, told
 from pp_compare.report.explain.figures import (
     level_names,
     lines_figure,
+    most_moved,
     place_of,
     points_figure,
     weights_figure,
@@ -39,7 +41,7 @@ def explanation_html(
     }
     return render(
         "explain.html",
-        script="explain.js",
+        script="explain_parts.js explain.js",
         data=slider_data(e),
         title=f"{e.title}: partial pooling",
         heading=e.title,
@@ -48,6 +50,8 @@ def explanation_html(
         engine=e.fit.engine,
         claim=e.fit.extra.get("claim"),
         group=e.group,
+        shown=[design.labels[k] for k in most_moved(e.weights)],
+        answer=answer(e),
         why=why(e),
         steps=steps(e),
         inference=defined_tables(inference),
@@ -78,5 +82,8 @@ def slider_data(e: Explanation) -> dict[str, Any]:
         "width": place.width,
         "ends": place.ends,
         "levels": level_names(e) if place.ends else None,
+        "shown": most_moved(e.weights),
+        "told": told(e),
+        "lmWeights": e.weights.lm.tolist(),
         "second": (W[:, -1] == W[:, -1].max()).tolist() if place.ends else np.zeros(0).tolist(),
     }

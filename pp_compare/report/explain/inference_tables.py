@@ -6,10 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pp_compare.inferences.inference import DEFINITIONS, Estimate, InferenceTable
+from pp_compare.inferences.table import DEFINITIONS, Estimate, InferenceTable
 from pp_compare.report.table import Table
 
-HEADS = ("estimate", "se", "df", "statistic", "p", "lower", "upper")
+HEADS = ("estimate", "se", "df_above", "df", "statistic", "p", "lower", "upper")
+NAMES = {"df_above": "df 1"}
+"""Of heads that are words of a program."""
 OURS = ("certified", "numpy")
 """Sources that need no optimiser: where they have a line, the others are held against it."""
 SEEN = 1e-3
@@ -40,21 +42,26 @@ def defined_tables(tables: Sequence[InferenceTable]) -> list[DefinedTable]:
 def _table(tables: Sequence[InferenceTable]) -> Table:
     lines = [(table.source, line) for table in tables for line in table.lines]
     heads = [h for h in HEADS if any(not math.isnan(getattr(line, h)) for _, line in lines)]
+    names = [NAMES.get(head, head) for head in heads]
     # One term's values from all sources stand under each other.
     terms = list(dict.fromkeys(line.term for _, line in lines))
     lines.sort(key=lambda pair: terms.index(pair[1].term))
     own = {line.term: line for source, line in reversed(lines) if source in OURS}
-    marks = [_differing(line, own.get(line.term, line), heads) for _, line in lines]
+    marks = [_mark(line, own.get(line.term, line), heads) for _, line in lines]
     rows = [(line.term, source, *_cells(line, heads)) for source, line in lines]
     if not any(marks):
-        return Table(("term", "source", *heads), tuple(rows), labels=2)
+        return Table(("term", "source", *names), tuple(rows), labels=2)
     marked = tuple((*row, mark) for row, mark in zip(rows, marks, strict=True))
-    return Table(("term", "source", *heads, "differs in"), marked, labels=2)
+    return Table(("term", "source", *names, "differs in"), marked, labels=2)
 
 
-def _differing(line: Estimate, own: Estimate, heads: Sequence[str]) -> str:
+def _mark(line: Estimate, own: Estimate, heads: Sequence[str]) -> str:
+    return ", ".join(NAMES.get(head, head) for head in differing(line, own, heads))
+
+
+def differing(line: Estimate, own: Estimate, heads: Sequence[str]) -> list[str]:
     """The heads under which a line has another number than ours, as far as a reader sees."""
-    return ", ".join(head for head in heads if _differs(line, own, head))
+    return [head for head in heads if _differs(line, own, head)]
 
 
 def _differs(line: Estimate, own: Estimate, head: str) -> bool:

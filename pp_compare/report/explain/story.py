@@ -7,11 +7,13 @@ not hold, the sentence does not appear.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from pp_compare.inferences.explain import Explanation
+from pp_compare.inferences.explain import Explanation, ModelExplanation
+from pp_compare.report.explain.answer import split_table, split_text, standardised
+from pp_compare.report.explain.model_story import model_steps, model_why
+from pp_compare.report.explain.step import Step
 from pp_compare.report.table import Table
 
 SHOWN_EFFECTS = 4
@@ -28,26 +30,24 @@ LINE_NAMES = {
 }
 
 
-@dataclass(frozen=True)
-class Step:
-    """One step: a title, what happens in it, and the numbers."""
-
-    title: str
-    text: str
-    table: Table | None = None
-
-
-def steps(e: Explanation) -> tuple[Step, ...]:
+def steps(e: Explanation | ModelExplanation) -> tuple[Step, ...]:
     """The elemental steps, in order."""
-    return (_sizes(e), _variances(e), _pooling(e), _weights(e), _lines(e))
+    if isinstance(e, ModelExplanation):
+        return model_steps(e)
+    found = [_sizes(e), _variances(e), _pooling(e), _weights(e)]
+    if e.splits:
+        found.append(Step("Within and between", split_text(e.splits), split_table(e.splits)))
+    return (*found, _lines(e))
 
 
-def why(e: Explanation) -> tuple[str, ...]:
+def why(e: Explanation | ModelExplanation) -> tuple[str, ...]:
     """Why the line lies where it lies: sentences that hold for these numbers."""
+    if isinstance(e, ModelExplanation):
+        return model_why(e)
     if e.tau2 == 0:
         return (_no_variance(e),)
     found = [_ratio(e), _counting(e), *_lean(e)]
-    order = np.argsort(-_standardised(e), kind="stable")
+    order = np.argsort(-standardised(e), kind="stable")
     for k in sorted(order[:SHOWN_EFFECTS]):
         found += _moved(e, k, e.design.labels[k])
     found += [*_others(e, order[SHOWN_EFFECTS:]), *_shrinkage(e)]
@@ -178,17 +178,10 @@ def _counting(e: Explanation) -> str:
     )
 
 
-def _standardised(e: Explanation) -> np.ndarray:
-    """How far each fixed effect differs between the fits, in the mixed model's standard errors."""
-    se = dict(e.fit.quantities["beta_se"].entries())
-    difference = np.abs(e.lines["partial pooling"] - e.lines["complete pooling"])
-    return np.asarray(difference / np.array([se[label] for label in e.design.labels]))
-
-
 def _others(e: Explanation, rest: np.ndarray) -> list[str]:
     if not len(rest):
         return []
-    largest = _standardised(e)[rest].max()
+    largest = standardised(e)[rest].max()
     return [f"The other {len(rest)} fixed effects differ by at most {largest:.2g} standard errors."]
 
 

@@ -8,20 +8,22 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from pp_compare.inferences.explain import Explanation
-from pp_compare.inferences.inference import InferenceTable
+from pp_compare.inferences.explain import Explanation, ModelExplanation
+from pp_compare.inferences.table import InferenceTable
+from pp_compare.report.explain.answer import answer
 from pp_compare.report.explain.inference_tables import defined_tables
 from pp_compare.report.explain.story import steps, why
 from pp_compare.report.rich_table import SHOWN, rich_table
 from pp_compare.report.verbatim import verbatim
 
 
-def print_explanation(console: Console, e: Explanation) -> None:
-    """Print the steps and the closing paragraph."""
+def print_explanation(console: Console, e: Explanation | ModelExplanation) -> None:
+    """Print the answer in one sentence, the steps, and the closing paragraph."""
     design = e.design
     console.print(
         verbatim(e.title, "bold"), verbatim(f"{design.spec.formula}, {design.spec.method}")
     )
+    console.print("", verbatim(answer(e)), sep="\n")
     for number, step in enumerate(steps(e), 1):
         console.print(
             "", verbatim(f"{number}. {step.title}", "bold"), verbatim(step.text), sep="\n"

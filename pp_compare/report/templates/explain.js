@@ -1,4 +1,3 @@
-"use strict";
 // Moves the line and the predicted means with tau2 / sigma2. Generalised least squares of a random
 // intercept needs no rows: the within-cluster cross-products and each cluster's size and means do.
 (() => {
@@ -9,7 +8,7 @@
   const body = document.querySelector("#moved tbody");
   const p = data.labels.length, m = data.clusters.length;
   const rows = data.sizes.reduce((a, b) => a + b, 0);
-  const show = (x) => String(Number(x.toPrecision(5)));
+  const show = parts.show;
 
   // The slider moves log(1 + n ratio) of an average cluster: 0 at 0, a logarithm far from it. It ends
   // well past the estimate, where nothing is pooled any more.
@@ -49,6 +48,15 @@
       }
     });
     return solve(A, b);
+  }
+
+  // What each cluster says in a fixed effect: the sum of its rows' weights, A^-1 n_j xbar_j / (1 + n_j ratio).
+  function clusterWeights(ratio) {
+    const A = data.within.map((row) => [...row]);
+    const pulls = data.means.map((x, j) => x.map((v) => v * data.sizes[j] / (1 + data.sizes[j] * ratio)));
+    data.means.forEach((x, j) => x.forEach((v, r) => x.forEach((u, c) => { A[r][c] += v * pulls[j][c]; })));
+    const columns = pulls.map((pull) => solve(A, pull));
+    return data.labels.map((_, k) => columns.map((column) => column[k]));
   }
 
   const fixedPart = (beta) => data.means.map((x) => x.reduce((sum, v, k) => sum + v * beta[k], 0));
@@ -120,17 +128,28 @@
   const dots = data.observed.map((_, j) => node("circle", { cx: sx(xs[j] + side), cy: 0, r: 6, fill: "#d9822b" }));
   const cells = data.clusters.map((c, j) => {
     const row = body.insertRow();
-    for (const text of [c, data.sizes[j], show(data.observed[j]), "", ""]) row.insertCell().textContent = text;
+    const empty = ["", "", ...data.shown.map(() => "")];
+    for (const text of [c, data.sizes[j], show(data.observed[j]), ...empty]) row.insertCell().textContent = text;
     return row.cells;
   });
 
+  const RATIOS = [0, 0.001, 0.01, 0.1, 1, 10, 100, 1000, 1e4, 1e5, 1e6];
+  const ticks = RATIOS.map((r) => [positionOf(r) / STEPS, show(r)]).filter(([share]) => share <= 1);
+  parts.scale(document.getElementById("scale"), ticks, positionOf(data.ratio) / STEPS);
+  const told = data.told;
+  const reach = [data.lmWeights[told], ...[0, 0.25, 0.5, 0.75, 1].map((s) => clusterWeights(ratioAt(s * STEPS))[told])];
+  const moveWeights = parts.bars(document.getElementById("weights"), data.clusters, data.sizes, data.labels[told],
+    data.lmWeights[told], Math.max(...reach.flat().map(Math.abs)));
+
   function move(ratio) {
-    const now = predict(ratio);
+    const now = predict(ratio), says = clusterWeights(ratio);
+    moveWeights(says[told]);
     dashed.setAttribute("d", path(now.line));
     dots.forEach((dot, j) => dot.setAttribute("cy", sy(now.predicted[j])));
     cells.forEach((row, j) => {
       row[3].textContent = show(now.weights[j]);
       row[4].textContent = show(now.predicted[j]);
+      data.shown.forEach((k, i) => { row[5 + i].textContent = show(says[k][j]); });
     });
     const effects = data.labels.slice(0, 6).map((label, k) => `${label} ${show(now.beta[k])}`).join(", ");
     const more = p > 6 ? ` and ${p - 6} more` : "";
