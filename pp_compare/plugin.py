@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 TRIAL = pytest.StashKey["Trial"]()
 OWN = pytest.StashKey[frozenset[str]]()
 """Ids of the known deviations of --pp-known."""
+NAMES = pytest.StashKey[frozenset[str]]()
 DIGITS = pytest.StashKey[tuple[str, float]]()
 """Kind of quantity and digits right, of a test that held one against the certified optimum."""
 _MODEL = re.compile(r"\[.+?-(REML|ML)\b")
@@ -218,6 +219,8 @@ def pp_settle(request: pytest.FixtureRequest) -> Callable[[Check], None]:
         if outcome.gone and not _must_show(request.config, outcome.gone):
             _warn(request, outcome.gone)
         elif outcome.verdict == "fail":
+            if outcome.follows and outcome.follows in _names(request.session):
+                pytest.skip(f"follows from the failure of {outcome.follows}")
             pytest.fail(outcome.text, pytrace=False)
         if outcome.verdict == "known":
             pytest.xfail(outcome.text)
@@ -225,6 +228,13 @@ def pp_settle(request: pytest.FixtureRequest) -> Callable[[Check], None]:
             pytest.skip(outcome.text)
 
     return run
+
+
+def _names(session: pytest.Session) -> frozenset[str]:
+    """Names of the tests that are run."""
+    if NAMES not in session.stash:
+        session.stash[NAMES] = frozenset(item.name for item in session.items)
+    return session.stash[NAMES]
 
 
 def _must_show(config: pytest.Config, entry: str) -> bool:

@@ -39,6 +39,10 @@ class Run:
         Words of its output.
     status, without_r : int
         Exit status with R, and with none.
+    road : str
+        Which road to R is asked for by ``PP_COMPARE_R``, and must be named; any where empty.
+    none : str
+        The first words of the output where there is no R.
     r : bool
         Whether R has a part in it where it is there; else the run with none is the same, and the
         one with R is for the long tests.
@@ -48,19 +52,23 @@ class Run:
     shows: str = ""
     status: int = 0
     without_r: int = 0
+    road: str = ""
+    none: str = ""
     r: bool = True
 
 
 RUNS = {
     'pp-compare audit --data sleep.csv --formula "y ~ x + (1|g)" --out report': Run(
-        shows="Digits right"
+        shows="Digits right", road="rpy2"
     ),
     "pp-compare explain seed_case1": Run(shows="partial"),
-    "pp-compare audit": Run("pp-compare audit smallest --method ml", "statsmodels"),
+    "pp-compare audit": Run("pp-compare audit smallest --method ml", "statsmodels", road="Rscript"),
     "pp-compare audit sleepstudy --engine statsmodels --engine statsmodels:tight "
     "--engine certified": Run(shows="No R engine took part", r=False),
     "pp-compare audit seed_case1 seed_case2 seed_case3": Run(
-        "pp-compare audit seed_case1 --method reml", "seed_case1"
+        "pp-compare audit seed_case1 --method reml",
+        "seed_case1",
+        none="lme4 and nlme are played back from recorded:bookworm (R 4.2.2",
     ),
     'pp-compare check fit.txt --data seed.csv --formula "dependent ~ predictor + (1|cluster)"': Run(
         shows="certified", r=False
@@ -68,11 +76,20 @@ RUNS = {
     "pp-compare compare numbers.json --case sleepstudy": Run(
         "pp-compare compare numbers.json --case sleepstudy --method reml", "right", r=False
     ),
+    "pp-compare audit toenail --engine lme4": Run(
+        "pp-compare audit glmm_rare --engine lme4:tight", "certified:exact", without_r=R_NEEDED
+    ),
+    "pp-compare at cbpp --criterion laplace --beta=-1.4,-1,-1.1,-1.5 --sd herd=0.64": Run(
+        shows="-92.0500944783904756", r=False
+    ),
     "pp-compare cases": Run(shows="The question this project grew from", r=False),
     "pp-compare doctor": Run(shows="engine certified: starts", without_r=R_NEEDED),
     "pp-compare reproduce seed_case1": Run(shows="reproduce.py"),
     "pp-compare search --engine statsmodels --seconds 600 --seed 1": Run(
         "pp-compare search --engine certified --seconds 1 --seed 1", r=False
+    ),
+    "pp-compare reference FOLDER": Run(
+        "pp-compare reference FOLDER smallest.reml", "1 items in FOLDER", r=False
     ),
     "pp-compare releases 0.14.6 0.15.0": Run(
         "pp-compare releases 0.14.6 0.15.0 --case smallest --method ml --generated 0 "
@@ -87,7 +104,7 @@ RUNS = {
     'pp-compare record NAME --rscript "chroot DIR Rscript"': Run(
         "pp-compare record NAME smallest --rscript Rscript", "files in NAME", without_r=R_NEEDED
     ),
-    "pp-compare league": Run("pp-compare league smallest --limit 20", "statsmodels"),
+    "pp-compare league": Run("pp-compare league smallest --method ml --limit 20", "statsmodels"),
     "pytest --pyargs pp_compare.conformance --pp-engine mypackage.adapter:Engine": Run(
         "pytest --pyargs pp_compare.conformance.test_truth --pp-engine statsmodels:tight "
         "--pp-case smallest -p no:cacheprovider -q",
@@ -187,11 +204,16 @@ def walk(run: Run, command: str, folder: Path, cache: Path, path: str) -> tuple[
 @pytest.mark.parametrize(
     "command", [pytest.param(c, marks=[] if run.r else pytest.mark.slow) for c, run in RUNS.items()]
 )
-def test_with_r(command: str, tmp_path: Path, cache: Path) -> None:
+def test_with_r(command: str, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = RUNS[command]
+    if run.road:
+        monkeypatch.setenv("PP_COMPARE_R", run.road)
     path = os.pathsep.join([str(BIN), os.environ["PATH"]])
     status, said = walk(run, command, tmp_path, cache, path)
     assert (status, run.shows in said) == (run.status, True), said
+    if run.road:
+        (named,) = (line for line in said.splitlines() if line.startswith("R "))
+        assert {"rpy2": "by rpy2 3", "Rscript": "by /"}[run.road] in named
 
 
 @pytest.mark.parametrize("command", RUNS)
@@ -203,24 +225,8 @@ def test_with_none(command: str, tmp_path: Path, cache: Path) -> None:
         assert "pp-compare doctor" in said or "sudo" in said or "Rscript" in said
     else:
         assert (status, run.shows in said) == (run.status, True), said
-
-
-def test_what_is_not_there_is_said_by_name_in_the_first_line(tmp_path: Path) -> None:
-    run = RUNS["pp-compare audit seed_case1 seed_case2 seed_case3"]
-    _, said = walk(run, "", tmp_path, tmp_path, path_without_r(tmp_path))
-    first = " ".join(said.split())
-    assert first.startswith("lme4 and nlme are played back from recorded:bookworm (R 4.2.2")
-    assert "no program Rscript on the PATH or in R_HOME; pp-compare doctor says how" in first
-
-
-@pytest.mark.needs_r
-@pytest.mark.parametrize(("choice", "words"), [("rpy2", "by rpy2 3"), ("Rscript", "by /")])
-def test_a_line_before_the_judgements_names_the_road_to_r(
-    choice: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PP_COMPARE_R", choice)
-    command = 'pp-compare audit --data sleep.csv --formula "y ~ x + (1|g)" --method ml'
-    status, said = walk(Run(command), command, tmp_path, tmp_path, os.environ["PATH"])
-    (road,) = (line for line in said.splitlines() if line.startswith("R "))
-    assert words in road
-    assert status == 0
+    if run.none:
+        first = " ".join(said.split())
+        assert first.startswith(run.none)
+        why = "no program Rscript on the PATH or in R_HOME; pp-compare doctor says how"
+        assert why in first

@@ -29,11 +29,11 @@ ROOMS = [
     {"search"},
     {"conformance"},
     {"campaign"},
-    {"releases"},
+    {"releases", "reference"},
     {"plugin", "cli", "__main__"},
 ]
 """From the ground up. What shares a floor may see each other: the ground, what other people's
-packages and hands give, and the doors."""
+packages and hands give, what is made to last of releases and of the truth, and the doors."""
 GROUND = "."
 MOST_FILES = 20
 ONLY_IMPORTERS = {
@@ -41,7 +41,7 @@ ONLY_IMPORTERS = {
     "hypothesis": {"data/strategies.py", "search", "conformance/search.py"},
     "pytest": {"plugin.py", "conformance"},
     "typer": {"cli"},
-    "flint": {"certified", "engines/certified.py", "data/nist.py"},
+    "flint": {"certified", "engines/certified.py", "data/nist.py", "reference"},
     "matplotlib": {"report"},
     "pyarrow": {"campaign/store.py", "data/formats.py"},
     "distributed": {"campaign/cluster.py"},

@@ -5,6 +5,9 @@ from __future__ import annotations
 import ast
 import doctest
 import importlib
+import inspect
+import pydoc
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -35,6 +38,29 @@ def test_every_name_is_documented(name: str) -> None:
     first = (value.__doc__ or "").strip().partition("\n")[0]
     assert first.endswith(".")
     assert getattr(importlib.import_module(value.__module__), value.__name__) is value
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_help_shows_every_name_with_its_parameters(name: str) -> None:
+    value = getattr(pp_compare, name)
+    shown = pydoc.plain(pydoc.render_doc(value))
+    assert (value.__doc__ or "").strip().partition("\n")[0] in shown
+    if inspect.isfunction(value):
+        given = inspect.signature(value)
+        assert all(p.annotation is not p.empty for p in given.parameters.values())
+        assert given.return_annotation is not given.empty
+        documented = re.findall(r"^ *([*\w, ]+?) : ", shown, re.MULTILINE)
+        words = {word.strip("* ") for names in documented for word in names.split(",")}
+        inherited = re.search(r"^ *[\w, ]+\n +As for `", shown, re.MULTILINE)
+        assert inherited or set(given.parameters) <= words
+
+
+def test_every_example_is_one_of_a_public_name() -> None:
+    """So that those of the package that run below are all there are."""
+    holders = {getattr(pp_compare, name).__module__ for name in EXAMPLES}
+    for path in SOURCE.parent.rglob("*.py"):
+        module = ".".join(path.relative_to(SOURCE.parents[1]).with_suffix("").parts)
+        assert ">>>" not in path.read_text(encoding="utf-8") or module in holders, module
 
 
 def test_what_takes_a_fit_or_a_table_has_an_example() -> None:

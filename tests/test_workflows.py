@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -126,3 +127,24 @@ def test_the_step_that_checks_a_package(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"\d+ passed", done.stdout)
+
+
+def test_the_step_that_publishes_the_site_keeps_the_versions_there_are(tmp_path: Path) -> None:
+    """Against a repository of its own, in the place of the one on GitHub."""
+    script = named("workflows/docs.yml", "Publish")
+    subprocess.run(["git", "init", "-q", "--bare", tmp_path / "bare"], check=True)
+    for k, tag in enumerate(["", "v0.9.0", "v0.10.0", ""]):
+        folder = tmp_path / str(k)
+        (folder / "site").mkdir(parents=True)
+        (folder / "site" / "index.html").write_text(f"{k}")
+        shutil.copytree(SUITE / ".ci", folder / ".ci")
+        done = run(script, folder, ADDRESS=str(tmp_path / "bare"), TAG=tag)
+        assert done.returncode == 0, done.stderr
+    shown = tmp_path / "3" / "pages"
+    told = {folder.parent.name: folder.read_text() for folder in shown.glob("*/index.html")}
+    assert told == {"dev": "3", "0.9.0": "1", "0.10.0": "2", "latest": "2"}
+    listed = json.loads((shown / "versions.json").read_text())
+    assert [(e["version"], e["aliases"]) for e in listed] == [
+        ("dev", []), ("0.10.0", ["latest"]), ("0.9.0", []),
+    ]  # fmt: skip
+    assert "url=latest/" in (shown / "index.html").read_text()

@@ -11,8 +11,10 @@ from collections.abc import Sequence
 import pandas as pd
 
 from pp_compare.audits import audit as audits
+from pp_compare.audits.glmm import GlmmSelection, audit_glmm
 from pp_compare.audits.selection import Selection
 from pp_compare.data.corpus import case
+from pp_compare.data.glmm_corpus import glmm_cases
 from pp_compare.errors import InputError
 from pp_compare.inferences.explain import Explanation, ModelExplanation
 from pp_compare.inferences.explain import explain as explained
@@ -20,6 +22,7 @@ from pp_compare.inferences.r_inference import all_inference, first_factor
 from pp_compare.inferences.table import table_frame
 from pp_compare.model import Dataset, Method
 from pp_compare.model.design import Design
+from pp_compare.model.glmm import parse_family
 from pp_compare.model.variables import NaPolicy
 from pp_compare.report.record import FailOn, Report
 
@@ -30,9 +33,11 @@ Data = pd.DataFrame | Dataset | str
 def audit(
     data: Data,
     formula: str | None = None,
-    engines: Sequence[str] = audits.DEFAULT_ENGINES,
+    engines: Sequence[str] | None = None,
     method: Method | Sequence[Method] | None = None,
     *,
+    family: str | None = None,
+    weights: str | None = None,
     na: NaPolicy = "raise",
     limit: float = 60.0,
     processes: int | None = None,
@@ -47,10 +52,15 @@ def audit(
         One row an observation; or the name of a case, which has its own formula.
     formula : str, optional
         In lme4's grammar: ``"y ~ x + (1|g)"``.
-    engines : sequence of str
+    engines : sequence of str, optional
         Engine ids; ``"certified"`` is the optimum itself beside them.
     method : {"REML", "ML"} or a sequence of them, optional
         REML by default; of a case the methods that it has.
+    family : str, optional
+        ``"binomial"`` (logit) or ``"poisson"`` (log) for a generalised model, which is held against
+        the maxima of its exact likelihood and of the criterion that each engine names.
+    weights : str, optional
+        Of a binomial response that is a proportion, the column of its trials.
     na : {"raise", "drop"}
         What to do with rows that have a missing value in a column of the model.
     limit : float
@@ -82,9 +92,20 @@ def audit(
     >>> [judgement.standing for judgement in report.judgements]
     ['right']
     """
+    generalised = _generalised(data, formula, family, weights, na)
+    if generalised is not None:
+        return audit_glmm(
+            [generalised],
+            engines,
+            limit=limit,
+            processes=processes or os.cpu_count() or 1,
+            fail_on=fail_on,
+            remedies=remedies,
+            command="pp_compare.audit",
+        )
     return audits.audit(
         _selections(data, formula, method),
-        tuple(engines),
+        tuple(engines or audits.DEFAULT_ENGINES),
         na=na,
         limit=limit,
         processes=processes or os.cpu_count() or 1,
@@ -177,6 +198,26 @@ def inference(
     found = table_frame(tables)
     found.attrs["remarks"] = remarks
     return found
+
+
+def _generalised(
+    data: Data, formula: str | None, family: str | None, weights: str | None, na: NaPolicy
+) -> GlmmSelection | None:
+    """The generalised model that is asked for; None for a linear one."""
+    if isinstance(data, str) and formula is None:
+        known = {case.name: case for case in glmm_cases()}.get(data)
+        if known is not None:
+            return GlmmSelection(data, known.dataset, known.formula, known.family, why=known.why)
+    if family is None:
+        if weights is not None:
+            raise InputError("weights are the trials of a binomial response: family is needed")
+        return None
+    if isinstance(data, str):
+        data = case(data).dataset
+    if formula is None:
+        raise InputError("data need a formula in lme4's grammar, as in 'y ~ x + (1|g)'")
+    dataset = _dataset(data)
+    return GlmmSelection(dataset.name, dataset, formula, parse_family(family), weights, na=na)
 
 
 def _selections(

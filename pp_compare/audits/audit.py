@@ -137,10 +137,11 @@ def available_engines(engines: Sequence[str], workers: Workers) -> Cast:
         For an engine that there is not, or not here and not recorded.
     """
     cast = Cast()
-    for engine in dict.fromkeys(engines):
+    making = {engine: workers.start_make(engine) for engine in engines}
+    for engine, made in making.items():
         cast.sources[engine] = engine
         try:
-            cast.roads[engine] = workers.make(engine)
+            cast.roads[engine] = made()
         except UnavailableError as error:
             if engine not in PARITY_REFERENCES:
                 raise

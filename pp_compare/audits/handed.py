@@ -45,7 +45,8 @@ def check(
     ----------
     fitted : MixedLMResults, merMod, lme, Lmer, Printout, str or Path
         A result of statsmodels' MixedLM; a fit of lme4 or nlme through rpy2; a fitted ``Lmer`` of
-        pymer4; a file that ``r/write_fit.R`` wrote; or the printout of a ``summary()``, as text.
+        pymer4; a file that R's ``pp_write_fit`` wrote, which ``pp-compare check --r-function``
+        prints; or the printout of a ``summary()``, as text.
     data : DataFrame, optional
         Of a printout, which has no data; of another fit, in the place of what it says of itself.
     formula : str, optional

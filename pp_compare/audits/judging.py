@@ -66,7 +66,11 @@ def judged(
     fits = _with_certified(design, fits, model)
     answered = {engine: fit for engine, fit in fits.items() if fit.status == "ok"}
     stops = {e: stop_of(design, f, model) for e, f in answered.items() if e != "certified"}
-    truth = _truth(design, answered, stops, model, tolerances)
+    truth = [
+        line
+        for engine, stop in stops.items()
+        for line in against_truth(design, answered[engine], stop, model, tolerances)
+    ]
     lines = [*_no_answers(fits, model), *truth, *parity(answered, tolerances, truth)]
     known = Known(registry, design, fits, case_facts(design, model), stops)
     report = _labelled(selection, known, lines)
@@ -160,6 +164,7 @@ def case_report(selection: Selection, design: Design, fits: Mapping[str, Fit]) -
         data_sha256=design.dataset.sha256(),
         fits=dict(fits),
         data_csv=design.dataset.exact_csv(),
+        weights=design.spec.weights,
     )
 
 
@@ -174,26 +179,26 @@ def unjudged(selection: Selection, design: Design, fits: Mapping[str, Fit], reas
     return Judged(replace(report, comparisons=lines, judgements=found))
 
 
-def _truth(
-    design: Design,
-    fits: Mapping[str, Fit],
-    stops: Mapping[str, Stop | str],
-    model: CertifiedModel,
-    tolerances: Tolerances,
+def judge_alone(
+    design: Design, fit: Fit, model: CertifiedModel, tolerances: Tolerances
+) -> Judgement:
+    """Judge one fit by the certified optimum alone, with nothing known."""
+    if fit.status != "ok":
+        return judgement.without_answer(fit)
+    stop = stop_of(design, fit, model)
+    lines = against_truth(design, fit, stop, model, tolerances)
+    return judgement.judge_fit(design, fit, stop, model, lines)
+
+
+def against_truth(
+    design: Design, fit: Fit, stop: Stop | str, model: CertifiedModel, tolerances: Tolerances
 ) -> list[Comparison]:
-    """Every engine against the certified optimum."""
-    certified = Fit("certified", "ok", model.optimum.quantities)
-    found: list[Comparison] = []
-    for engine, fit in fits.items():
-        if engine == "certified":
-            continue
-        stop = stops[engine]
-        lines = compare(fit, certified, tolerances)
-        if isinstance(stop, Stop):
-            first = compare_criterion(engine, stop.deviance, model.optimum.deviance, tolerances)
-            lines = [first, *lines]
-        found += attribute(design, fit, stop, model, tolerances, lines)
-    return found
+    """One fit against the certified optimum, each difference with its cause."""
+    lines = compare(fit, Fit("certified", "ok", model.optimum.quantities), tolerances)
+    if isinstance(stop, Stop):
+        best = model.optimum.deviance
+        lines = [compare_criterion(fit.engine, stop.deviance, best, tolerances), *lines]
+    return attribute(design, fit, stop, model, tolerances, lines)
 
 
 def parity(

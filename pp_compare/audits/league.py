@@ -75,10 +75,10 @@ def run_league(
 
 
 def _unavailable(engines: Sequence[str]) -> dict[str, str]:
-    """Why an engine does not start here; each is tried in a process of its own."""
+    """Why an engine does not start here; the process they are made in is replaced if it dies."""
     found = {}
-    for engine in engines:
-        with Workers(START_LIMIT) as workers:
+    with Workers(START_LIMIT) as workers:
+        for engine in engines:
             try:
                 workers.make(engine)
             except UnavailableError as error:

@@ -11,7 +11,7 @@ from pp_compare.audits.remedies import find_remedy
 from pp_compare.engines.worker import Workers
 from pp_compare.model.design import Design
 from pp_compare.report.record import CaseReport
-from pp_compare.verdict.judgement import Judgement, with_remedy
+from pp_compare.verdict.judgement import GOOD, Judgement, with_remedy
 from pp_compare.verdict.remedy import Remedy
 
 
@@ -59,7 +59,7 @@ def mended(
 
 def _instead(report: CaseReport) -> str:
     """Engines of the run that are right on the model."""
-    right = [j.engine for j in report.judgements if j.standing.startswith(("right", "short"))]
+    right = [j.engine for j in report.judgements if j.standing in GOOD]
     if right:
         return f"{' and '.join(right)} can be used here"
     return "the certified numbers can be used" if "certified" in report.fits else "no other can"

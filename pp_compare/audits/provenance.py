@@ -15,7 +15,7 @@ from pp_compare.model import Fit
 from pp_compare.report.record import Provenance, RSource
 
 PACKAGES = ("pp-compare", "numpy", "pandas", "scipy", "statsmodels", "python-flint", "formulaic")
-R_ENGINES = frozenset({"lme4", "nlme", "glmmtmb", "pymer4"})
+R_ENGINES = frozenset({"lme4", "nlme", "glmmpql", "glmmtmb", "pymer4"})
 
 
 def collect_provenance(

@@ -10,6 +10,7 @@ import math
 import time
 from dataclasses import dataclass
 
+from pp_compare.audits.judging import judge_alone
 from pp_compare.audits.ladder import Attempt, ladder
 from pp_compare.certified.models import CertifiedModel, Optimum
 from pp_compare.engines.worker import Workers
@@ -17,15 +18,10 @@ from pp_compare.errors import FormulaError, UnavailableError
 from pp_compare.model import Fit
 from pp_compare.model.design import Design
 from pp_compare.verdict import sentences
-from pp_compare.verdict.agreement import Comparison, compare, compare_criterion
-from pp_compare.verdict.attribution import Stop, attribute, stop_of
 from pp_compare.verdict.harm import Move
-from pp_compare.verdict.judgement import Judgement, Standing, judge_fit, without_answer
+from pp_compare.verdict.judgement import GOOD, Judgement
 from pp_compare.verdict.remedy import Remedy
 from pp_compare.verdict.tolerance import Tolerances
-
-RIGHT: tuple[Standing, ...] = ("right", "right, other definition", "short of the optimum, harmless")
-"""Standings that mend, the best first."""
 
 UNAVAILABLE = "its engine does not start here"
 
@@ -41,7 +37,7 @@ class Outcome:
     @property
     def rank(self) -> tuple[bool, bool]:
         """Smaller is better: whether it stops short, whether it says that it did not converge."""
-        return self.judgement.standing == RIGHT[-1], self.fit.converged is False
+        return self.judgement.standing == GOOD[-1], self.fit.converged is False
 
 
 def find_remedy(
@@ -90,7 +86,7 @@ def find_remedy(
         if outcome == UNAVAILABLE:
             return f"{judgement.engine.partition(':')[0]} does not run here, so none was tried"
         tried.append(attempt.name)
-        if isinstance(outcome, Outcome) and outcome.judgement.standing in RIGHT:
+        if isinstance(outcome, Outcome) and outcome.judgement.standing in GOOD:
             mending.append(outcome)
             if outcome.rank == (False, False):
                 break
@@ -116,22 +112,6 @@ def run(
     return Outcome(attempt, fit, judge_alone(design, fit, model, tolerances))
 
 
-def judge_alone(
-    design: Design, fit: Fit, model: CertifiedModel, tolerances: Tolerances
-) -> Judgement:
-    """Judge one fit by the certified optimum alone, with nothing known."""
-    if fit.status != "ok":
-        return without_answer(fit)
-    stop = stop_of(design, fit, model)
-    certified = Fit("certified", "ok", model.optimum.quantities)
-    lines: list[Comparison] = compare(fit, certified, tolerances)
-    if isinstance(stop, Stop):
-        best = model.optimum.deviance
-        lines = [compare_criterion(fit.engine, stop.deviance, best, tolerances), *lines]
-    lines = attribute(design, fit, stop, model, tolerances, lines)
-    return judge_fit(design, fit, stop, model, lines)
-
-
 def gives(before: Judgement, outcome: Outcome, optimum: Optimum) -> str:
     """What an attempt gives, beside what the engine gave before."""
     above, was = outcome.judgement.harm.above, before.harm.above
@@ -144,7 +124,7 @@ def gives(before: Judgement, outcome: Outcome, optimum: Optimum) -> str:
         found += _in_new_units(outcome)
     if outcome.fit.converged is False:
         found.append("it says that it did not converge")
-    if outcome.judgement.standing == RIGHT[1]:
+    if outcome.judgement.standing == GOOD[1]:
         found.append("its standard errors remain another documented quantity")
     return "; ".join(found)
 

@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 from pp_compare.version import __version__
 
 COMMANDS = {
+    "at": "Evaluate any criterion at anybody's numbers, enclosed: what settles a dispute.",
     "audit": "Fit every model with every engine, and say how well they agree, who is right, and "
     "why not.",
     "campaign": "Fit a plan's data sets, as many as it takes, and say how often each engine is "
@@ -24,6 +25,8 @@ COMMANDS = {
     "league": "Rank every engine that runs here: digits, wrong optima, failures, speed, what it "
     "can fit.",
     "record": "Record what an R answers to the named cases, to be played back where there is none.",
+    "reference": "Write the reference set: certified values of mixed models for any language, with "
+    "proofs.",
     "releases": "Say what a release gained and lost: any versions, each where it runs, on the same "
     "models.",
     "reproduce": "Write data, scripts and an issue with which anybody can see what the audit sees.",

@@ -13,12 +13,15 @@ import pandas as pd
 import typer
 
 from pp_compare.audits.audit import DEFAULT_ENGINES, audit
-from pp_compare.audits.reproduce import write_bundle
+from pp_compare.audits.bundles.reproduce import write_bundle
+from pp_compare.audits.glmm import GlmmSelection, audit_glmm
+from pp_compare.audits.glmm_asked import are_generalised, generalised
 from pp_compare.cli.app import app
 from pp_compare.cli.console import fits_bar, print_lines, print_paragraphs, stdout
 from pp_compare.cli.options import (
     Data,
     Engines,
+    FamilyName,
     Formula,
     Limit,
     Methods,
@@ -43,6 +46,7 @@ from pp_compare.model.design import Design
 from pp_compare.report.audit.json import to_json
 from pp_compare.report.audit.terminal import print_report
 from pp_compare.report.explain.effects import print_effects
+from pp_compare.report.glmm.terminal import print_glmm_report
 from pp_compare.report.record import CaseReport, FailOn, Report
 from pp_compare.resources import require_folder, write_text
 from pp_compare.verdict.deviations import load_deviations
@@ -60,6 +64,7 @@ def audit_command(
     method: Methods = None,
     data: Data = None,
     formula: Formula = None,
+    family: FamilyName = None,
     types: Types = None,
     na_value: NaValues = None,
     na: Na = "raise",
@@ -106,6 +111,19 @@ def audit_command(
     require_folder(out)
     policy = na_policy(na)
     told = read_as(types, na_value)
+    if family is not None or are_generalised(cases):
+        asked = generalised(cases, data, formula, family, weights, told, tag, policy, rank)
+        raise typer.Exit(
+            _audit_generalised(
+                asked,
+                engine,
+                limit=limit,
+                fail_on=_fail_on(fail_on, own_data=True),
+                remedies=remedies is not False,
+                out=out,
+                json=json,
+            )
+        )
     chosen = select(cases, parse_methods(method), data, formula, tag, large, told)
     selections = asked_of(chosen, weights, rank)
     with fits_bar("audit") as progress:
@@ -196,3 +214,39 @@ def _deliver(
         from pp_compare.report.audit.folder import write_report  # noqa: PLC0415
 
         write_report(out, report, load_deviations(), designs)
+
+
+def _audit_generalised(
+    selections: list[GlmmSelection],
+    engines: list[str] | None,
+    *,
+    limit: float,
+    fail_on: FailOn,
+    remedies: bool,
+    out: Path | None,
+    json: str | None,
+) -> int:
+    """Audit generalised models, print and write; the exit status."""
+    with fits_bar("audit") as progress:
+        report = audit_glmm(
+            selections,
+            engines,
+            limit=limit,
+            processes=os.cpu_count() or 1,
+            fail_on=fail_on,
+            remedies=remedies,
+            command=shlex.join(["pp-compare", *sys.argv[1:]]),
+            progress=progress,
+        )
+    text = to_json(report)
+    if json == "-":
+        sys.stdout.write(text)
+    else:
+        print_glmm_report(stdout(), report)
+    if json and json != "-":
+        write_text(Path(json), text)
+    if out is not None:
+        write_text(out / "report.json", text)
+        for case in report.cases:
+            write_text(out / "cases" / case.file_name / "data.csv", case.data_csv)
+    return report.exit_status

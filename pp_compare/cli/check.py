@@ -11,17 +11,34 @@ import typer
 from pp_compare.audits.handed import check
 from pp_compare.cli.app import app
 from pp_compare.cli.console import print_paragraphs, stdout
-from pp_compare.cli.options import Data, Engines, Formula, Limit, Methods, Text, parse_methods
+from pp_compare.cli.options import (
+    Data,
+    Engines,
+    Formula,
+    Limit,
+    Methods,
+    NaValues,
+    Text,
+    Types,
+    parse_methods,
+    read_as,
+)
 from pp_compare.data.files import read_dataset
 from pp_compare.errors import InputError
 from pp_compare.report.audit.json import to_json
 from pp_compare.report.audit.terminal import print_report
 from pp_compare.report.record import Report
-from pp_compare.resources import write_text
+from pp_compare.resources import resource, write_text
 from pp_compare.verdict.deviations import load_deviations
 
 MOST = 1_000_000
 """Characters of a printout that are read."""
+
+
+def _print_r(asked: bool) -> None:
+    if asked:
+        sys.stdout.write(resource("r", "write_fit.R").read_text(encoding="utf-8"))
+        raise typer.Exit
 
 
 @app.command("check")
@@ -29,7 +46,8 @@ def check_command(
     fitted: Annotated[
         str,
         typer.Argument(
-            help="A file of r/write_fit.R (.json), or a printout of summary(); - for stdin."
+            help="A .json that pp_write_fit() wrote in R (see --r-function), or a printout of "
+            "summary(); - for stdin."
         ),
     ],
     data: Data = None,
@@ -40,9 +58,23 @@ def check_command(
     text: Text = False,
     out: Annotated[Path | None, typer.Option(help="Folder for the reports and the data.")] = None,
     json: Annotated[str | None, typer.Option(help="File for report.json; - for stdout.")] = None,
+    types: Types = None,
+    na_value: NaValues = None,
+    r_function: Annotated[
+        bool,
+        typer.Option(
+            "--r-function",
+            help="Print the R code of pp_write_fit(fit, file), to be sourced in R.",
+            is_eager=True,
+            callback=_print_r,
+        ),
+    ] = False,
 ) -> None:
     """Judge a fit that was made, from R's file or its printout, and fit nothing again."""
-    frame = read_dataset(data).frame if data else None
+    told = read_as(types, na_value)
+    if (told.kinds or told.missing) and data is None:
+        raise InputError("--type and --na-value are about --data")
+    frame = read_dataset(data, told).frame if data else None
     methods = parse_methods(method) or (None,)
     report = check(
         _handed(fitted),

@@ -18,7 +18,10 @@ def doctor_command() -> None:
     console = stdout()
     findings = diagnose()
     for finding in findings:
-        console.print(_mark(finding) + verbatim(f" {finding.subject}: {finding.text}"))
+        first, *commands = finding.text.split("\n")
+        console.print(_mark(finding) + verbatim(f" {finding.subject}: {first}"))
+        for command in commands:  # to be copied, so whole
+            console.print(verbatim(command), soft_wrap=True)
     missing = any(finding.needed and not finding.ok for finding in findings)
     raise typer.Exit(UNAVAILABLE if missing else 0)
 

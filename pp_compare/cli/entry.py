@@ -21,6 +21,9 @@ def run() -> None:
         with workspace():
             app(standalone_mode=True)
     except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):
+            # Who reads what is printed has enough: rich and click take that for a failure.
+            sys.exit(_said(end.__context__))
         sys.exit(_flushed(end.code if isinstance(end.code, int) else int(bool(end.code))))
     except BaseException as failure:  # the one place where every failure ends
         sys.exit(_said(failure))

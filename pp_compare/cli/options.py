@@ -11,7 +11,7 @@ from typing import Annotated, cast, get_args
 import typer
 
 from pp_compare.audits.selection import Selection
-from pp_compare.data.bounds import check_numbers, check_size
+from pp_compare.data.bounds import check_numbers
 from pp_compare.data.corpus import all_cases, case
 from pp_compare.data.doubts import questions, remarks, types_line
 from pp_compare.data.files import read_dataset
@@ -59,6 +59,15 @@ Weights = Annotated[
     typer.Option(
         "--weights",
         help="A column of prior weights w: the residual variance of a row is sigma^2 / w.",
+    ),
+]
+
+FamilyName = Annotated[
+    str | None,
+    typer.Option(
+        "--family",
+        help="A generalised model: binomial (logit) or poisson (log); the response as in lme4, "
+        "cbind(successes, failures), 0/1, or proportions with their trials as --weights.",
     ),
 ]
 
@@ -228,7 +237,6 @@ def _own(
     if open_questions:
         raise DataError("; and ".join(open_questions))
     check_numbers(dataset, spec)
-    check_size(dataset, spec)
     return [Selection(dataset.name, dataset, formula, m) for m in methods or ("REML", "ML")]
 
 

@@ -42,12 +42,15 @@ class Outcome:
         Least number of right digits, where numbers were compared.
     gone : str
         Id of a known deviation that no longer shows, which is the failure.
+    follows : str
+        The test whose failure explains this one, ``test_truth[sleepstudy-REML-criterion]``.
     """
 
     verdict: Verdict
     text: str = ""
     digits: float | None = None
     gone: str = ""
+    follows: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ class Check:
     @property
     def id(self) -> str:
         """``sleepstudy-REML-beta``, ``Penicillin-ML-blup-plate-lme4``; unique within its kind."""
-        subject = _short(self.subject, self.model.case.spec(self.model.method).groups)
+        subject = self.model.short(self.subject)
         other = self.reference if self.kind == "parity" else ""
         return "-".join(part for part in (self.model.id, subject, other) if part)
 
@@ -160,12 +163,6 @@ def _example_model(example: Example) -> Model:
     return Model(Case(example.case, lambda: read_dataset(path), example.formula), method)
 
 
-def _short(subject: str, groups: Sequence[str]) -> str:
-    """``blup`` of ``blup[g]`` where there is one grouping factor, else ``blup-g``."""
-    kind, bracket, group = subject.partition("[")
-    return f"{kind}-{group.removesuffix(']')}" if bracket and len(groups) > 1 else kind
-
-
 # ---- what is found ------------------------------------------------------------------------------
 
 
@@ -220,13 +217,30 @@ def _numbers(check: Check) -> Outcome:
     digits = None if math.isnan(told) else told
     failed = [line for line in lines if line.verdict == "fail"]
     if failed:
-        return Outcome("fail", wording.differs(trial, model, check.id, failed), digits)
+        text = wording.differs(trial, model, check.id, failed)
+        return Outcome("fail", text, digits, follows=_root(check, failed))
     known = _known(trial.registry, lines)
     if known is not None:
         return replace(known, digits=digits)
     if all(line.verdict == "skip" for line in lines):
         return Outcome("skip", lines[0].reason)
     return Outcome("pass", digits=digits)
+
+
+def _root(check: Check, failed: Sequence[Comparison]) -> str:
+    """The test of the quantity from whose difference all of these follow, if that one fails."""
+    trial, model = check.trial, check.model
+    followed = {line.follows for line in failed}
+    if None in followed or len(followed) != 1:
+        return ""
+    if check.kind == "parity":
+        of_us = {line.blamed for line in failed} == {trial.name}
+        subject = check.subject if of_us and trial.references.certified else ""
+    else:
+        subject = failed[0].follows or ""
+    lines = trial.comparisons(model, CERTIFIED, subject)
+    fails = any(line.verdict == "fail" for line in lines)
+    return f"test_truth[{model.id}-{model.short(subject)}]" if fails else ""
 
 
 def _not_compared(check: Check) -> Outcome:

@@ -38,6 +38,12 @@ class Model:
         """``sleepstudy-REML``."""
         return f"{self.case.name}-{self.method}"
 
+    def short(self, subject: str) -> str:
+        """``blup`` of ``blup[g]`` where there is one grouping factor, else ``blup-g``."""
+        kind, bracket, group = subject.partition("[")
+        several = len(self.case.spec(self.method).groups) > 1
+        return f"{kind}-{group.removesuffix(']')}" if bracket and several else kind
+
     @property
     def is_named(self) -> bool:
         """Whether the case is one of the named ones, which anybody has."""

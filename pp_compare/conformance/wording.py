@@ -34,8 +34,10 @@ def differs(trial: Trial, model: Model, check_id: str, lines: Sequence[Compariso
     """Numbers of one quantity that differ from a reference."""
     line = lines[0]
     where = "the certified optimum" if line.kind == "truth" else line.reference
-    rows = [f"{trial.name}: {line.quantity} differs from {where}", "", *_model(model)]
-    for each in sorted(lines, key=lambda x: worst_first(x.digits))[:SHOWN]:
+    ordered = sorted(lines, key=lambda x: worst_first(x.digits))
+    worst = f"{line.quantity} {digits_text(ordered[0].digits)} digits"
+    rows = [f"{worst}: {trial.name} differs from {where}", "", *_model(model)]
+    for each in ordered[:SHOWN]:
         rows += _number(each)
     if len(lines) > SHOWN:
         rows += [f"  and {len(lines) - SHOWN} more of {line.quantity}"]
@@ -48,7 +50,8 @@ def broken(trial: Trial, model: Model, check_id: str, check: IdentityCheck) -> s
     identity = next(known for known in IDENTITIES if known.id == check.identity)
     return "\n".join(
         [
-            f"{trial.name}: its own numbers contradict each other ({check.identity})",
+            f"{check.identity} off by {check.error:.2g}: the numbers of {trial.name} contradict "
+            "each other",
             "",
             *_model(model),
             f"  identity   {identity.statement}",

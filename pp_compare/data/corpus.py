@@ -72,6 +72,11 @@ def all_cases() -> tuple[Case, ...]:
 def case(name: str) -> Case:
     """Return the case of that name.
 
+    Parameters
+    ----------
+    name : str
+        As `all_cases` and ``pp-compare cases`` list them.
+
     Raises
     ------
     InputError

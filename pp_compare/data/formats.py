@@ -25,6 +25,7 @@ import pandas as pd
 from pp_compare.data.encoding import MOST_BYTES, check_size
 from pp_compare.data.types import ReadAs, number_label, numbers_or_text
 from pp_compare.errors import DataError, InputError, UnavailableError, quoted
+from pp_compare.resources import pip_install
 
 Reader = Callable[[bytes, str, ReadAs], tuple[pd.DataFrame, str]]
 """Takes the content, the file's name and what is told of it; gives a frame with types, and what
@@ -82,7 +83,7 @@ def _library(module: str, extra: str = "files") -> Any:
         return import_module(module)
     except ImportError as error:
         raise UnavailableError(
-            f"{error}; 'pip install pp-compare[{extra}]' brings what reads such files"
+            f"{error}; what reads such files is brought by: {pip_install(extra)}"
         ) from error
 
 

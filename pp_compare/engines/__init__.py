@@ -75,6 +75,11 @@ def engine_names() -> tuple[str, ...]:
 def make_engine(engine_id: str) -> Engine:
     """Make an engine from its id.
 
+    Parameters
+    ----------
+    engine_id : str
+        ``lme4``, ``statsmodels:lbfgs``, or ``package.module:factory`` for one of your own.
+
     Raises
     ------
     InputError

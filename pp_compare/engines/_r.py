@@ -254,7 +254,7 @@ def read_fit(name: str, dialect: Dialect, design: Design, answer: Answer) -> Fit
     try:
         values = _estimates(dialect, design, answer)
         if whole:
-            values |= _blup(design, dialect.predictions(design, answer))
+            values |= blup(design, dialect.predictions(design, answer))
             values |= predicted(design, answer["fitted"])
     except KeyError as error:
         reason = f"R names {error} differently, or has dropped it"
@@ -291,11 +291,11 @@ def _estimates(dialect: Dialect, design: Design, answer: Answer) -> dict[str, np
         "beta_se": align(names, answer["beta_se"], wanted),
         "sigma": answer["sigma"][0],
         "loglik": answer["loglik"][0],
-        **_random_cov(design, dialect.covariances(design, answer)),
+        **random_cov(design, dialect.covariances(design, answer)),
     }
 
 
-def _random_cov(design: Design, pieces: Sequence[Effects]) -> dict[str, np.ndarray]:
+def random_cov(design: Design, pieces: Sequence[Effects]) -> dict[str, np.ndarray]:
     """One block-diagonal matrix a grouping factor; nan where R gave no variance."""
     found = {}
     for group in design.group_levels:
@@ -308,7 +308,8 @@ def _random_cov(design: Design, pieces: Sequence[Effects]) -> dict[str, np.ndarr
     return found
 
 
-def _blup(design: Design, pieces: Sequence[Effects]) -> dict[str, np.ndarray]:
+def blup(design: Design, pieces: Sequence[Effects]) -> dict[str, np.ndarray]:
+    """One table a grouping factor, (m, q); nan where R gave no effect."""
     found = {}
     for group, levels in design.group_levels.items():
         labels = design.random_labels(group)

@@ -69,7 +69,7 @@ class Rpy2Session:
         self._callbacks = importlib.import_module("rpy2.rinterface_lib.callbacks")
         with self._console():
             self._functions = interface.baseenv["new.env"](parent=interface.globalenv)
-            for name in ("fit.R", "batch.R", "glmmtmb.R", "write_fit.R"):
+            for name in ("fit.R", "batch.R", "glmmtmb.R", "glmm.R", "write_fit.R"):
                 code = resource("r", name).read_text(encoding="utf-8")
                 interface.evalr(code, envir=self._functions)
 

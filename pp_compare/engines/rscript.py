@@ -22,8 +22,8 @@ from typing import Any, Self
 from pp_compare.engines._r import Answer, Request
 from pp_compare.engines.child_process import Ask, ChildProcess, Message
 from pp_compare.engines.xdr import dumps, loads
-from pp_compare.errors import EngineError, UnavailableError
-from pp_compare.resources import r_package, resource
+from pp_compare.errors import EngineError, UnavailableError, quoted
+from pp_compare.resources import INSTALL_R, r_package, resource
 
 Call = tuple[str, Request]
 """A function of ``r/fit.R`` and its argument."""
@@ -34,7 +34,8 @@ _BOOTSTRAP = (
     "eval(parse(text = readLines(pp_input, as.integer(readLines(pp_input, 1L)), "
     "encoding = 'UTF-8'), keep.source = FALSE))"
 )
-_FLAGS = ("--no-save", "--no-restore", "--no-init-file")
+FLAGS = ("--no-save", "--no-restore", "--no-init-file")
+"""Of Rscript: packages are where the user has them, and nothing else of theirs is run."""
 _START_SECONDS = 120.0
 """For a container or a slow disk; loading R, lme4 and nlme takes 2 to 4 s here."""
 _GRACE_SECONDS = 5.0
@@ -64,7 +65,7 @@ class RscriptSession:
         self.seconds = seconds
         self._lock = threading.Lock()
         self._child = ChildProcess(
-            [*_fixed_layout(), *self.command, *_FLAGS, "-e", _BOOTSTRAP],
+            [*_fixed_layout(), *self.command, *FLAGS, "-e", _BOOTSTRAP],
             {"OPENBLAS_NUM_THREADS": "1"} | os.environ,
             self._greeted,
             preamble=_code(),
@@ -141,6 +142,11 @@ class RscriptSession:
         UnavailableError
             Where the command does not start an R that can answer.
         """
+        program = self.command[0]
+        if shutil.which(program) is None:
+            raise UnavailableError(
+                f"there is no program {quoted(program, 200)} here to run R; {INSTALL_R}"
+            )
         try:
             self._child.start()
         except EngineError as error:
@@ -177,7 +183,8 @@ def _fixed_layout() -> tuple[str, ...]:
 @cache
 def _code() -> bytes:
     """Our code as R reads it from standard input: the number of lines, and the lines."""
-    sources = [resource("r", name) for name in ("fit.R", "batch.R", "glmmtmb.R", "serve.R")]
+    names = ("fit.R", "batch.R", "glmmtmb.R", "glmm.R", "serve.R")
+    sources = [resource("r", name) for name in names]
     code = "\n".join(source.read_text(encoding="utf-8") for source in sources)
     lines = [*code.splitlines(), "pp_serve(pp_input)"]
     return "\n".join([str(len(lines)), *lines, ""]).encode()

@@ -11,16 +11,18 @@ import base64
 import os
 import pickle
 import sys
+import time
 import traceback
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from queue import LifoQueue
+from concurrent.futures import Future
+from threading import Thread
 from types import TracebackType
 from typing import Any, TypeVar
 
 from pp_compare.engines import Engine, make_engine, not_asked
 from pp_compare.engines.child_process import Ask, ChildProcess, Message
 from pp_compare.engines.parent import Parent
+from pp_compare.engines.schedule import Schedule, Task, runtime
 from pp_compare.errors import EngineError, PPCompareError, UnavailableError, quoted
 from pp_compare.model import Fit
 from pp_compare.model.design import Design
@@ -54,11 +56,12 @@ class Workers:
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         command = [sys.executable, "-c", _PROGRAM, *sys.path]
         self._children = [ChildProcess(command, os.environ, _begin) for _ in range(processes)]
-        # The last to be idle is the next to fit: R has been started there.
-        self._idle: LifoQueue[ChildProcess] = LifoQueue()
-        for child in self._children:
-            self._idle.put(child)
-        self._threads = ThreadPoolExecutor(processes)
+        self._schedule = Schedule()
+        self._threads = [
+            Thread(target=self._attend, args=(child,), daemon=True) for child in self._children
+        ]
+        for thread in self._threads:
+            thread.start()
 
     def __enter__(self) -> Workers:
         return self
@@ -73,10 +76,16 @@ class Workers:
 
     def close(self, wait: bool = True) -> None:
         """Stop the processes; without `wait`, in the middle of a fit."""
-        self._threads.shutdown(wait=wait, cancel_futures=not wait)
+        self._schedule.close(drop=not wait)
+        if wait:
+            self._join()
         for child in self._children:
             child.close()
-        self._threads.shutdown()
+        self._join()
+
+    def _join(self) -> None:
+        for thread in self._threads:
+            thread.join()
 
     def make(self, engine_id: str) -> str:
         """Make an engine in a worker, to see whether this machine can.
@@ -91,19 +100,32 @@ class Workers:
         InputError, UnavailableError
             As `make_engine` raises them; UnavailableError too where making it kills the process.
         """
-        try:
-            answer = self._threads.submit(self._run, _engine, engine_id).result()
-        except EngineError as end:
-            raise UnavailableError(f"'{engine_id}' does not start: {end}") from None
-        road: str = _value(answer)
-        return road
+        return self.start_make(engine_id)()
+
+    def start_make(self, engine_id: str) -> Callable[[], str]:
+        """Start `make`; what is returned waits for it, and raises what `make` does."""
+        making = self._put(runtime(engine_id), self.seconds, _engine, engine_id)
+
+        def answer() -> str:
+            try:
+                road: str = _value(making.result())
+            except EngineError as end:
+                raise UnavailableError(f"'{engine_id}' does not start: {end}") from None
+            return road
+
+        return answer
 
     def start_fit(self, engine_id: str, design: Design) -> Callable[[], Fit]:
         """Start a fit; what is returned waits for it. One that hangs or crashes is a failed Fit."""
-        return self.start(_fit, engine_id, design, otherwise=lambda why: Fit.failed(engine_id, why))
+        fitting = self._put(runtime(engine_id), self.seconds, _fit, engine_id, design)
+        return _answer(fitting, lambda why: Fit.failed(engine_id, why))
 
     def start(
-        self, function: Callable[..., T], *args: object, otherwise: Callable[[str], T]
+        self,
+        function: Callable[..., T],
+        *args: object,
+        otherwise: Callable[[str], T],
+        seconds: float | None = None,
     ) -> Callable[[], T]:
         """Start any function of a module; what is returned waits for it.
 
@@ -112,31 +134,54 @@ class Workers:
         otherwise : callable
             Gives the answer from the reason, where the function does not end, ends its process, or
             raises what only a fault of ours can be.
+        seconds : float, optional
+            Its time limit; that of a fit by default.
         """
-        running = self._threads.submit(self._run, function, *args)
+        limit = self.seconds if seconds is None else seconds
+        return _answer(self._put("", limit, function, *args), otherwise)
 
-        def answer() -> T:
+    def _put(
+        self, needed: str, seconds: float, function: Callable[..., object], *args: object
+    ) -> Future[dict[str, Any]]:
+        task = Task(_packed((function, args)), needed, seconds)
+        self._schedule.put(task)
+        return task.answer
+
+    def _attend(self, child: ChildProcess) -> None:
+        """Have one process do what is scheduled, until nothing is."""
+        started: set[str] = set()
+        while (task := self._schedule.take(started)) is not None:
+            new = task.runtime not in started
+            started.add(task.runtime)
+            if not task.answer.set_running_or_notify_cancel():
+                continue
+            begun = time.monotonic()
             try:
-                found = running.result()
-            except EngineError as end:
-                return otherwise(str(end))
-            try:
-                value: T = _value(found)
-            except PPCompareError:
-                raise
-            except Exception as fault:  # of one model, which the others need not suffer for
-                what = quoted(f"{type(fault).__name__}: {fault}", 200)
-                return otherwise(f"ended in a fault of pp-compare: {what}")
-            return value
+                task.answer.set_result(child.ask({"task": task.message}, task.seconds))
+            except BaseException as error:  # the waiting one's to raise
+                self._schedule.forget(started)
+                started.clear()
+                task.answer.set_exception(error)
+            if new:
+                self._schedule.started(task.runtime, time.monotonic() - begun)
 
-        return answer
 
-    def _run(self, function: Callable[..., Any], *args: object) -> Message:
-        child = self._idle.get()
+def _answer(running: Future[dict[str, Any]], otherwise: Callable[[str], T]) -> Callable[[], T]:
+    def answer() -> T:
         try:
-            return child.ask({"task": _packed((function, args))}, self.seconds)
-        finally:
-            self._idle.put(child)
+            found = running.result()
+        except EngineError as end:
+            return otherwise(str(end))
+        try:
+            value: T = _value(found)
+        except PPCompareError:
+            raise
+        except Exception as fault:  # of one model, which the others need not suffer for
+            what = quoted(f"{type(fault).__name__}: {fault}", 200)
+            return otherwise(f"ended in a fault of pp-compare: {what}")
+        return value
+
+    return answer
 
 
 def _value(answer: Message) -> Any:

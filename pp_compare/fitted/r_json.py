@@ -13,7 +13,10 @@ from pp_compare.fitted.record import FittedModel
 
 MOST_BYTES = 200_000_000
 """Of a file that is read: a fit of a million rows with ten columns."""
-HOW = "in R: source('write_fit.R'); pp_write_fit(fit, 'fit.json')"
+HOW = (
+    "in R: source('write_fit.R'); pp_write_fit(fit, 'fit.json'); "
+    "'pp-compare check --r-function > write_fit.R' gives that file"
+)
 
 
 def read_file(

@@ -11,7 +11,7 @@ from pp_compare.fitted.record import FittedModel
 
 TAKEN = (
     "a MixedLMResults of statsmodels, a merMod or lme through rpy2, a fitted Lmer of pymer4, a "
-    "JSON file of r/write_fit.R, or the printout of a summary() as text"
+    "JSON file of pp_write_fit() in R, or the printout of a summary() as text"
 )
 
 

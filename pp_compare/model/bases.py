@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.interpolate import BSpline
 
 MOST_COLUMNS = 100
 """Of one polynomial or spline; more is a slip of the finger, and takes memory before it fails."""
@@ -78,6 +77,8 @@ def natural_splines(
     inner = _inner_knots(x, knots, df, 1 + intercept, ends)
     first = 0 if intercept else 1
     basis = _basis(x, inner, ends, 3)[:, first:]
+    from scipy.interpolate import BSpline  # noqa: PLC0415 - dear, and few formulas have one
+
     conditions = BSpline(_all_knots(inner, ends, 3), np.eye(len(inner) + 4), 3).derivative(2)(ends)
     q, _ = np.linalg.qr(conditions[:, first:].T, mode="complete")
     natural: np.ndarray = (basis @ q)[:, 2:]
@@ -123,4 +124,6 @@ def _all_knots(inner: np.ndarray, ends: tuple[float, float], degree: int) -> np.
 
 def _basis(x: np.ndarray, inner: np.ndarray, ends: tuple[float, float], degree: int) -> np.ndarray:
     knots = _all_knots(inner, ends, degree)
+    from scipy.interpolate import BSpline  # noqa: PLC0415 - dear, and few formulas have one
+
     return np.asarray(BSpline.design_matrix(x, knots, degree).toarray())

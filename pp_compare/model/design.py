@@ -173,7 +173,12 @@ class Design:
 
 
 def build_design(
-    dataset: Dataset, spec: ModelSpec, na: NaPolicy = "raise", rank: RankPolicy = "raise"
+    dataset: Dataset,
+    spec: ModelSpec,
+    na: NaPolicy = "raise",
+    rank: RankPolicy = "raise",
+    *,
+    residual: bool = True,
 ) -> Design:
     """Make the design of a model on a data set.
 
@@ -186,6 +191,9 @@ def build_design(
     rank : {"raise", "drop"}
         What to do with columns of the fixed part to which those before them add up; those that
         ``lmer()`` drops are dropped for all engines alike and named in `Design.columns_dropped`.
+    residual : bool
+        Whether there is a residual variance, which asks for a response that varies, for groups of
+        more than a row and for more rows than fixed effects.
 
     Raises
     ------
@@ -234,6 +242,8 @@ def build_design(
         columns_dropped=fixed.dropped,
     )
     _check(design)
+    if residual:
+        _check_residual(design)
     return design
 
 
@@ -363,7 +373,7 @@ def _check_names(kind: str, names: Sequence[str]) -> None:
 
 
 def _check(design: Design) -> None:
-    spec, y = design.spec, design.y
+    spec = design.spec
     _check_names("columns of the design", design.labels)
     for variable in design.variables.values():
         _check_names(f"levels of '{variable.name}'", variable.levels or ())
@@ -374,6 +384,15 @@ def _check(design: Design) -> None:
                 f"grouping factor '{block.group}' has one level, '{block.levels[0]}'; "
                 "a random effect needs two"
             )
+    if not design.columns:
+        raise DataError(f"'{spec.formula}' has no fixed effect; at least an intercept is needed")
+    _check_rank(design)
+
+
+def _check_residual(design: Design) -> None:
+    """Refuse what leaves nothing to tell a residual variance from."""
+    spec, y = design.spec, design.y
+    for block in design.blocks:
         if len(block.levels) == len(y):
             raise DataError(
                 f"every level of '{block.group}' has one row ({len(y)} levels, {len(y)} rows); "
@@ -383,14 +402,11 @@ def _check(design: Design) -> None:
         raise DataError(
             f"the response '{spec.response}' is constant: {y[0]:g} in all {len(y)} rows"
         )
-    if not design.columns:
-        raise DataError(f"'{spec.formula}' has no fixed effect; at least an intercept is needed")
     if len(design.columns) >= len(y):
         raise DataError(
             f"{len(design.columns)} fixed effects for {len(y)} rows leave nothing "
             "to estimate variances from; leave terms out"
         )
-    _check_rank(design)
 
 
 def _check_rank(design: Design) -> None:

@@ -44,6 +44,9 @@ class Fit:
     estimator : str
         What the engine solves where that is not the (restricted) maximum of the likelihood, as in
         "Swamy-Arora's moments"; its estimates are then another definition, not another optimum.
+    definition : str
+        Id of the criterion, where a model has several: ``exact``, ``laplace``, ``agq:k``, ``pql``,
+        ``vb``, ``map``.
     not_given : mapping of str to str
         Kinds of quantities (``blup``) that the engine has no answer for, with the reason.
     extra : mapping
@@ -61,6 +64,7 @@ class Fit:
     seconds: float = 0.0
     design_error: float | None = None
     estimator: str = ""
+    definition: str = ""
     not_given: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, object] = field(default_factory=dict)
 

@@ -54,7 +54,7 @@ def _parsed(
     formula: str, method: Method, weights: str | None, columns: tuple[str, ...] | None
 ) -> ModelSpec:
     """Generated data ask for the same few formulas again and again."""
-    left, right = _sides(formula)
+    left, right = sides(formula)
     response = _response(left, formula)
     if columns is not None:
         own = data_columns(left)
@@ -83,8 +83,14 @@ def _parsed(
     )  # fmt: skip
 
 
-def _sides(formula: str) -> tuple[Node, Node]:
-    """Left and right of the one '~'."""
+def sides(formula: str) -> tuple[Node, Node]:
+    """Left and right of the one '~'.
+
+    Raises
+    ------
+    FormulaError
+        Where there is not one, with something on either side.
+    """
     node = parse(formula) if formula.strip() else None
     match node:
         case Call("~", ((_, left), (_, right))) if not _has_tilde(left) and not _has_tilde(right):

@@ -124,7 +124,7 @@ class Rows:
         names = data_columns(node)
         for column in names:
             own &= ~self.missing[column]
-        columns = {column: _column(frame[column][own]) for column in names}
+        columns = {column: column_value(frame[column][own]) for column in names}
         value: Value
         if isinstance(node, Name):
             value = columns[node.name]
@@ -218,7 +218,7 @@ def _is_real(column: pd.Series) -> bool:
     )
 
 
-def _column(column: pd.Series) -> Value:
+def column_value(column: pd.Series) -> Value:
     """A column of the data, without missing values, as an expression takes it."""
     if _is_real(column):
         return column.to_numpy(float)

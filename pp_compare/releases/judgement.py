@@ -20,6 +20,7 @@ from pp_compare.releases.work import Work
 from pp_compare.report.record import CaseReport
 from pp_compare.verdict.agreement import Comparison
 from pp_compare.verdict.deviations import Deviation
+from pp_compare.verdict.judgement import Judgement
 
 SECONDS = 600.0
 """For one model; the certified optimum of the largest named case takes a minute."""
@@ -110,6 +111,7 @@ def _judged(
         "comparisons": [asdict(c) for c in case.comparisons if c.candidate == fit.engine],
         "identities": [asdict(i) for i in case.identities if i.engine == fit.engine],
         "stale": list(case.stale),
+        "judgements": [(j.standing, j.sentence) for j in case.judgements if j.engine == fit.engine],
     }
 
 
@@ -119,7 +121,8 @@ def _not_judged(reason: str) -> dict[str, Any]:
         "", "certified", "fit", "", math.nan, math.nan, math.nan, 0.0, math.nan,
         f"the comparison {reason}", "fail", cause="failure",
     )  # fmt: skip
-    return {"comparisons": [asdict(line)], "identities": [], "stale": [], "lost": True}
+    return {"comparisons": [asdict(line)], "identities": [], "stale": [],
+            "judgements": [], "lost": True}  # fmt: skip
 
 
 def _case(blank: CaseReport, fit: Fit, judged: Mapping[str, Any]) -> CaseReport:
@@ -129,4 +132,5 @@ def _case(blank: CaseReport, fit: Fit, judged: Mapping[str, Any]) -> CaseReport:
         identities=tuple(IdentityCheck(**i) for i in judged["identities"]),
         comparisons=tuple(Comparison(**c) for c in judged["comparisons"]),
         stale=tuple(judged["stale"]),
+        judgements=tuple(Judgement(fit.engine, *told) for told in judged["judgements"]),
     )

@@ -27,6 +27,16 @@ FailOn = Literal["wrong", "news", "any", "none"]
 VERDICTS = ("pass", "fail", "known", "skip")
 
 
+def plain_name(text: str) -> str:
+    """Text as the name of a folder."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "_", text).lstrip(".")
+
+
+def data_path(case: str) -> Path:
+    """Where a saved report has the data of a case, below its own folder."""
+    return Path("cases", plain_name(case), "data.csv")
+
+
 @dataclass(frozen=True)
 class RSource:
     """Where one R engine's numbers come from.
@@ -100,6 +110,8 @@ class CaseReport:
         Known deviations whose example this is and which do not show.
     data_csv : str
         The data as exact CSV.
+    weights : str or None
+        The column of prior weights.
     """
 
     case: str
@@ -118,6 +130,7 @@ class CaseReport:
     stale: tuple[str, ...] = ()
     columns_dropped: tuple[str, ...] = ()
     data_csv: str = field(default="", repr=False)
+    weights: str | None = None
 
     @property
     def title(self) -> str:
@@ -127,7 +140,7 @@ class CaseReport:
     @property
     def file_name(self) -> str:
         """Case and method as a plain name of a folder."""
-        return re.sub(r"[^A-Za-z0-9_.-]+", "_", f"{self.case}-{self.method}").lstrip(".")
+        return plain_name(f"{self.case}-{self.method}")
 
     @property
     def failing(self) -> bool:

@@ -82,7 +82,7 @@ class Comparison:
     @property
     def kind(self) -> Literal["truth", "parity"]:
         """Whether the reference is the certified optimum or another engine."""
-        return "truth" if self.reference == "certified" else "parity"
+        return "truth" if self.reference.partition(":")[0] == "certified" else "parity"
 
 
 def compare(candidate: Fit, reference: Fit, tolerances: Tolerances) -> list[Comparison]:

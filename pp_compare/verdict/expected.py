@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import scipy.stats
+from scipy import special
 
 from pp_compare.errors import InputError
 from pp_compare.fitted.labels import Labels
@@ -48,11 +48,11 @@ def _statistic(design: Design, labels: Labels, at: Sequence[str], found: Quantit
 def _p_t(design: Design, labels: Labels, at: Sequence[str], found: Quantities) -> float:
     """Two-sided, on the degrees of freedom that are printed beside it."""
     df = float(at[1]) if len(at) > 1 else math.inf
-    return float(2 * scipy.stats.t.sf(abs(_statistic(design, labels, at, found)), df))
+    return float(2 * special.stdtr(df, -abs(_statistic(design, labels, at, found))))
 
 
 def _p_z(design: Design, labels: Labels, at: Sequence[str], found: Quantities) -> float:
-    return float(2 * scipy.stats.norm.sf(abs(_statistic(design, labels, at, found))))
+    return float(2 * special.ndtr(-abs(_statistic(design, labels, at, found))))
 
 
 def _lower(design: Design, labels: Labels, at: Sequence[str], found: Quantities) -> float:
@@ -65,7 +65,7 @@ def _upper(design: Design, labels: Labels, at: Sequence[str], found: Quantities)
 
 def _margin(design: Design, labels: Labels, at: Sequence[str], found: Quantities) -> float:
     tail = float(at[1]) if len(at) > 1 else 0.025
-    return float(scipy.stats.norm.isf(tail)) * _beta_se(design, labels, at, found)
+    return float(-special.ndtri(tail)) * _beta_se(design, labels, at, found)
 
 
 def _beta_corr(_: Design, labels: Labels, at: Sequence[str], found: Quantities) -> float:

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from pp_compare.model import Fit, Quantity
 from pp_compare.model.design import Design
 from pp_compare.verdict.tolerance import HARMLESS
 
-Z95 = float(norm.ppf(0.975))
+Z95 = float(ndtri(0.975))
 """Half width of a 95 % interval, in standard errors."""
 
 SMALLEST_SHARE = 0.05

@@ -31,8 +31,8 @@ Standing = Literal[
     "not judged",
 ]
 STANDINGS: tuple[Standing, ...] = Standing.__args__  # type: ignore[attr-defined]  # its words, in order
-BAD: frozenset[Standing] = frozenset({"wrong", "wrong optimum", "no answer"})
-"""Standings with which a reader cannot use an engine's numbers."""
+GOOD, BAD = STANDINGS[:3], STANDINGS[3:6]
+"""Standings with which a reader can use an engine's numbers, the best first, and cannot."""
 
 
 NO_HARM = Harm()

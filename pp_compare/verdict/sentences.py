@@ -17,7 +17,8 @@ TOLD = 3
 LARGEST_PERCENT = 10.0
 """A number that is more than so many times the true one is told in times, not in per cent."""
 LONGEST = 160
-"""Characters of an engine's own words that are quoted."""
+"""Characters of an engine's own words that are quoted; report.json has them whole."""
+CUT = "... (cut)"
 
 
 def of_standing(
@@ -198,4 +199,4 @@ def engine_says(standing: str, fit: Fit, harm: Harm, optimum: Optimum) -> tuple[
 def one_line(text: str) -> str:
     """An engine's own words on one line, cut where they are long."""
     flat = " ".join(text.split())
-    return flat if len(flat) <= LONGEST else flat[: LONGEST - 3] + "..."
+    return flat if len(flat) <= LONGEST else f"{flat[: LONGEST - len(CUT)]}{CUT}"

@@ -47,6 +47,8 @@ def test_the_command_writes_the_league(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, [*asked, "--markdown", str(page)])
     assert done.exit_code == 0, done.output
     assert "Where they stop" in done.output
-    (line,) = [x for x in page.read_text().splitlines() if x.startswith("| statsmodels | 0.")]
+    rows = [x for x in page.read_text().splitlines() if x.startswith("| statsmodels | 0.")]
+    worth, line = rows
+    assert worth.split(" | ")[2:] == ["1", "0", "0", "0", "0", "0", "0 |"]  # right
     # One model, at the optimum, and nothing else.
     assert line.split(" | ")[2:8] == ["1", "0", "0", "0", "0", "0"]

@@ -117,7 +117,9 @@ def dense_quantities(rho, y, X, Z, reml):
 
 
 @pytest.mark.parametrize("reml", [False, True])
-@pytest.mark.parametrize("seed", range(36))
+@pytest.mark.parametrize(
+    "seed", [pytest.param(k, marks=pytest.mark.slow if k % 2 else []) for k in range(36)]
+)
 def test_certified_is_the_dense_optimum(seed, reml):
     y, X, group = small(seed)
     statistics = InterceptStatistics.from_arrays(y, X, group)

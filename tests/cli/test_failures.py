@@ -85,6 +85,20 @@ def test_a_full_output_is_said_and_is_status_3() -> None:
     assert (done.returncode, done.stderr) == (3, "pp-compare: output: No space left on device\n")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="a closed pipe is another error there")
+@pytest.mark.parametrize("words", [["cases"], ["--help"], ["check", "--r-function"]])
+def test_a_reader_that_has_enough_ends_it_quietly(words: list[str]) -> None:
+    """As ``pp-compare cases | head -1``: the status of a program that SIGPIPE ended."""
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "pp_compare", *words],
+        stdout=write, stderr=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    os.close(write)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, "")
+
+
 def test_names_beyond_the_terminals_letters_are_written_with_escapes() -> None:
     code = "from pp_compare.cli import console, entry; entry._tolerate_names(); "
     code += "console.print_lines(['größe [/] :heart:'])"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,12 +28,22 @@ icc = [0.1, 0.4]
 """
 COMMANDS = {
     "audit": ["audit", "seed_case1", "seed_case2", "--out", "out", "--bundle", "bundles"],
+    "reproduce": ["reproduce", "seed_case1", "two_optima_ml", "--out", "out"],
     "search": ["search", "--seconds", "30", "--bundle", "out"],
     "releases": ["releases", "--rscript", "Rscript", "--case", "seed_case1", "--generated", "12",
                  "--cache", "cache", "--floor", "none", "--out", "out"],
+    "building": ["releases", "0.14.6", "0.15.0", "--case", "smallest", "--method", "ml",
+                 "--generated", "0", "--cache", "cache", "--floor", "none", "--out", "out"],
     "campaign": ["campaign", "plan.toml", "--out", "out", "--processes", "2"],
 }  # fmt: skip
-ENDS = {"audit": (0, 1), "search": (0, 1), "releases": (0, 1), "campaign": (0,)}
+ENDS = {
+    "audit": (0, 1),
+    "building": (0, 1),
+    "reproduce": (0,),
+    "search": (0, 1),
+    "releases": (0, 1),
+    "campaign": (0,),
+}
 
 
 def environment(folder: Path, mark: str) -> dict[str, str]:
@@ -98,17 +109,33 @@ def test_kills_at_random_moments_leave_nothing(name: str, tmp_path: Path) -> Non
         assert all_end(mark, 20.0) == [], how
         assert b"Traceback" not in error, error.decode()
         assert half_written(tmp_path) == []
+        if name == "building":
+            half_made(tmp_path / "cache" / "environments")
     mark = uuid.uuid4().hex
     process = start(COMMANDS[name], tmp_path, mark)
     _, error = process.communicate(timeout=900)
     assert process.returncode in ENDS[name], error.decode()
     assert all_end(mark, 20.0) == []
     assert half_written(tmp_path) == []
-    left = [p for p in tmp_path.rglob(".*") if p.name not in {".lock", ".gitignore"}]
+    made = tmp_path / "cache" / "environments"
+    left = [
+        path
+        for path in tmp_path.rglob(".*")
+        if path.name not in {".lock", ".gitignore"}
+        and (made not in path.parents or path.parent == made)
+    ]
     assert left == []
     assert list((tmp_path / "tmp").iterdir()) == []
     if name == "campaign":
         rows_are_complete(tmp_path / "out" / "rows")
+
+
+def half_made(environments: Path) -> None:
+    """Every environment under its own name is whole; it is removed, so that the next is made."""
+    for path in [p for p in environments.glob("*") if not p.name.startswith(".making-")]:
+        about = json.loads((path / "pp-compare.json").read_text())
+        assert {"statsmodels", "numpy"} <= set(about["versions"])
+        shutil.rmtree(path)
 
 
 def rows_are_complete(folder: Path) -> None:

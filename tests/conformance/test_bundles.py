@@ -66,10 +66,11 @@ def test_the_bundle_is_of_the_smallest_example(
     folder = tmp_path / "bundles" / "test_mine-test_few_rows"
     done.stdout.fnmatch_lines(f"bundle of the model: {folder}")
     assert len(pd.read_csv(folder / "data.csv")) == 7
-    assert {path.name for path in folder.iterdir()} > {"reproduce.R", "reproduce.py", "ISSUE.md"}
+    assert {path.name for path in folder.iterdir()} > {"reproduce.R", "ISSUE-mine.md"}
     seen = json.loads((folder / "expected.json").read_text(encoding="utf-8"))["seen"]
     assert set(seen) == {"mine"}
-    assert "mine: criterion" in (folder / "ISSUE.md").read_text(encoding="utf-8")
+    issue = (folder / "ISSUE-mine.md").read_text(encoding="utf-8")
+    assert "| residual standard deviation |" in issue
 
 
 def test_without_the_option_there_is_none(

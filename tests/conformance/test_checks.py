@@ -53,7 +53,8 @@ def test_a_wrong_number_raises_and_says_what_and_why() -> None:
         check()
     text = str(error.value)
     right = make_engine("certified").fit(check.model.design)["beta_se"][0]
-    assert "candidate: beta_se differs from the certified optimum" in text
+    assert text.startswith("beta_se ")
+    assert "digits: candidate differs from the certified optimum" in text
     assert repr(float(right)) in text
     assert repr(float(right * 1.01)) in text
     assert "digits     2.0" in text
@@ -163,4 +164,5 @@ def test_a_failing_model_leaves_a_bundle_and_a_passing_one_none(tmp_path: Path) 
     for model in models_of(names=["seed_case1"]):
         trial.judged(model)
     assert [path.name for path in tmp_path.iterdir()] == ["seed_case1-ML"]
-    assert "candidate: criterion is" in (tmp_path / "seed_case1-ML" / "ISSUE.md").read_text()
+    issue = (tmp_path / "seed_case1-ML" / "ISSUE-candidate.md").read_text(encoding="utf-8")
+    assert "candidate is wrong" in issue

@@ -277,3 +277,35 @@ def test_a_word_that_is_none_is_refused(pytester: pytest.Pytester) -> None:
     done = pytester.runpytest()
     assert done.ret == pytest.ExitCode.USAGE_ERROR
     done.stderr.fnmatch_lines(["*pp_fail_on is wrong, news, any, none, not 'worse'"])
+
+
+def test_what_follows_from_a_failure_is_no_failure_of_its_own(
+    run: Callable[..., pytest.RunResult], pytester: pytest.Pytester
+) -> None:
+    pytester.makepyfile(
+        short="""
+        from dataclasses import replace
+        from pp_compare import Quantity, make_engine
+
+        class Engine:
+            name = "short"
+
+            def unsupported(self, design):
+                return None
+
+            def fit(self, design):
+                fit = make_engine("certified").fit(design)
+                cov = fit.quantities["random_cov[cluster]"]
+                off = replace(cov, values=4 * cov.values)
+                return replace(fit, engine="short", quantities={**fit.quantities, cov.name: off})
+        """
+    )
+    asked = ("--pyargs", "pp_compare.conformance.test_truth", "--pp-engine", "short:Engine",
+             "--pp-case", "seed_case1", "--pp-reference", "certified")  # fmt: skip
+    whole = run(*asked, "-k", "REML")
+    skipped = "*follows from the failure of test_truth?seed_case1-REML-criterion?"
+    whole.stdout.fnmatch_lines([skipped])
+    whole.stdout.fnmatch_lines(["FAILED *-REML-criterion] - Failed: criterion [0-9].[0-9] digits*"])
+    whole.stdout.no_fnmatch_line("FAILED *-REML-random_cov]*")
+    alone = run(*asked, "-k", "REML-random_cov")
+    alone.assert_outcomes(failed=1, deselected=19)

@@ -42,7 +42,7 @@ def test_every_example_can_be_fitted(examples: st.SearchStrategy[Example]):
     """Regular REML information, full rank, a residual that the model cannot take away."""
 
     @seed(20)
-    @settings(QUIET, max_examples=40)
+    @settings(QUIET, max_examples=20)
     @given(examples)
     def check(example: Example) -> None:
         design = build_design(*example)  # raises where it refuses
@@ -63,7 +63,7 @@ def test_every_example_can_be_fitted(examples: st.SearchStrategy[Example]):
 
 
 @seed(21)
-@settings(QUIET, max_examples=40)
+@settings(QUIET, max_examples=20)
 @given(CORE)
 def test_core_examples_have_a_cluster_level_design(example: Example):
     design = build_design(*example)
@@ -210,7 +210,7 @@ def test_nested_labels_of_either_kind(random: str):
 def test_ranges_and_methods_are_kept():
     ranges = Ranges(clusters=3, rows=2, crowd=0, predictors=0, scale_decades=0, offset_decades=0)
 
-    @settings(QUIET, max_examples=60)
+    @settings(QUIET, max_examples=30)
     @given(strategies.random_intercept(ranges=ranges, methods=("ML",)))
     def check(example: Example) -> None:
         assert len(sizes(example)) <= 3
@@ -223,7 +223,7 @@ def test_ranges_and_methods_are_kept():
 
 
 @seed(22)
-@settings(QUIET, max_examples=40)
+@settings(QUIET, max_examples=20)
 @given(CORE, st.sampled_from((0.0, 0.1, 10.0)))
 def test_generalised_least_squares_obeys_the_core_identity(example: Example, rho: float):
     """At any variance ratio, from the textbook: these data are fit to judge engines by."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,20 @@ def test_the_navigation_has_every_page_once() -> None:
     navigation = (DOCS.parent / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:")[2]
     for path in DOCS.rglob("*.md"):
         assert navigation.count(f": {path.relative_to(DOCS)}\n") == 1, path
+
+
+def test_a_formula_is_set_and_nothing_is_loaded_for_it() -> None:
+    pytest.importorskip("latex2mathml")
+    path = DOCS / "hooks" / "formulas.py"
+    hook = module_from_spec(spec := spec_from_file_location("formulas", path))
+    spec.loader.exec_module(hook)
+    made = hook.on_page_content('<p>x <span class="arithmatex">\\(a &lt; \\beta^2\\)</span></p>')
+    assert re.search(r'<span class="formula"><math [^>]*display="inline"', made)
+    assert "arithmatex" not in made
+    assert "<msup>" in made
+
+
+def test_every_picture_is_shown_somewhere() -> None:
+    pages = "".join(path.read_text(encoding="utf-8") for path in DOCS.rglob("*.md"))
+    for path in (DOCS / "images").iterdir():
+        assert path.suffix == ".py" or path.name in pages, path.name

@@ -19,15 +19,15 @@ from pp_compare.verdict.deviations import Deviation, facts_of, find, load_deviat
 from tests.verdict.test_truth import deviance_above_optimum
 
 R = pytest.mark.needs_r
-# Hypothesis repeats an example now and then, and an engine may fail on one: 200 others stay.
+# Hypothesis repeats an example now and then, and an engine may fail on one: the others stay.
 # MixedLM is slow: it gets smaller data in the short run, with every kind of trouble in them too,
 # and half of them in a test of their own, which another process may run.
 FEW = Ranges(clusters=6, crowd=40)
 RUNS = [
-    pytest.param("lme4", Ranges(), METHODS, 260, 200, marks=R, id="lme4-short"),
-    pytest.param("nlme", Ranges(), METHODS, 260, 200, marks=R, id="nlme-short"),
-    pytest.param("statsmodels", FEW, ("REML",), 145, 100, id="statsmodels-REML-short"),
-    pytest.param("statsmodels", FEW, ("ML",), 145, 100, id="statsmodels-ML-short"),
+    pytest.param("lme4", Ranges(), METHODS, 100, 60, marks=R, id="lme4-short"),
+    pytest.param("nlme", Ranges(), METHODS, 100, 60, marks=R, id="nlme-short"),
+    pytest.param("statsmodels", FEW, ("REML",), 60, 40, id="statsmodels-REML-short"),
+    pytest.param("statsmodels", FEW, ("ML",), 60, 40, id="statsmodels-ML-short"),
     *(
         pytest.param(
             engine,

@@ -72,43 +72,28 @@ FAULTS = (
 )  # fmt: skip
 
 
+_SCORE = """        if type(params) is not MixedLMParams:
+            params = MixedLMParams.from_packed(
+                params, self.k_fe, self.k_re, self.use_sqrt, has_fe=False
+            )
+
+        if profile_fe:
+            params.fe_params, sing = self.get_fe_params(params.cov_re, params.vcomp)
+
+            if sing:
+                msg = "Random effects covariance is singular"
+                warnings.warn(msg, SingularMatrixWarning, stacklevel=2)
+
+        if self.use_sqrt:
+            score_fe, score_re, score_vc = self.score_sqrt(
+                params, calc_fe=not profile_fe
+            )
+"""
 MENDED = Fault(
-    "score with the sign of the factor it was asked at", MODEL,
-    """        if type(params) is not MixedLMParams:
-            params = MixedLMParams.from_packed(
-                params, self.k_fe, self.k_re, self.use_sqrt, has_fe=False
-            )
-
-        if profile_fe:
-            params.fe_params, sing = self.get_fe_params(params.cov_re, params.vcomp)
-
-            if sing:
-                msg = "Random effects covariance is singular"
-                warnings.warn(msg, SingularMatrixWarning, stacklevel=2)
-
-        if self.use_sqrt:
-            score_fe, score_re, score_vc = self.score_sqrt(
-                params, calc_fe=not profile_fe
-            )
-""",
-    """        asked = None if type(params) is MixedLMParams else np.asarray(params)
-        if type(params) is not MixedLMParams:
-            params = MixedLMParams.from_packed(
-                params, self.k_fe, self.k_re, self.use_sqrt, has_fe=False
-            )
-
-        if profile_fe:
-            params.fe_params, sing = self.get_fe_params(params.cov_re, params.vcomp)
-
-            if sing:
-                msg = "Random effects covariance is singular"
-                warnings.warn(msg, SingularMatrixWarning, stacklevel=2)
-
-        if self.use_sqrt:
-            score_fe, score_re, score_vc = self.score_sqrt(
-                params, calc_fe=not profile_fe
-            )
-            if asked is not None:
+    "score with the sign of the factor it was asked at", MODEL, _SCORE,
+    "        asked = None if type(params) is MixedLMParams else np.asarray(params)\n"
+    f"{_SCORE}"
+    """            if asked is not None:
                 row, column = np.tril_indices(self.k_re)
                 signs = np.where(asked[: self.k_re2][row == column] < 0, -1.0, 1.0)
                 score_re = score_re * signs[column]

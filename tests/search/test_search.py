@@ -64,6 +64,7 @@ def test_the_bundle_of_the_score_needs_statsmodels_and_numpy_alone(tmp_path: Pat
     assert all(f"    {line}" in issue for line in done.stdout.splitlines())
 
 
+@pytest.mark.slow  # as the one above, of another hunt
 def test_the_bundle_of_the_variance_shows_both_units(tmp_path: Path) -> None:
     finding = found("variance-se-scale")
     assert len(finding.example[0].frame) <= 60

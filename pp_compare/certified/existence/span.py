@@ -175,6 +175,17 @@ class _Components:
             )
         return _Components(blocks, layout, component[0], grams)
 
+    @property
+    def is_bipartite(self) -> bool:
+        """Whether Z has the indicators of two factors, no more.
+
+        A component is then a connected bipartite graph with the levels as nodes and the rows as
+        edges, whose incidence matrix lacks exactly one of full rank, by the vector that is 1 on
+        the one side and -1 on the other. Modulo a prime other than 2 this is so as well: there is
+        nothing to prove.
+        """
+        return len(self.blocks) == 2 and all((b.Z == 1.0).all() for b in self.blocks)
+
     def require_spanned(self, F: Floats, vector: Sequence[Fraction]) -> None:
         """Raise UnprovedError unless ``F vector`` lies in the span of Z."""
         v = _combination(F, vector)
@@ -243,14 +254,15 @@ def _swept(components: _Components) -> tuple[Residues, int]:
         if width <= WIDE:
             rest, pivots = eliminated(gram, width)
             total = (total + rest.sum(axis=0)) % PRIME
-            for i in np.flatnonzero(~pivots.all(axis=1)):
+            lacking = np.flatnonzero(~pivots.all(axis=1))
+            for i in [] if components.is_bipartite else lacking:
                 components.require_rank(int(members[i]), int(pivots[i].sum()))
             rank += int(pivots.sum())
             continue
         for member, one in zip(members, gram, strict=True):
             wide = _Wide.of(one, width)
             total = (total + wide.rest) % PRIME
-            for vector in wide.null:
+            for vector in [] if components.is_bipartite else wide.null:
                 components.require_null(int(member), vector)
             rank += width - len(wide.null)
     return total, rank

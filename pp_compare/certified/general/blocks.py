@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +72,38 @@ class Layout:
                 offset[b][level] = widths[k]
                 widths[k] += block.size
         return Layout(labels, offset, [tuple(m) for m in members], widths)
+
+    def at(
+        self, term: int, levels: NDArray[np.intp], column: int
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Component of some levels of a term, and where their coefficient of a column stands."""
+        component, offset = self._arrays[term]
+        return component[levels], offset[levels] + column
+
+    @cached_property
+    def _arrays(self) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:
+        return [
+            (np.array(c, dtype=np.intp), np.array(o, dtype=np.intp))
+            for c, o in zip(self.component, self.offset, strict=True)
+        ]
+
+
+@dataclass(frozen=True)
+class Lead:
+    """Where the coefficients of the eliminated term stand in a component; ``width`` a level."""
+
+    term: int
+    start: int
+    stop: int
+    width: int
+
+    @staticmethod
+    def of(blocks: Sequence[int], sizes: Sequence[int]) -> Lead:
+        """The term with most coefficients; ``blocks`` has the term of each level, in order."""
+        counts = {b: blocks.count(b) * sizes[b] for b in blocks}
+        term = max(counts, key=counts.__getitem__)
+        start = sum(sizes[b] for b in blocks if b < term)
+        return Lead(term, start, start + counts[term], sizes[term])
 
 
 def _label(blocks: Sequence[RandomBlock]) -> tuple[list[list[int]], int]:

@@ -23,7 +23,7 @@ from pp_compare.certified.general.parametrisation import (
     to_scaled,
     units,
 )
-from pp_compare.certified.general.search import FloatCriterion
+from pp_compare.certified.general.float_criterion import FloatCriterion
 from pp_compare.errors import DataError
 
 Floats = NDArray[np.float64]

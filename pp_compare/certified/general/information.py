@@ -222,14 +222,16 @@ class _Stacked:
         left: list[list[arb]] = [[] for _ in elements]
         right: list[list[arb]] = [[] for _ in elements]
         self.once = [arb(0) for _ in elements]
-        for piece, w in zip(solution.pieces, solution.w, strict=True):
-            columns = [[*c, *v] for c, v in zip(piece.C.tolist(), w.tolist(), strict=True)]
+        p = solution.products.p
+        for piece in solution.pieces:
+            M, w = piece.solved.M, solution.w(piece).entries()
+            columns = [[*c[:p], v] for c, v in zip(piece.solved.F.tolist(), w, strict=True)]
             moves = _moves(solution, piece, elements)
             turned = [_moved(columns, move) for move in moves]
             plain += columns
             pushed += _beside(turned)
-            spread += _beside([(piece.M * arb_mat(part)).tolist() for part in turned])
-            rows = piece.M.tolist()
+            spread += _beside([(M * arb_mat(part)).tolist() for part in turned])
+            rows = M.tolist()
             for i, move in enumerate(moves):
                 AM = _moved(rows, move)
                 left[i] += [value for row in AM for value in row]
@@ -272,8 +274,8 @@ def _corner(a: arb_mat) -> arb_mat:
 
 
 def _require_affordable(solution: Solution, elements: int) -> None:
-    rows = sum(piece.M.nrows() for piece in solution.pieces)
-    widest = max(piece.M.nrows() for piece in solution.pieces)
+    sizes = [piece.component.zz.nrows() for piece in solution.pieces]
+    rows, widest = sum(sizes), max(sizes)
     width = elements * (solution.products.p + 1)
     if rows * width * (width + widest) > MOST:
         raise UnavailableError(

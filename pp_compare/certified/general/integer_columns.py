@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from flint import arb
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
@@ -59,23 +58,19 @@ class Cells:
 
     order: NDArray[np.intp]
     starts: NDArray[np.intp]
-    names: list[int]
+    names: NDArray[np.intp]
 
     @staticmethod
     def of(cell: NDArray[np.intp]) -> Cells:
         """Sort rows by the number of their cell."""
         order = np.argsort(cell, kind="stable")
         names, starts = np.unique(cell[order], return_index=True)
-        return Cells(order, starts, [int(name) for name in names])
+        return Cells(order, starts, names)
 
-    def sums(self, a: IntegerColumn, b: IntegerColumn) -> list[tuple[int, arb]]:
-        """Exact inner product of two columns over the rows of every cell that occurs."""
+    def totals(self, a: IntegerColumn, b: IntegerColumn) -> tuple[Integers, int]:
+        """Exact inner products over the rows of every cell that occurs, times 2^exponent."""
         totals = np.add.reduceat(_products(a, b)[self.order], self.starts)
-        exponent = a.exponent + b.exponent
-        return [
-            (name, arb((int(total), exponent)))
-            for name, total in zip(self.names, totals, strict=True)
-        ]
+        return totals, a.exponent + b.exponent
 
 
 def inner_product(a: IntegerColumn, b: IntegerColumn) -> int:
@@ -85,6 +80,8 @@ def inner_product(a: IntegerColumn, b: IntegerColumn) -> int:
 
 def _products(a: IntegerColumn, b: IntegerColumn) -> Integers:
     """Elementwise products whose partial sums cannot overflow."""
-    fits = a.largest * b.largest * len(a.integers) < 1 << 62
+    # Of a column of zeros the products fit, whatever the other column holds.
+    largest = max(a.largest * b.largest * len(a.integers), a.largest, b.largest)
+    fits = largest < 1 << 62
     kind = np.int64 if fits else object
     return np.asarray(a.integers.astype(kind) * b.integers.astype(kind))

@@ -22,6 +22,8 @@ from pp_compare.errors import PPCompareError
 Derivatives = Callable[[arb_mat], tuple[arb_mat, arb_mat]]
 """Maps a (t, 1) argument, exact or a box, to enclosures of gradient (t, 1) and Hessian (t, t)."""
 
+Gradient = Callable[[arb_mat], arb_mat]
+
 NEWTON_STEPS = 15
 """From eight digits Newton needs four or five steps; fifteen means that it is going nowhere."""
 
@@ -84,7 +86,15 @@ def cholesky(a: arb_mat, name: str = "the matrix") -> arb_mat:
     return factor
 
 
-def certified_minimum(derivatives: Derivatives, start: arb_mat, *, digits: int) -> Minimum:
+def certified_minimum(
+    derivatives: Derivatives,
+    start: arb_mat,
+    *,
+    digits: int,
+    gradient: Gradient | None = None,
+    curvature: arb_mat | None = None,
+    wide: bool = True,
+) -> Minimum:
     """Enclose the minimum near ``start`` and prove that it is one.
 
     Parameters
@@ -95,6 +105,12 @@ def certified_minimum(derivatives: Derivatives, start: arb_mat, *, digits: int) 
         Some eight digits of the minimiser.
     digits : int
         The enclosure's radius is at most 10^-digits times the curvature scale.
+    gradient : callable, optional
+        The gradient alone, where it takes less time.
+    curvature : (t, t) arb_mat, optional
+        About the Hessian at ``start``; with it Newton's method needs gradients only.
+    wide : bool
+        Whether to look for a box of uniqueness wider than the enclosure.
 
     Raises
     ------
@@ -102,15 +118,16 @@ def certified_minimum(derivatives: Derivatives, start: arb_mat, *, digits: int) 
         If Newton's method does not converge, the Hessian is not positive definite, the operator
         does not map a box into itself, or the precision is too low for ``digits``.
     """
-    x, whitener = _newton(derivatives, start)
-    gradient, _ = derivatives(x)
-    step = whitener * (whitener.transpose() * gradient)
+    slope = gradient or (lambda x: derivatives(x)[0])
+    steps = 10.0 ** -(digits / 2 + 4)
+    x, at, whitener = _newton(derivatives, slope, start.mid(), curvature, steps)
+    step = whitener * (whitener.transpose() * at)
+    point, whitener, step = _tight(derivatives, x, at, step, whitener)
     scale = [_norm(row) for row in whitener.tolist()]
-    point = _tight(derivatives, x, step, whitener, scale)
     limit = arb(10) ** -digits
     if not all(point[i, 0].rad() < limit * s for i, s in enumerate(scale)):
         raise UndecidedError(f"{ctx.prec} bits are too few for {digits} digits")
-    box = _uniqueness_box(derivatives, x, step, whitener, scale)
+    box = _uniqueness_box(derivatives, x, step, whitener, scale) if wide else None
     return Minimum(
         point=point,
         box=point if box is None else box,
@@ -118,17 +135,42 @@ def certified_minimum(derivatives: Derivatives, start: arb_mat, *, digits: int) 
     )
 
 
-def _newton(derivatives: Derivatives, start: arb_mat) -> tuple[arb_mat, arb_mat]:
-    """Iterate to convergence in plain arithmetic; nothing here has to be rigorous."""
-    x = start.mid()
+def _newton(
+    derivatives: Derivatives,
+    slope: Gradient,
+    x: arb_mat,
+    curvature: arb_mat | None,
+    limit: float,
+) -> tuple[arb_mat, arb_mat, arb_mat]:
+    """Iterate until the next step, in units of the curvature scale, is below ``limit``.
+
+    Nothing here has to be rigorous. Returns the point, its gradient, and C with C C' near the
+    inverse of the Hessian.
+    """
+    fixed = None if curvature is None else _if_positive(curvature)
+    before = arb("inf")
     for _ in range(NEWTON_STEPS):
-        gradient, hessian = derivatives(x)
-        whitener = _whitener(hessian, "the Hessian")
-        white = (whitener.transpose() * gradient).mid()
+        if fixed is None:
+            at, hessian = derivatives(x)
+            whitener = _whitener(hessian, "the Hessian")
+        else:
+            at, whitener = slope(x), fixed
+        white = (whitener.transpose() * at).mid()
+        size = _norm(white.entries())
+        if size < limit:
+            return x, at, whitener
+        if fixed is not None and not size < before / 1000:
+            fixed = None  # the approximate Hessian does not do: Newton's own from here on
+        before = size
         x = (x - whitener * white).mid()
-        if _norm(white.entries()) < arb(2) ** -(ctx.prec * 2 // 5):
-            return x, whitener
     raise NotProvedError(f"Newton's method has not converged in {NEWTON_STEPS} steps")
+
+
+def _if_positive(curvature: arb_mat) -> arb_mat | None:
+    try:
+        return _whitener(curvature, "the approximate Hessian")
+    except NotProvedError:
+        return None
 
 
 def _whitener(hessian: arb_mat, name: str) -> arb_mat:
@@ -137,15 +179,20 @@ def _whitener(hessian: arb_mat, name: str) -> arb_mat:
 
 
 def _tight(
-    derivatives: Derivatives, x: arb_mat, step: arb_mat, whitener: arb_mat, scale: list[arb]
-) -> arb_mat:
+    derivatives: Derivatives, x: arb_mat, at: arb_mat, step: arb_mat, whitener: arb_mat
+) -> tuple[arb_mat, arb_mat, arb_mat]:
     """Enclose the zero, the box inflated until the operator maps it into itself."""
     floor = arb(2) ** -(ctx.prec * 3 // 4)
+    scale = [_norm(row) for row in whitener.tolist()]
     for inflation in (4, 1 << 12, 1 << 24):
         radii = [inflation * step[i, 0].abs_upper() + floor * s for i, s in enumerate(scale)]
-        image = _krawczyk(derivatives, _box(x, radii), x, step, whitener)
+        box = _box(x, radii)
+        _, hessian = derivatives(box)
+        whitener = _whitener(hessian, "the Hessian")
+        step = whitener * (whitener.transpose() * at)
+        image = _image(hessian, box, x, step, whitener)
         if image is not None:
-            return image
+            return image, whitener, step
     raise UndecidedError(f"the Krawczyk operator maps no small box into itself at {ctx.prec} bits")
 
 
@@ -164,7 +211,13 @@ def _krawczyk(
     derivatives: Derivatives, box: arb_mat, x: arb_mat, step: arb_mat, whitener: arb_mat
 ) -> arb_mat | None:
     """Return the operator's image, or None where it proves nothing."""
-    _, hessian = derivatives(box)
+    return _image(derivatives(box)[1], box, x, step, whitener)
+
+
+def _image(
+    hessian: arb_mat, box: arb_mat, x: arb_mat, step: arb_mat, whitener: arb_mat
+) -> arb_mat | None:
+    """The same with the Hessian's enclosure over the box."""
     white = whitener.transpose() * hessian * whitener
     try:
         cholesky(white)

@@ -12,23 +12,36 @@ inverse of G: a singular covariance is a point like any other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from flint import arb, arb_mat
 
-from pp_compare.certified.general.crossproducts import Component, CrossProducts, Stratum
+from pp_compare.certified.general.crossproducts import Component, CrossProducts, Stratum, part
+from pp_compare.certified.general.elimination import WIDE, Eliminated, Whole
 
 
 @dataclass(frozen=True)
 class Piece:
-    """One component at a given G: I + Z'Z G (r, r), M (r, r) and C (r, p)."""
+    """One component at a given G; ``solved`` has M (r, r), F (r, p + 1) and |I + Z'Z G|."""
 
     stratum: int
     component: Component
+    solved: Whole | Eliminated | Moved
+
+
+@dataclass(frozen=True)
+class Moved:
+    """M and F of a component at some distance from where it was solved; F in new columns."""
+
     system: arb_mat
     M: arb_mat
-    C: arb_mat
+    F: arb_mat
+
+    @property
+    def determinant(self) -> arb:
+        """|I + Z'Z G|."""
+        return self.system.det()
 
 
 @dataclass(frozen=True)
@@ -41,13 +54,15 @@ class Solution:
         Relative covariance of each random term.
     joint : tuple of (r, r) arb_mat
         G of a whole component, one for each stratum.
+    pieces : tuple of Piece
+        The components. The first p columns of their F are C = Z'V^-1 X, and F ``residual_of`` is
+        w = Z'P y.
     precision, H : (p, p) arb_mat
         X'V^-1 X and its inverse.
     beta : (p, 1) arb_mat
     q : arb
         y'Py.
-    w : tuple of (r, 1) arb_mat
-        Z'P y of each component.
+    residual_of : (p + 1, 1) arb_mat
     """
 
     products: CrossProducts
@@ -58,19 +73,25 @@ class Solution:
     H: arb_mat
     beta: arb_mat
     q: arb
-    w: tuple[arb_mat, ...]
+    residual_of: arb_mat
 
     def df(self, reml: bool) -> int:
         """The divisor of y'Py: n - p under REML, n under ML."""
         return self.products.n - (self.products.p if reml else 0)
+
+    def w(self, piece: Piece) -> arb_mat:
+        """Z'P y of a component, (r, 1)."""
+        return piece.solved.F * self.residual_of
 
     def log_determinants(self, reml: bool) -> arb:
         """log|V|, under REML plus log|X'V^-1 X| in the model's own columns of X.
 
         With prior weights W the unit matrix in V is W^-1, and ``log_weights`` is the difference.
         """
-        value = sum((piece.system.det().log() for piece in self.pieces), arb(0))
-        value -= self.products.log_weights
+        product = arb(1)
+        for piece in self.pieces:
+            product *= piece.solved.determinant
+        value = product.log() - self.products.log_weights
         if reml:
             basis = self.products.coordinates.basis
             value += self.precision.det().log()
@@ -94,14 +115,15 @@ class Solution:
     def blups(self) -> list[arb_mat]:
         """Conditional means of the random effects, one (m, q) matrix a random term."""
         cp = self.products
-        result = [arb_mat(m, q) for m, q in zip(cp.levels, cp.sizes, strict=True)]
-        for piece, w in zip(self.pieces, self.w, strict=True):
-            effects = self.joint[piece.stratum] * w
-            offsets = cp.offsets(cp.strata[piece.stratum])
-            for (block, level), start in zip(piece.component.levels, offsets, strict=True):
-                for j in range(cp.sizes[block]):
-                    result[block][level, j] = effects[start + j, 0]
-        return result
+        result: list[list[list[arb]]] = [[[]] * m for m in cp.levels]
+        for piece in self.pieces:
+            w, at = self.w(piece).entries(), 0
+            for term, level in piece.component.levels:
+                own = arb_mat(cp.sizes[term], 1, w[at : at + cp.sizes[term]])
+                result[term][level] = (self.G[term] * own).entries()
+                at += cp.sizes[term]
+        zero = [[arb(0)] * q for q in cp.sizes]
+        return [arb_mat([row or z for row in rows]) for rows, z in zip(result, zero, strict=True)]
 
 
 def solve(products: CrossProducts, G: Sequence[arb_mat]) -> Solution:
@@ -110,19 +132,18 @@ def solve(products: CrossProducts, G: Sequence[arb_mat]) -> Solution:
     Where the balls in ``G`` are too wide for a rigorous solution the result holds NaN, about
     which no comparison is ever certain. For wide balls ``perturb`` encloses more tightly.
     """
-    joint = _joint(products, G)
-    precision, xy, yy = products.xx, products.xy, products.yy
-    pieces, raw = [], []
-    for k, component in _components(products):
-        system = _shifted(component.zz * joint[k])
-        inverse = system.inv(nonstop=True)
-        C, v = inverse * component.zx, inverse * component.zy
-        left = joint[k] * component.zy
-        precision = precision - component.zx.transpose() * (joint[k] * C)
-        xy = xy - C.transpose() * left
-        yy = yy - dot(left, v)
-        pieces.append(Piece(k, component, system, inverse * component.zz, C))
-        raw.append(v)
+    joint, p = _joint(products, G), products.p
+    explained, pieces = arb_mat(p + 1, p + 1), []
+    for k, stratum in enumerate(products.strata):
+        wide = len(stratum.blocks) > 1 and _width(products, stratum) > WIDE
+        for component in stratum.components:
+            solved: Whole | Eliminated = (
+                Eliminated.of(component, G) if wide else Whole.of(component, joint[k])
+            )
+            explained += solved.explained
+            pieces.append(Piece(k, component, solved))
+    precision = products.xx - part(explained, 0, p, 0, p)
+    xy = products.xy - part(explained, 0, p, p, 1)
     H = precision.inv(nonstop=True)
     beta = H * xy
     return Solution(
@@ -133,8 +154,8 @@ def solve(products: CrossProducts, G: Sequence[arb_mat]) -> Solution:
         precision=precision,
         H=H,
         beta=beta,
-        q=yy - dot(xy, beta),
-        w=tuple(v - piece.C * beta for piece, v in zip(pieces, raw, strict=True)),
+        q=products.yy - explained[p, p] - dot(xy, beta),
+        residual_of=_column_over_one(-beta),
     )
 
 
@@ -146,26 +167,20 @@ def perturb(centre: Solution, G: Sequence[arb_mat]) -> Solution:
     width of G from each other instead, and its enclosures are wider by orders of magnitude.
     """
     products = centre.products
-    joint = _joint(products, G)
+    joint, p = _joint(products, G), products.p
     moves = [new - old for new, old in zip(joint, centre.joint, strict=True)]
-    p = products.p
-    pieces, spread = [], []
-    bend, pull = arb_mat(p, p), arb_mat(p, 1)
-    for old, w in zip(centre.pieces, centre.w, strict=True):
-        move = moves[old.stratum]
-        N = _near_inverse(old.M * move)
+    to_residual = _with_last_column(centre.residual_of)
+    pieces, changed = [], arb_mat(p + 1, p + 1)
+    for old in centre.pieces:
+        move, before = moves[old.stratum], old.solved.F * to_residual
+        N = _near_inverse(old.solved.M * move)
+        F = N * before
         system = _shifted(old.component.zz * joint[old.stratum])
-        piece = Piece(old.stratum, old.component, system, N * old.M, N * old.C)
-        bend += old.C.transpose() * (move * piece.C)
-        pull += old.C.transpose() * (move * (N * w))
-        pieces.append(piece)
-        spread.append(N * w)
+        pieces.append(Piece(old.stratum, old.component, Moved(system, N * old.solved.M, F)))
+        changed += before.transpose() * (move * F)
+    bend, pull = part(changed, 0, p, 0, p), part(changed, 0, p, p, 1)
     swell = _near_inverse(-(bend * centre.H))
     shift = centre.H * (swell * pull)
-    new_w = tuple(v + piece.C * shift for piece, v in zip(pieces, spread, strict=True))
-    q = centre.q
-    for piece, old_w, w in zip(pieces, centre.w, new_w, strict=True):
-        q -= dot(old_w, moves[piece.stratum] * w)
     return Solution(
         products=products,
         G=tuple(G),
@@ -174,9 +189,20 @@ def perturb(centre: Solution, G: Sequence[arb_mat]) -> Solution:
         precision=centre.precision - bend,
         H=centre.H * swell,
         beta=centre.beta - shift,
-        q=q,
-        w=new_w,
+        q=centre.q - changed[p, p] - dot(pull, shift),
+        residual_of=_column_over_one(shift),
     )
+
+
+def _column_over_one(a: arb_mat) -> arb_mat:
+    """(p + 1, 1): a column with a 1 below it."""
+    return arb_mat(a.nrows() + 1, 1, [*a.entries(), arb(1)])
+
+
+def _with_last_column(a: arb_mat) -> arb_mat:
+    """The unit matrix with its last column replaced."""
+    n = a.nrows()
+    return arb_mat([[a[i, 0] if j == n - 1 else int(i == j) for j in range(n)] for i in range(n)])
 
 
 def _near_inverse(a: arb_mat) -> arb_mat:
@@ -190,11 +216,8 @@ def _joint(products: CrossProducts, G: Sequence[arb_mat]) -> tuple[arb_mat, ...]
     return tuple(block_diagonal(products, stratum, by_term) for stratum in products.strata)
 
 
-def _components(products: CrossProducts) -> Iterator[tuple[int, Component]]:
-    """Components with the index of their stratum, in the order of ``Solution.pieces``."""
-    for k, stratum in enumerate(products.strata):
-        for component in stratum.components:
-            yield k, component
+def _width(products: CrossProducts, stratum: Stratum) -> int:
+    return sum(products.sizes[block] for block in stratum.blocks)
 
 
 def _shifted(a: arb_mat) -> arb_mat:

@@ -17,8 +17,8 @@ from flint import arb, arb_mat, ctx
 from numpy.typing import NDArray
 
 from pp_compare.certified.general.blocks import RandomBlock
-from pp_compare.certified.general.crossproducts import CrossProducts, cross_products
-from pp_compare.certified.general.curvature import derivatives, slopes
+from pp_compare.certified.general.crossproducts import CrossProducts, Stratum, cross_products
+from pp_compare.certified.general.curvature import derivatives, gradient, slopes
 from pp_compare.certified.general.estimates import Estimates, estimates
 from pp_compare.certified.general.face import Face, candidate_faces
 from pp_compare.certified.general.krawczyk import (
@@ -35,13 +35,24 @@ from pp_compare.certified.general.parametrisation import (
     scaled,
     units,
 )
-from pp_compare.certified.general.search import DIVERGED, FloatCriterion, Stop, search
+from pp_compare.certified.general.float_criterion import FloatCriterion
+from pp_compare.certified.general.search import DIVERGED, Stop, search
 
 Floats = NDArray[np.float64]
 
 SEARCH_ERROR = 1e-6
 """How far, relative to 1 + |deviance|, the search may misjudge a deviance: float64 loses some
 digits of a difference of log determinants, and a stop lies within 1e-6 of its optimum."""
+
+
+LOOSE = 1e-9
+"""Relative radius beyond which a deviance is of no use: a thousandth of `SEARCH_ERROR`."""
+
+NARROW = 2.0**-30
+"""Radius below which a box is solved as a point is: what that costs in width it can afford."""
+
+SMALL = 1_000
+"""Multiplications of one solution up to which a wide box of uniqueness is looked for."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +88,21 @@ class Rise:
 
 
 @dataclass(frozen=True)
+class Point:
+    """Where the answer is evaluated; ``reason`` is empty where the point is proved.
+
+    ``factors`` are T of each random term, in the coordinates of ``solution.products``.
+    """
+
+    reason: str
+    face: Face
+    factors: list[arb_mat]
+    box: list[arb_mat]
+    solution: Solution
+    bits: int
+
+
+@dataclass(frozen=True)
 class GeneralOptimum:
     """The best known optimum of a criterion and what is proved about it.
 
@@ -107,6 +133,8 @@ class GeneralOptimum:
         How many starts the search used.
     hessian : (t, t) float64 array
         Second derivatives of the profiled deviance in all of theta at the optimum.
+    point : Point
+        The proved point, or the search's best, in the coordinates of the cross-products.
     rises : tuple of Rise
         Of a proved singular optimum: how the deviance rises off the boundary.
     """
@@ -123,6 +151,7 @@ class GeneralOptimum:
     others: tuple[LocalOptimum, ...]
     starts: int
     hessian: Floats
+    point: Point
     rises: tuple[Rise, ...] = ()
 
 
@@ -165,10 +194,9 @@ def general_optimum(
     ``claim`` is "none" where no proof was reached: the criterion falls forever (residual variance
     zero), is flat (as many levels as rows), or touches a boundary with slope exactly zero.
     """
-    # Krawczyk's image loses a quarter of the bits and the cross-products some more: twice the
-    # digits, and 96 bits for what conditioning takes.
-    bits = 96 + int(np.ceil(2 * digits * np.log2(10)))
-    products = cross_products(y, X, blocks, weights=weights, bits=2 * bits)
+    # A quarter of the bits is the floor of a box's radius; what is left takes conditioning.
+    bits = 60 + int(np.ceil(digits * np.log2(10) * 4 / 3))
+    products = cross_products(y, X, blocks, weights=weights)
     criterion = FloatCriterion(products, reml)
     stops, count = search(criterion, [scaled(products, s) for s in starts], seed)
     point = _certify(criterion, stops[0], digits, bits)
@@ -188,23 +216,12 @@ def general_optimum(
             others=tuple(_local(products, s) for s in stops[1:] if s.stationary),
             starts=count,
             hessian=_hessian(criterion, point.factors),
+            point=point,
             rises=() if point.reason else tuple(_rises(point, reml)),
         )
 
 
-@dataclass(frozen=True)
-class _Point:
-    """Where the answer is evaluated; ``reason`` is empty where the point is proved."""
-
-    reason: str
-    face: Face
-    factors: list[arb_mat]
-    box: list[arb_mat]
-    solution: Solution
-    bits: int
-
-
-def _rises(point: _Point, reml: bool) -> Iterator[Rise]:
+def _rises(point: Point, reml: bool) -> Iterator[Rise]:
     """Off the boundary of every singular term."""
     exponents = point.solution.products.coordinates.z_exponents
     for block, slope in enumerate(slopes(point.solution, reml)):
@@ -214,10 +231,10 @@ def _rises(point: _Point, reml: bool) -> Iterator[Rise]:
             yield Rise(block, row, float(per_unit), alone)
 
 
-def _certify(criterion: FloatCriterion, best: Stop, digits: int, base: int) -> _Point:
+def _certify(criterion: FloatCriterion, best: Stop, digits: int, base: int) -> Point:
     """Try the faces that the best stop may lie on; with more precision where that may help."""
     reasons: dict[str, None] = {}
-    for bits in (base, 3 * base):
+    for bits in (base, 2 * base, 4 * base):
         undecided = False
         for face, start in candidate_faces(best.factors):
             try:
@@ -233,46 +250,91 @@ def _certify(criterion: FloatCriterion, best: Stop, digits: int, base: int) -> _
 
 def _prove(
     criterion: FloatCriterion, face: Face, start: arb_mat, best: Stop, digits: int
-) -> _Point:
+) -> Point:
     """Prove a strict local minimum over all positive semidefinite covariances (see ``face``)."""
     products, reml = criterion.products, criterion.reml
     face.require_lower_triangular()
-    minimum = _minimum_on_face(products, face, start, reml, digits)
+    minimum = minimum_on_face(criterion, face, start, digits)
     factors = face.factors(minimum.point)
     face.require_positive_pivots(factors)
     solution = solve(products, [t * t.transpose() for t in factors])
     for normal in face.normals(slopes(solution, reml)):
         # The factorisation exists only if the matrix is positive definite.
         cholesky(normal, "the slope off the boundary")
-    deviance = float(solution.profiled_deviance(reml))
-    if deviance > best.deviance + SEARCH_ERROR * (1 + abs(best.deviance)):
+    ball = solution.profiled_deviance(reml)
+    if not ball.rad() < (1 + abs(ball)) * LOOSE:
+        raise UndecidedError(f"{ctx.prec} bits are too few for the deviance")
+    deviance = float(ball)
+    allowed = SEARCH_ERROR * (1 + abs(best.deviance))
+    if deviance > best.deviance + allowed and deviance > _seen(products, best, reml) + allowed:
         raise NotProvedError(
             f"the minimum with deviance {deviance:.10g} is proved, but the search has seen "
             f"{best.deviance:.10g}"
         )
-    return _Point("", face, factors, face.factors(minimum.box), solution, ctx.prec)
+    return Point("", face, factors, face.factors(minimum.box), solution, ctx.prec)
 
 
-def _minimum_on_face(
-    products: CrossProducts, face: Face, start: arb_mat, reml: bool, digits: int
+def _seen(products: CrossProducts, stop: Stop, reml: bool) -> float:
+    """The deviance at a stop in balls: far out float64 loses most digits of y'Py."""
+    factors = [arb_mat(f.tolist()) for f in stop.factors]
+    return float(solve(products, [t * t.transpose() for t in factors]).profiled_deviance(reml))
+
+
+def minimum_on_face(
+    criterion: FloatCriterion, face: Face, start: arb_mat, digits: int, *, wide: bool = False
 ) -> Minimum:
+    """Prove the minimum on a face near a start; ``wide``: with a wide box of uniqueness.
+
+    Raises NotProvedError where a step of the proof fails.
+    """
+    products, reml = criterion.products, criterion.reml
     if not face.parameters:
         return Minimum(start, start, ())
     centre: list[Solution] = []
 
+    def slope(x: arb_mat) -> arb_mat:
+        factors = face.factors(x)
+        centre[:] = [solve(products, [t * t.transpose() for t in factors])]
+        return gradient(centre[0], factors, face.parameters, reml)
+
     def differentiate(x: arb_mat) -> tuple[arb_mat, arb_mat]:
         factors = face.factors(x)
         G = [t * t.transpose() for t in factors]
-        if x.mid() == x:
-            centre[:] = [solve(products, G)]
-        # A box is always a box around the last point.
-        solution = centre[0] if x.mid() == x else perturb(centre[0], G)
+        if all(entry.rad() < NARROW for entry in x.entries()):
+            solution = solve(products, G)
+        else:
+            solution = perturb(centre[0], G)  # a box is always a box around the last point
         return derivatives(solution, factors, face.parameters, reml)
 
-    return certified_minimum(differentiate, start, digits=digits)
+    return certified_minimum(
+        differentiate,
+        start,
+        digits=digits,
+        gradient=slope,
+        curvature=_curvature_on(criterion, face, start),
+        wide=wide or sum(len(s.components) * j**3 for s, j in _widths(products)) < SMALL,
+    )
 
 
-def _unproved(products: CrossProducts, best: Stop, reasons: list[str], bits: int) -> _Point:
+def _widths(products: CrossProducts) -> Iterator[tuple[Stratum, int]]:
+    """Strata and how many coefficients their components have."""
+    for stratum in products.strata:
+        yield stratum, sum(products.sizes[block] for block in stratum.blocks)
+
+
+def _curvature_on(criterion: FloatCriterion, face: Face, start: arb_mat) -> arb_mat | None:
+    """The search's Hessian at a point of a face, where T is lower triangular."""
+    at = {p: k for k, p in enumerate(criterion.parameters)}
+    if not all(p in at for p in face.parameters):
+        return None
+    x = np.zeros(len(at))
+    chosen = [at[p] for p in face.parameters]
+    x[chosen] = [float(value) for value in start.entries()]
+    hessian = criterion(x)[2][np.ix_(chosen, chosen)]
+    return arb_mat(hessian.tolist()) if np.isfinite(hessian).all() else None
+
+
+def _unproved(products: CrossProducts, best: Stop, reasons: list[str], bits: int) -> Point:
     largest = max(float(np.abs(f).max()) for f in best.factors)
     if largest > DIVERGED:
         reasons.insert(
@@ -284,7 +346,7 @@ def _unproved(products: CrossProducts, best: Stop, reasons: list[str], bits: int
     factors = [arb_mat(f.tolist()) for f in best.factors]
     with ctx.workprec(bits):
         solution = solve(products, [t * t.transpose() for t in factors])
-    return _Point("; ".join(reasons), face, factors, factors, solution, bits)
+    return Point("; ".join(reasons), face, factors, factors, solution, bits)
 
 
 def _local(products: CrossProducts, stop: Stop) -> LocalOptimum:

@@ -27,8 +27,8 @@ from pp_compare.certified.general.crossproducts import (
     Stratum,
     cross_products,
 )
+from pp_compare.certified.general.float_criterion import FloatCriterion
 from pp_compare.certified.general.mixed_equations import solve
-from pp_compare.certified.general.search import FloatCriterion
 
 Floats = NDArray[np.float64]
 
@@ -205,7 +205,5 @@ def _moved(products: CrossProducts, value: arb) -> CrossProducts:
 
 
 def _component(c: Component, last: int, value: arb) -> Component:
-    rows = range(c.zx.nrows())
-    zx = arb_mat(c.zx.nrows(), last, [c.zx[i, k] for i in rows for k in range(last)])
-    zy = arb_mat([[c.zy[i, 0] - value * c.zx[i, last]] for i in rows])
-    return Component(c.levels, c.zz, zx, zy)
+    rows = [[*row[:last], row[last + 1] - value * row[last]] for row in c.zf.table()]
+    return Component(c.levels, c.zz, arb_mat(rows), c.sizes)

@@ -20,7 +20,6 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
-from scipy.stats import qmc
 
 from pp_compare.certified.general.parametrisation import lower_triangle
 
@@ -78,6 +77,8 @@ def spread(sizes: Sequence[int], count: int, seed: int) -> tuple[Floats, Floats]
     points : (count, t) array
         Entries of the factors, as `lower_triangle` orders them.
     """
+    from scipy.stats import qmc  # noqa: PLC0415 - half a second that few processes need
+
     t = len(lower_triangle(sizes))
     cube = qmc.Sobol(t, rng=np.random.default_rng(seed)).random_base2(int(np.log2(count)))
     columns: list[Floats] = []

@@ -1,8 +1,8 @@
 """Text from data as R and Python source: names, strings and formulas of a model, safely quoted.
 
-What is written here is for a reader to paste; nothing in this project runs it. Names go between
-backticks in R and into ``Q("...")`` in Python's formulas wherever they are no plain words, so that
-a name is never read as code.
+What is written here is for a reader to paste, and is run where an issue shows its output. Names go
+between backticks in R and into ``Q("...")`` in Python's formulas wherever they are no plain words,
+so that a name is never read as code.
 """
 
 from __future__ import annotations
@@ -197,9 +197,11 @@ class Names:
         object.__setattr__(self, "scaled", scaled)
 
     def fixed(self) -> str:
-        """``y ~ 1 + x``."""
+        """``y ~ 1 + x``; an offset is taken off the response, which every engine can."""
         spec = self.design.spec
-        return f"{self.variable(spec.response)} ~ {self.sum(spec.intercept, spec.fixed)}"
+        response = " - ".join(map(self.variable, (spec.response, *spec.offset)))
+        left = f"I({response})" if spec.offset else response
+        return f"{left} ~ {self.sum(spec.intercept, spec.fixed)}"
 
     def sum(self, intercept: bool, terms: Iterable[Term]) -> str:
         """``1 + x + x:z``, or ``0 + x`` without an intercept."""
@@ -251,5 +253,6 @@ def same_in_r(levels: Sequence[str]) -> bool:
 def used_columns(design: Design) -> list[str]:
     """Columns of the data that the model is made of."""
     frame, spec = design.dataset.frame, design.spec
-    names = [c for n in design.variables for c in ([n] if n in frame else columns_in(n))]
+    variables = dict.fromkeys([*design.variables, *spec.offset])
+    names = [c for n in variables for c in ([n] if n in frame else columns_in(n))]
     return list(dict.fromkeys([*names, *(c for term in spec.random for c in term.group)]))

@@ -39,9 +39,10 @@ def lmer_call(
     reml = _R.value(design.spec.method == "REML")
     lines = ["library(lme4)", *_preparation(design, names)]
     begin = f"start = {_R.value(list(start))}" if start else ""
+    weights = f"weights = {_R.word(design.spec.weights)}" if design.spec.weights else ""
     for step in steps:
         control = f"control = lmerControl({_options(step)})" if step else ""
-        extra = "".join(f",\n            {text}" for text in (begin, control) if text)
+        extra = "".join(f",\n            {text}" for text in (weights, begin, control) if text)
         lines.append(f"fit <- lmer({formula},\n            data = data, REML = {reml}{extra})")
         begin = 'start = getME(fit, "theta")'
     return "\n".join([*lines, "summary(fit)"])
@@ -80,6 +81,8 @@ def lme_call(
         random = f"list({', '.join(f'{own[g]} = {_level(names, g)}' for g in groups)})"
     method, options = design.spec.method, f"lmeControl({_options(control)})"
     extra = f",\n           control = {options}" if control else ""
+    if design.spec.weights:
+        extra = f",\n           weights = varFixed(~ I(1 / {_R.word(design.spec.weights)})){extra}"
     lines.append(
         f"fit <- lme({names.fixed()},\n           random = {random},\n"
         f"           data = data, method = {_R.value(method)}{extra})"

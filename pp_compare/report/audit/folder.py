@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from pp_compare.report.audit.html import report_html
 from pp_compare.report.audit.json import to_json
 from pp_compare.report.document import to_markdown, to_page
 from pp_compare.report.paragraph import paragraphs
-from pp_compare.report.record import Report
+from pp_compare.report.record import Report, data_path
 from pp_compare.resources import write_text
 from pp_compare.verdict.deviations import Deviation
 
@@ -34,5 +33,4 @@ def write_report(
         write_text(folder / f"{name}.html", to_page(document))
     write_text(folder / "paragraph.md", "\n\n".join(paragraphs(report)) + "\n")
     for case in report.cases:
-        name = re.sub(r"[^A-Za-z0-9_.-]+", "_", case.case).lstrip(".")
-        write_text(folder / "cases" / name / "data.csv", case.data_csv)
+        write_text(folder / data_path(case.case), case.data_csv)

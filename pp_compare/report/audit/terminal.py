@@ -94,11 +94,11 @@ def _print_models(console: Console, report: Report) -> None:
     for i, case in enumerate(report.cases):
         if i:
             console.print()
-        console.print(_heading(case))
+        console.print(heading(case))
         if limits := identified_line(case):
             console.print(verbatim(limits, "yellow"))
         for judgement in worst_first(case):
-            _print_judgement(console, judgement)
+            print_judgement(console, judgement)
     for case in report.cases:
         estimates = estimates_of(case)
         if estimates.rows:
@@ -112,7 +112,8 @@ def _print_models(console: Console, report: Report) -> None:
             console.print(verbatim(line, "dim"))
 
 
-def _heading(case: CaseReport) -> Text:
+def heading(case: CaseReport) -> Text:
+    """A model in one line."""
     groups = ", ".join(f"{count} {name}" for name, count in case.n_groups.items())
     dropped = f", {case.rows_dropped} rows dropped" if case.rows_dropped else ""
     if case.columns_dropped:
@@ -125,7 +126,7 @@ INDENT = 4
 """Of what belongs to a judgement, below it."""
 
 
-def _print_judgement(console: Console, judgement: Judgement) -> None:
+def print_judgement(console: Console, judgement: Judgement) -> None:
     """Its sentence, what to do, and what the engine says of itself."""
     sentence, style = verbatim(judgement.sentence), STYLES[STYLE[judgement.standing]]
     sentence.stylize(style, 0, len(sentence) if judgement.bad else len(judgement.engine))

@@ -18,6 +18,7 @@ from pp_compare.report.document import Document, Section
 from pp_compare.report.record import CaseReport, Report
 from pp_compare.report.table import Table
 from pp_compare.verdict.agreement import Comparison
+from pp_compare.verdict.judgement import GOOD, STANDINGS
 
 YARDSTICK = "lme4"
 """Times are given in its times; without it, in those of the first engine."""
@@ -40,6 +41,8 @@ class Standing:
     engine, version : str
     ends : mapping of str to int
         Models by where the engine stopped, one of `ENDS`.
+    worth : mapping of str to int
+        Models by the judgement of its numbers there (`pp_compare.verdict.judgement.STANDINGS`).
     failed : int
         Models in which it raised, crashed or ran out of time.
     unsupported : int
@@ -53,6 +56,7 @@ class Standing:
     engine: str
     version: str
     ends: Mapping[str, int]
+    worth: Mapping[str, int]
     failed: int
     unsupported: int
     seconds: float
@@ -90,8 +94,9 @@ def league_of(report: Report) -> League:
 
 
 def _rank(standing: Standing) -> tuple[float, float, float]:
-    """Best first: the share of its models at the optimum, then how many it can fit, then time."""
-    share = standing.ends["at the optimum"] / max(1, standing.fitted + standing.failed)
+    """Best first: the share of its models that it is good for, then how many it fits, then time."""
+    good = sum(standing.worth[each] for each in GOOD)
+    share = good / max(1, standing.fitted + standing.failed)
     return (-share, -standing.fitted, standing.seconds)
 
 
@@ -99,6 +104,7 @@ def _standing(report: Report, engine: str, yardstick: str) -> Standing:
     fits = [(case, case.fits[engine]) for case in report.cases if engine in case.fits]
     answered = [(case, fit) for case, fit in fits if fit.status == "ok"]
     ends = [_end(case, fit) for case, fit in answered]
+    judged = [j.standing for case in report.cases for j in case.judgements if j.engine == engine]
     ratios = [
         fit.seconds / other.seconds
         for case, fit in answered
@@ -108,6 +114,7 @@ def _standing(report: Report, engine: str, yardstick: str) -> Standing:
         engine,
         _version([fit for _, fit in fits]),
         {end: ends.count(end) for end in ENDS},
+        {standing: judged.count(standing) for standing in STANDINGS},
         sum(fit.status == "error" for _, fit in fits),
         sum(fit.status == "unsupported" for _, fit in fits),
         median([fit.seconds for _, fit in answered]) if answered else math.nan,
@@ -197,6 +204,7 @@ def league_document(report: Report, unavailable: Mapping[str, str] | None = None
     return Document(
         "League of mixed-model engines",
         (
+            Section("Can their numbers be used?", _WORTH_TEXT, worth_table(league)),
             Section("Where they stop", _STANDING_TEXT, standing_table(league)),
             Section("Digits", _DIGITS_TEXT, digits_table(report, league)),
             Section("What each can fit", _ABILITY_TEXT, ability_table(league)),
@@ -206,6 +214,11 @@ def league_document(report: Report, unavailable: Mapping[str, str] | None = None
     )
 
 
+_WORTH_TEXT = (
+    "Models by what the numbers are worth to who would report them, as in an audit: right; "
+    "right by another documented definition; short of the optimum by less than harms; wrong; at a "
+    "worse optimum; without an answer. Engines are in the order of the share in the first three.",
+)
 _STANDING_TEXT = (
     "Models by where the engine stopped, seen by the certified criterion at its own variances: "
     "within the tolerance of the optimum, short of it, in a worse local optimum, or by an "
@@ -223,6 +236,15 @@ _ABILITY_TEXT = (
     "Criteria under which at least one model of the kind was answered. Several groups are nested "
     "or crossed; independent effects are lme4's (x || g).",
 )
+
+
+def worth_table(league: League) -> Table:
+    """What each engine's numbers are worth."""
+    rows = [
+        (s.engine, s.version, *(str(s.worth[standing]) for standing in STANDINGS))
+        for s in league.standings
+    ]
+    return Table(("engine", "version", *STANDINGS), tuple(rows), labels=2)
 
 
 def standing_table(league: League) -> Table:

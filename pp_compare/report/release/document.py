@@ -19,6 +19,7 @@ def release_document(report: ReleaseReport) -> Document:
     sections = [
         Section("Verdict", tables.verdict(report)),
         *(section for difference in worst_first for section in changes(difference)),
+        Section("Can its numbers be used?", (WORTH,), tables.worth(report)),
         Section("Against the certified optimum", (MATRIX,), tables.matrix(report)),
         Section("Digits right", (DIGITS,), tables.digits(report)),
     ]
@@ -35,6 +36,10 @@ def release_document(report: ReleaseReport) -> Document:
     return Document("Release check", tuple(sections))
 
 
+WORTH = (
+    "Models by what the numbers are worth to who would report them: the judgement of an audit, "
+    "whether a difference is known or not."
+)
 MATRIX = (
     "Models by how their fit stands to the certified optimum and to algebra. Known: every "
     "difference is in the registry of known deviations. A wrong optimum is a local one that is not "

@@ -10,6 +10,7 @@ from pp_compare.report.digest import KINDS, kind_of, least_digits, wrong_optimum
 from pp_compare.report.record import CaseReport
 from pp_compare.report.release.record import DIRECTIONS, CandidateReport, Change, ReleaseReport
 from pp_compare.report.table import Table
+from pp_compare.verdict.judgement import STANDINGS
 
 SHOWN_TITLES = 3
 NOISY = ("beta", "beta_se", "sigma", "random_cov", "loglik", "blup")
@@ -102,6 +103,16 @@ def matrix(report: ReleaseReport) -> Table:
                   row.failures, row.warned, row.unsupported)  # fmt: skip
         rows.append((candidate.name, *map(str, counts), f"{1000 * row.seconds:.0f}"))
     return Table(columns, tuple(rows))
+
+
+def worth(report: ReleaseReport) -> Table:
+    """Models by what a candidate's numbers are worth to who would report them."""
+    rows = []
+    for candidate in report.candidates:
+        found = [j.standing for case in candidate.cases for j in case.judgements]
+        counts = (str(found.count(standing)) for standing in STANDINGS)
+        rows.append((candidate.name, *counts))
+    return Table(("candidate", *STANDINGS), tuple(rows))
 
 
 def digits(report: ReleaseReport) -> Table:

@@ -17,17 +17,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pp_compare.audits.bundles.issue import differences, write_issues
+from pp_compare.engines.child_process import leash
+from pp_compare.engines.source.table import FILE, used_frame
 from pp_compare.engines.statsmodels import arguments, layout
-from pp_compare.model import Fit
+from pp_compare.model import Dataset, Fit
 from pp_compare.model.design import Block, Design
-from pp_compare.report.document import escaped
 from pp_compare.report.record import CaseReport
 from pp_compare.resources import resource, write_text
 from pp_compare.verdict.agreement import Comparison
-from pp_compare.verdict.digits import digits_text, worst_first
-
-SHOWN_ROWS = 40
-"""Data of up to so many rows stand in the issue itself."""
+from pp_compare.verdict.digits import digits_text
 
 
 def write_bundle(
@@ -51,24 +50,25 @@ def write_bundle(
     Returns
     -------
     tuple of Path
-        ``data.csv`` (shortest decimals that read back to the same doubles), ``data.hex.csv`` (the
-        same in C99 hexadecimal, which R reads exactly), ``levels.csv``, ``expected.json``,
-        ``reproduce.R``, ``reproduce.py`` where MixedLM can express the model, ``ISSUE.md``.
+        ``data.csv`` (the model's columns as they were read, in the shortest decimals that read
+        back to the same doubles), ``data.hex.csv`` (its rows under plain names, in C99 hexadecimal,
+        which R reads exactly), ``levels.csv``, ``expected.json``, ``reproduce.R``, ``reproduce.py``
+        where MixedLM can express the model, and of each engine that differs an issue with its
+        script (`pp_compare.audits.bundles.issue`).
     """
     frame, levels = _tables(design)
     texts = {
-        "data.csv": _csv(frame, float.__repr__),
+        FILE: Dataset("data", used_frame(design)).exact_csv(),
         "data.hex.csv": _csv(frame, float.hex),
         "levels.csv": levels.to_csv(index=False, lineterminator="\n"),
         "expected.json": json.dumps(_expected(case), indent=1, ensure_ascii=False) + "\n",
         "reproduce.R": _r_script(design),
-        "ISSUE.md": _issue(design, case, title),
     }
     if not isinstance(layout(design), str):
         texts["reproduce.py"] = _python_script(design, case)
     for name, text in texts.items():
         write_text(folder / name, text)
-    return tuple(folder / name for name in texts)
+    return (*(folder / name for name in texts), *write_issues(folder, design, case, title))
 
 
 def write_script_bundle(
@@ -93,8 +93,9 @@ def write_script_bundle(
     """
     for name, text in files.items():
         write_text(folder / name, text)
+    start = [sys.executable, "-I", "-W", "ignore"]
     shown = subprocess.run(  # noqa: S603  # our own script, by an argument list
-        [sys.executable, "-I", "-W", "ignore", folder / "reproduce.py"],
+        [*leash(start), *start, folder / "reproduce.py"],
         capture_output=True,
         text=True,
         check=True,
@@ -103,7 +104,7 @@ def write_script_bundle(
     lines = [f"# {title}", "", "## What happens", "", "`python reproduce.py` prints:", ""]
     lines += [f"    {line}" for line in shown.splitlines()]
     lines += ["", "## What is expected", "", expected, "", "## The data", ""]
-    lines += [f"    {row}" for row in _data_lines(frame)]
+    lines += [f"    {row}" for row in _csv(frame, float.__repr__).splitlines()]
     write_text(folder / "ISSUE.md", "\n".join(lines) + "\n")
     return tuple(folder / name for name in (*files, "ISSUE.md"))
 
@@ -111,6 +112,9 @@ def write_script_bundle(
 def _tables(design: Design) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The variables under their aliases with one text column a grouping factor, and all levels."""
     numbers = {v.alias: v.series() for v in design.variables.values()}
+    numbers[design.alias(design.spec.response)] = pd.Series(design.y)  # less the offset
+    if design.weights is not None:
+        numbers["prior.weights"] = pd.Series(design.weights)
     groups = {_column(design, b): np.array(b.levels, object)[b.codes] for b in design.blocks}
     frame = pd.DataFrame({**numbers, **groups})
     known = {v.alias: v.levels for v in design.variables.values() if v.levels is not None}
@@ -142,7 +146,12 @@ def _expected(case: CaseReport) -> dict[str, Any]:
         "expected": _numbers(certified) if certified else {},
         "expected_digits": dict(certified.extra.get("digits", {})) if certified else {},  # type: ignore[call-overload]  # a mapping, by CertifiedEngine
         "seen": {name: _seen(fit) for name, fit in case.fits.items() if name != "certified"},
-        "differences": [_sentence(line) for line in _first_causes(case)],
+        "differences": [
+            _sentence(line)
+            for engine in case.fits
+            for line in differences(case, engine)
+            if line.follows is None
+        ],
         "broken_identities": [
             {"engine": c.engine, "identity": c.identity, "error": c.error, "tolerance": c.tolerance}
             for c in case.identities
@@ -164,17 +173,6 @@ def _seen(fit: Fit) -> dict[str, Any]:
         "versions": dict(fit.versions),
         "quantities": _numbers(fit),
     }
-
-
-def _first_causes(case: CaseReport) -> list[Comparison]:
-    """The worst line of each quantity whose difference follows from no other."""
-    lines = [x for x in case.comparisons if x.verdict in {"fail", "known"} and x.kind == "truth"]
-    worst: dict[tuple[str, str], Comparison] = {}
-    for line in (x for x in lines if x.follows is None):
-        key = (line.candidate, line.quantity)
-        if key not in worst or worst_first(line.digits) < worst_first(worst[key].digits):
-            worst[key] = line
-    return list(worst.values())
 
 
 def _sentence(line: Comparison) -> str:
@@ -223,6 +221,8 @@ def _r_script(design: Design) -> str:
         fixed=fixed,
         random=nlme or "NULL",
         reml="TRUE" if design.spec.method == "REML" else "FALSE",
+        weights="" if design.weights is None else ", weights = prior.weights",
+        variances="" if design.weights is None else ", weights = nlme::varFixed(~ variance)",
     )
 
 
@@ -244,47 +244,3 @@ def _filled(template: str, **values: str) -> str:
     for name, value in values.items():
         text = text.replace(f"@{name}@", value)
     return text
-
-
-# ---- the issue ----------------------------------------------------------------------------------
-
-
-def _issue(design: Design, case: CaseReport, title: str) -> str:
-    found = _first_causes(case)
-    engines = ", ".join(dict.fromkeys(line.candidate for line in found)) or "no engine"
-    title = title or f"{engines}: {case.method} fit of a linear mixed model is off"
-    lines = [f"# {title}", "", "## What happens", ""]
-    lines += [f"- {escaped(_sentence(line))}" for line in found] or ["- Nothing differs."]
-    lines += ["", "## What is expected", "", *_reference(case), ""]
-    lines += ["## How to see it", "", *_how(design), ""]
-    lines += ["## Versions", "", *_versions(case.fits)]
-    return "\n".join(lines) + "\n"
-
-
-def _reference(case: CaseReport) -> list[str]:
-    digits = case.fits["certified"].extra.get("digits") if "certified" in case.fits else None
-    if not isinstance(digits, Mapping):
-        return ["See expected.json."]
-    rows = [f"| {escaped(name)} | {value} |" for name, value in digits.items()]
-    head = "The optimum of the criterion, by interval arithmetic (every printed digit is proved):"
-    return [head, "", "| number | value |", "|---|---|", *rows]
-
-
-def _how(design: Design) -> list[str]:
-    lines = ["`Rscript reproduce.R` and `python reproduce.py`, in this folder."]
-    if design.n_obs <= SHOWN_ROWS:
-        frame, _ = _tables(design)
-        lines += ["", "The data:", "", *(f"    {row}" for row in _data_lines(frame))]
-    return lines
-
-
-def _data_lines(frame: pd.DataFrame) -> list[str]:
-    """Indented code: nothing in it is read as markup, if no line break is left in it."""
-    return [line.replace("\r", " ") for line in _csv(frame, float.__repr__).splitlines()]
-
-
-def _versions(fits: Mapping[str, Fit]) -> list[str]:
-    rows = dict.fromkeys(
-        ", ".join(f"{k} {v}" for k, v in sorted(f.versions.items())) for f in fits.values()
-    )
-    return [f"- {escaped(row)}" for row in rows if row]

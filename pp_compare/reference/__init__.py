@@ -1,0 +1,5 @@
+"""The reference set: certified values of mixed models, for any language, with proofs to check.
+
+`make.make_set` writes it: `items` says which models, `columns` how each is made from its data,
+`intercept_proof` and `general_proof` what its certificate holds, and `answers` what engines get.
+"""

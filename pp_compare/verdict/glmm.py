@@ -1,0 +1,316 @@
+"""What an engine's answer to a generalised mixed model is worth.
+
+There are two truths, the maximum of the exact likelihood and that of the criterion which the engine
+names: Laplace's, or k nodes of quadrature. An engine is judged by the second, and told how far it
+is from the first. One that names neither, as penalised quasi-likelihood or a posterior, is not
+judged.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pp_compare.certified.glmm.model import Answer, GlmmModel
+from pp_compare.errors import InputError
+from pp_compare.model import Fit, Quantity
+from pp_compare.verdict import glmm_sentences as sentences
+from pp_compare.verdict.agreement import Cause, Comparison
+from pp_compare.verdict.digits import lre
+from pp_compare.verdict.harm import Harm, measure_harm
+from pp_compare.verdict.judgement import Judgement, Standing, without_answer
+from pp_compare.verdict.tolerance import HARMLESS, NEGLIGIBLE
+
+STILL = 0.01
+"""Share of the distance to the optimum that Newton's method expects to gain from an engine's
+numbers; with less the engine stands at a stationary point, and that is another optimum."""
+
+ROUNDING = 1e-9
+"""Of a log-likelihood in double precision, relative to its size and to the rows: a sum of n terms,
+each of some 1e-16 of itself, of differences between logarithms a thousand times as large."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What can be said of a fit with numbers, before it is judged.
+
+    Parameters
+    ----------
+    definition : str
+        The criterion that it is judged by.
+    reported : float
+        Its log-likelihood; nan where it gives none.
+    value : float
+        The criterion at its own estimates, to a double.
+    best : float
+        The criterion's certified maximum.
+    counted_from : float
+        What it counts its log-likelihood from: 0, or the saturated model's.
+    decrement : float
+        What Newton's method expects to gain from there; nan where the criterion is not concave.
+    """
+
+    definition: str
+    reported: float
+    value: float
+    best: float
+    counted_from: float
+    decrement: float
+    rounding: float
+
+    @property
+    def above(self) -> float:
+        """Deviance at its own estimates, above the optimum."""
+        return 2 * (self.best - self.value)
+
+    @property
+    def misevaluated(self) -> float:
+        """Its log-likelihood less the criterion at its own estimates."""
+        return self.reported + self.counted_from - self.value
+
+    @property
+    def arrived(self) -> bool:
+        """Whether it is at the optimum, but for `NEGLIGIBLE` and rounding."""
+        return self.above <= NEGLIGIBLE + 2 * self.rounding
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether its log-likelihood is the criterion; also where it gives none."""
+        off = abs(self.misevaluated)
+        return not off > NEGLIGIBLE / 2 + self.rounding
+
+    @property
+    def reports_the_best(self) -> bool:
+        """Whether its log-likelihood is the maximum, which its estimates do not have."""
+        reported = self.reported + self.counted_from
+        return not self.arrived and abs(reported - self.best) <= NEGLIGIBLE + self.rounding
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it stands still at another optimum."""
+        return self.above > HARMLESS and self.decrement < STILL * self.above / 2
+
+
+def judge_glmm(model: GlmmModel, fit: Fit) -> tuple[Judgement, tuple[Comparison, ...]]:
+    """Judge one fit, with the comparisons that it rests on.
+
+    Parameters
+    ----------
+    model : GlmmModel
+    fit : Fit
+        With the id of its criterion in `Fit.definition`.
+    """
+    truth = model.optimum(model.definitions[0])
+    if truth.direction:
+        return _without_optimum(model, fit, truth), ()
+    if fit.status != "ok":
+        line = _failed(fit)
+        return without_answer(fit, "", line), () if fit.status == "unsupported" else (line,)
+    if not _finite(fit):
+        sentence = f"{fit.engine} gives no answer: some of its estimates are no numbers"
+        return Judgement(fit.engine, "no answer", sentence, cause="failure"), (_failed(fit),)
+    if model.why_not(fit.definition):
+        return _other_estimator(model, fit, truth)
+    own = model.optimum(fit.definition)
+    if not own.found or own.claim == "none":
+        sentence = f"{fit.engine} is not judged: no optimum is proved, for {own.reason}"
+        return Judgement(fit.engine, "not judged", sentence), ()
+    try:
+        told = tell(model, fit, own)
+    except InputError as error:
+        return Judgement(fit.engine, "not judged", f"{fit.engine} is not judged: {error}"), ()
+    return _judged(model, fit, told, own, truth)
+
+
+def _finite(fit: Fit) -> bool:
+    numbers = [fit["beta"], *fit.covariances.values()]
+    return all(bool(np.isfinite(values).all()) for values in numbers)
+
+
+def _judged(
+    model: GlmmModel, fit: Fit, told: Told, own: Answer, truth: Answer
+) -> tuple[Judgement, tuple[Comparison, ...]]:
+    harm = _harm(model, fit, own, told)
+    lines = tuple(_lines(fit, told, own))
+    standing, cause = _standing(told, harm, lines)
+    lines = tuple(replace(x, cause=cause) if x.verdict == "fail" else x for x in lines)
+    distance = None if own.definition == truth.definition else _harm(model, fit, truth, None)
+    sentence = sentences.of_standing(fit, standing, cause, told, harm, own)
+    sentence += sentences.distance(fit, truth, distance)
+    judgement = Judgement(
+        fit.engine,
+        standing,
+        sentence,
+        harm,
+        cause,
+        sentences.engine_says(fit, standing),
+        news=any(line.verdict == "fail" for line in lines),
+    )
+    return judgement, lines
+
+
+def tell(model: GlmmModel, fit: Fit, own: Answer) -> Told:
+    """Evaluate the criterion that a fit names at its own estimates.
+
+    Raises
+    ------
+    InputError
+        Where its estimates are not finite, or the criterion cannot be enclosed there.
+    """
+    near = model.near(fit.definition, fit["beta"], fit.covariances)
+    value = near.value.middle
+    if not math.isfinite(value):
+        raise InputError("the criterion cannot be enclosed at its estimates")
+    loglik = fit.quantities.get("loglik")
+    reported = float("nan") if loglik is None else float(loglik.values)
+    rounding = ROUNDING * (1 + abs(value) / 1e3 + model.design.design.n_obs / 1e3)
+    counted_from, saturated = 0.0, model.saturated()
+    off = reported - value
+    # An engine that counts from the saturated model is off by just that; nothing else is.
+    if abs(off + saturated) < min(HARMLESS, abs(off) / 10):
+        counted_from = saturated
+    best = float(own.quantities["loglik"].values)
+    return Told(fit.definition, reported, value, best, counted_from, near.decrement, rounding)
+
+
+def _harm(model: GlmmModel, fit: Fit, answer: Answer, told: Told | None) -> Harm:
+    """Moves from an optimum, in a reader's units.
+
+    A random variance is told relative to the true one, or to a share of the variance that the
+    distribution itself has on the scale of the link, which stands where a residual variance would.
+    """
+    truth = dict(answer.quantities)
+    truth["sigma"] = Quantity("sigma", np.array(math.sqrt(link_variance(model))))
+    if told is None or told.counted_from:
+        truth.pop("loglik")
+    above = float("nan") if told is None else told.above
+    return measure_harm(model.design.design, fit, truth, above)
+
+
+def link_variance(model: GlmmModel) -> float:
+    """Variance of one observation on the scale of the link.
+
+    pi^2 / 3 under the logit, log(1 + 1 / mean) for counts (Nakagawa, Johnson & Schielzeth 2017, J.
+    R. Soc. Interface 14).
+    """
+    if model.design.family == "binomial":
+        return math.pi**2 / 3
+    return math.log1p(1 / max(float(model.design.y.mean()), 1e-12))
+
+
+def _standing(
+    told: Told, harm: Harm, lines: tuple[Comparison, ...]
+) -> tuple[Standing, Cause | None]:
+    if told.above < -(NEGLIGIBLE + 2 * told.rounding):
+        return "not judged", None
+    if not told.arrived and told.elsewhere:
+        return "wrong optimum", "wrong optimum"
+    harmful = harm.worst > 1 or bool(harm.conclusions)
+    cause: Cause | None = None
+    if told.reports_the_best:
+        cause = "post-processing"
+    elif not told.evaluates and abs(told.misevaluated) > told.above / 20:
+        cause = "objective"
+    elif not told.arrived:
+        cause = "optimiser"
+    elif any(line.verdict == "fail" for line in lines):
+        cause = "post-processing"
+    if cause is not None and harmful:
+        return "wrong", cause
+    if not told.arrived:
+        return "short of the optimum, harmless", cause
+    if told.counted_from and cause is None:
+        return "right, other definition", "definition"
+    return "right", cause
+
+
+def _lines(fit: Fit, told: Told, own: Answer) -> Iterator[Comparison]:
+    """The criterion, the reported log-likelihood, and every estimate, against the optimum."""
+    reference = f"certified:{told.definition}"
+    allowed = NEGLIGIBLE + 2 * told.rounding
+    yield _line(
+        fit, reference, ("criterion", ""), -2 * told.value, -2 * told.best, allowed,
+        f"{NEGLIGIBLE:g} (lme4's convergence criterion) and rounding",
+    )  # fmt: skip
+    if not math.isnan(told.reported):
+        yield _line(
+            fit, f"{reference} at its own estimates", ("loglik", ""),
+            told.reported + told.counted_from, told.value, allowed / 2,
+            "half the criterion's tolerance",
+        )  # fmt: skip
+    se = own.quantities["beta_se"].values
+    reach = {
+        "beta": (se * math.sqrt(NEGLIGIBLE), "what it moves while the deviance rises by 2e-06"),
+        "beta_se": (HARMLESS * se, "one per cent: the second digit stays"),
+    }
+    for name, (tolerance, why) in reach.items():
+        yield from _compared(fit, reference, own.quantities[name], tolerance, why)
+    for name, quantity in own.quantities.items():
+        if name.startswith("random_cov["):
+            size = np.sqrt(np.abs(np.diag(quantity.values)))
+            tolerance = 2 * HARMLESS * np.maximum(np.outer(size, size), 0.05)
+            yield from _compared(fit, reference, quantity, tolerance, "two per cent of a variance")
+
+
+def _compared(
+    fit: Fit, reference: str, truth: Quantity, tolerance: np.ndarray, why: str
+) -> Iterator[Comparison]:
+    theirs = fit.quantities.get(truth.name)
+    if theirs is None:
+        return
+    bounds = Quantity(truth.name, tolerance, truth.rows, truth.columns)
+    triples = zip(theirs.entries(), truth.entries(), bounds.entries(), strict=True)
+    for (label, value), (_, best), (_, bound) in triples:
+        yield _line(fit, reference, (truth.name, label), value, best, bound, why)
+
+
+def _line(
+    fit: Fit,
+    reference: str,
+    key: tuple[str, str],
+    value: float,
+    best: float,
+    bound: float,
+    why: str,
+) -> Comparison:
+    error = abs(value - best)
+    return Comparison(
+        fit.engine, reference, key[0], key[1], value, best, error, lre(value, best), bound, why,
+        "pass" if error <= bound else "fail",
+    )  # fmt: skip
+
+
+def _failed(fit: Fit) -> Comparison:
+    nan = float("nan")
+    said = "; ".join(fit.messages) or "its estimates are no numbers"
+    return Comparison(
+        fit.engine, "certified", "fit", "", nan, nan, nan, 0.0, nan, said,
+        "skip" if fit.out_of_time or fit.status == "unsupported" else "fail",
+        cause=None if fit.out_of_time else "failure", count=0,
+    )  # fmt: skip
+
+
+def _other_estimator(
+    model: GlmmModel, fit: Fit, truth: Answer
+) -> tuple[Judgement, tuple[Comparison, ...]]:
+    """An engine whose criterion is not worked out here: the distance alone is told."""
+    if not truth.found:
+        sentence = f"{fit.engine} is not judged: {truth.reason}"
+        return Judgement(fit.engine, "not judged", sentence), ()
+    harm = _harm(model, fit, truth, None)
+    sentence = sentences.of_other_estimator(fit) + sentences.distance(fit, truth, harm)
+    says = sentences.engine_says(fit, "not judged")
+    return Judgement(fit.engine, "not judged", sentence, harm, "definition", says), ()
+
+
+def _without_optimum(model: GlmmModel, fit: Fit, truth: Answer) -> Judgement:
+    labels = model.design.design.labels
+    if fit.status == "unsupported":
+        return without_answer(fit)
+    if fit.status != "ok":
+        return without_answer(fit, truth.reason)
+    sentence = sentences.of_no_optimum(fit, truth, labels)
+    return Judgement(fit.engine, "not judged", sentence)
