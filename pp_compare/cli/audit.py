@@ -246,7 +246,5 @@ def _audit_generalised(
     if json and json != "-":
         write_text(Path(json), text)
     if out is not None:
-        write_text(out / "report.json", text)
-        for case in report.cases:
-            write_text(out / "cases" / case.file_name / "data.csv", case.data_csv)
+        report.save(out)
     return report.exit_status
