@@ -13,9 +13,9 @@ import pandas as pd
 import typer
 
 from pp_compare.audits.audit import DEFAULT_ENGINES, audit
+from pp_compare.audits.bundles.reproduce import write_bundle
 from pp_compare.audits.glmm import GlmmSelection, audit_glmm
 from pp_compare.audits.glmm_asked import are_generalised, generalised
-from pp_compare.audits.reproduce import write_bundle
 from pp_compare.cli.app import app
 from pp_compare.cli.console import fits_bar, print_lines, print_paragraphs, stdout
 from pp_compare.cli.options import (
@@ -246,7 +246,5 @@ def _audit_generalised(
     if json and json != "-":
         write_text(Path(json), text)
     if out is not None:
-        write_text(out / "report.json", text)
-        for case in report.cases:
-            write_text(out / "cases" / case.file_name / "data.csv", case.data_csv)
+        report.save(out)
     return report.exit_status
