@@ -160,8 +160,9 @@ def _sums(
     grams: list[Any] = [0.0] * len(sizes)
     slopes: list[Any] = [0.0] * len(sizes)
     for stratum, s in zip(criterion.strata, solved, strict=True):
-        F = s.F @ to_residual[:, None]
-        used = F @ middle[:, None]
+        # One product a point, not one a component.
+        long = s.F.reshape(len(q), -1, f) @ to_residual
+        F, used = long.reshape(s.F.shape), (long @ middle).reshape(s.F.shape)
         R = 2 * (used @ F.swapaxes(2, 3)) - s.M
         at = {b: stratum.starts(b) for b, _, _ in stratum.spans}
         for a, rows in at.items():
