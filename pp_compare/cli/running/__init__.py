@@ -1,0 +1,1 @@
+"""What surrounds a command: the files that it makes for a while, and how it ends."""
