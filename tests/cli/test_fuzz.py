@@ -24,7 +24,7 @@ from pp_compare.audits.selection import Selection
 from pp_compare.campaign.generate import generate
 from pp_compare.campaign.plan import read_plan
 from pp_compare.cli import main, options
-from pp_compare.cli.running.failures import OUR_FAULT, explained
+from pp_compare.cli.failures import OUR_FAULT, explained
 from pp_compare.data.bounds import check_numbers
 from pp_compare.data.files import read_dataset
 from pp_compare.data.frames import dataset_of
