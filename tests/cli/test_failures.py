@@ -13,9 +13,9 @@ import pytest
 
 from pp_compare import cli
 from pp_compare.cli.console import print_lines
-from pp_compare.cli.entry import PREFIX, workspace
 from pp_compare.cli.failures import LONGEST, Stopped, explained
 from pp_compare.cli.options import read_as, words_of
+from pp_compare.cli.workspace import PREFIX, workspace
 from pp_compare.errors import DataError, EngineError, InputError, UnavailableError
 from pp_compare.resources import UNFINISHED, require_folder, write_text
 
