@@ -112,6 +112,8 @@ def audit_command(
     policy = na_policy(na)
     told = read_as(types, na_value)
     if family is not None or are_generalised(cases):
+        if inference:
+            raise InputError("--inference is of linear mixed models; this one is generalised")
         asked = generalised(cases, data, formula, family, weights, told, tag, policy, rank)
         raise typer.Exit(
             _audit_generalised(
