@@ -75,6 +75,7 @@ class Neighbourhood:
         reml : bool
         """
         with ctx.workprec(BITS):
+            face, factors = _well_placed(face, factors)
             middle = [t.mid() for t in factors]
             about = _About.of(products, middle, reml)
             at = [x.mid() for x in about.charted(face, middle)]
@@ -276,6 +277,21 @@ class _About:
         E = arb_mat(self.floor[term].nrows(), self.floor[term].nrows())
         E[i, j] = E[j, i] = 1
         return _relative(E, self.floor[term])
+
+
+def _well_placed(face: Face, factors: Sequence[arb_mat]) -> tuple[Face, list[arb_mat]]:
+    """The same face with the larger coefficient of two as the independent one, its T positive.
+
+    T of rank one has both entries free whichever is the pivot; R is what is left of the other.
+    """
+    pivots, turned = list(face.pivots), list(factors)
+    for term, t in enumerate(factors):
+        if face.sizes[term] == 2 and len(pivots[term]) == 1:
+            first, second = abs(float(t[0, 0])), abs(float(t[1, 0]))
+            row = int(second > first)
+            pivots[term] = (row,)
+            turned[term] = -t if t[row, 0] < 0 else t
+    return Face(face.sizes, tuple(pivots)), turned
 
 
 def _is_full(face: Face, term: int) -> bool:
