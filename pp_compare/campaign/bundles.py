@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pp_compare.audits.audit import audit
-from pp_compare.audits.reproduce import write_bundle
+from pp_compare.audits.bundles.reproduce import write_bundle
 from pp_compare.audits.selection import Selection
 from pp_compare.campaign.generate import generate
 from pp_compare.campaign.plan import Plan

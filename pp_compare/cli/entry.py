@@ -9,8 +9,8 @@ import sys
 from types import FrameType
 
 from pp_compare.cli.app import app
-from pp_compare.cli.running.failures import Stopped, explained
-from pp_compare.cli.running.workspace import workspace
+from pp_compare.cli.failures import Stopped, explained
+from pp_compare.cli.workspace import workspace
 
 
 def run() -> None:

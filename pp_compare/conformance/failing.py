@@ -11,8 +11,8 @@ import traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from pp_compare.audits.bundles.reproduce import write_bundle
 from pp_compare.audits.judging import judge
-from pp_compare.audits.reproduce import write_bundle
 from pp_compare.audits.selection import Selection
 from pp_compare.engines import make_engine
 from pp_compare.model import Dataset, Fit, ModelSpec

@@ -7,8 +7,8 @@ from copy import copy
 from dataclasses import replace
 from pathlib import Path
 
+from pp_compare.audits.bundles.reproduce import write_bundle
 from pp_compare.audits.judging import judge
-from pp_compare.audits.reproduce import write_bundle
 from pp_compare.conformance.models import Model
 from pp_compare.conformance.references import DEFAULT, References, make_references
 from pp_compare.engines import Engine, make_engine, not_asked

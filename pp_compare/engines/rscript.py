@@ -34,7 +34,8 @@ _BOOTSTRAP = (
     "eval(parse(text = readLines(pp_input, as.integer(readLines(pp_input, 1L)), "
     "encoding = 'UTF-8'), keep.source = FALSE))"
 )
-_FLAGS = ("--no-save", "--no-restore", "--no-init-file")
+FLAGS = ("--no-save", "--no-restore", "--no-init-file")
+"""Of Rscript: packages are where the user has them, and nothing else of theirs is run."""
 _START_SECONDS = 120.0
 """For a container or a slow disk; loading R, lme4 and nlme takes 2 to 4 s here."""
 _GRACE_SECONDS = 5.0
@@ -64,7 +65,7 @@ class RscriptSession:
         self.seconds = seconds
         self._lock = threading.Lock()
         self._child = ChildProcess(
-            [*_fixed_layout(), *self.command, *_FLAGS, "-e", _BOOTSTRAP],
+            [*_fixed_layout(), *self.command, *FLAGS, "-e", _BOOTSTRAP],
             {"OPENBLAS_NUM_THREADS": "1"} | os.environ,
             self._greeted,
             preamble=_code(),

@@ -7,7 +7,7 @@ left to right in double arithmetic, of numeric columns and of indicators of a le
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,20 +25,24 @@ POWER = re.compile(r"I\((\w+) ?\^ ?(\d)\)")
 class Table:
     """The columns of ``data.csv`` as text, filled while a model is described."""
 
-    frame: Mapping[str, np.ndarray]
     cells: dict[str, list[str]] = field(default_factory=dict)
+    numeric: set[str] = field(default_factory=set)
 
     def numbers(self, name: str, values: np.ndarray) -> str:
         """The name of a column with these numbers."""
-        return self._put(name, [shortest(x) for x in values.tolist()])
+        cells = [shortest(x) for x in values.tolist()]
+        while name in self.cells and (name not in self.numeric or self.cells[name] != cells):
+            name += "_"
+        self.numeric.add(name)
+        self.cells[name] = cells
+        return name
 
     def levels(self, name: str, levels: Sequence[str], codes: np.ndarray) -> str:
         """The name of a column with these levels."""
-        return self._put(name, [levels[k] for k in codes.tolist()])
-
-    def _put(self, name: str, cells: list[str]) -> str:
-        while self.cells.setdefault(name, cells) != cells:
+        cells = [levels[k] for k in codes.tolist()]
+        while name in self.cells and (name in self.numeric or self.cells[name] != cells):
             name += "_"
+        self.cells[name] = cells
         return name
 
     @property
@@ -50,8 +54,11 @@ class Table:
     @property
     def doubles(self) -> str:
         """The same with each number in hexadecimal, which every language reads to the same bits."""
-        exact = Table({}, {name: _hexadecimal(cells) for name, cells in self.cells.items()})
-        return exact.text
+        exact = {
+            name: [float(cell).hex() for cell in cells] if name in self.numeric else cells
+            for name, cells in self.cells.items()
+        }
+        return Table(exact).text
 
 
 def shortest(x: float) -> str:
@@ -69,7 +76,7 @@ def describe(design: Design) -> tuple[dict[str, Any], Table]:
     """
     if design.weights is not None:
         raise DataError("a model with prior weights has no place in the reference set")
-    table = Table({name: v.values for name, v in design.variables.items()})
+    table = Table()
     model: dict[str, Any] = {
         "criterion": f"lmm-{design.spec.method.lower()}",
         "formula": design.spec.formula,
@@ -142,10 +149,3 @@ def _factor(
 
 def _quoted(cell: str) -> str:
     return f'"{cell.replace(chr(34), chr(34) * 2)}"' if re.search(r'[",\n\r]', cell) else cell
-
-
-def _hexadecimal(cells: list[str]) -> list[str]:
-    try:
-        return [float(cell).hex() for cell in cells]
-    except ValueError:  # levels of a factor
-        return cells

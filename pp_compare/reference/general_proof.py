@@ -38,7 +38,7 @@ def general_certificate(design: Design, found: GeneralOptimum) -> dict[str, Any]
     PPCompareError
         Where the claim is "none".
     """
-    if found.claim != "local":
+    if found.claim == "none":
         raise PPCompareError(f"nothing is proved of {design.spec.formula}: {found.reason}")
     blocks = [RandomBlock(block.codes, block.Z) for block in design.blocks]
     reml = design.spec.method == "REML"

@@ -154,16 +154,22 @@ def _data(item: Item, table: Table, is_made: bool) -> dict[str, Any]:
 
 
 def _claim(model: CertifiedModel) -> dict[str, Any]:
-    optimum = model.optimum
-    of = {
-        "global": "the lowest point of the criterion over all tau2 >= 0, with every other"
-        " stationary point",
-        "local": "a strict local minimum of the criterion over all covariances, the lowest that a"
-        " search from many starts has found",
-    }[optimum.claim]
+    """What the certificate proves, which may be less than is known."""
+    if isinstance(model, InterceptModel):
+        kind = "global"
+        of = (
+            "the lowest point of the criterion over all tau2 >= 0, with every other stationary"
+            " point"
+        )
+    else:
+        kind = "local"
+        of = (
+            "a strict local minimum of the criterion over all covariances, the lowest that a search"
+            " from many starts has found"
+        )
     if model.existence.kind == "undecided":
         of += f"; {model.existence.sentence}"
-    return {"kind": optimum.claim, "of": of, "singular": optimum.singular}
+    return {"kind": kind, "of": of, "singular": model.optimum.singular}
 
 
 def _optima(model: CertifiedModel, balls: Balls) -> list[dict[str, Any]]:

@@ -16,8 +16,8 @@ import numpy as np
 from hypothesis import HealthCheck, find, settings, target
 from hypothesis.errors import NoSuchExample
 
+from pp_compare.audits.bundles.reproduce import write_bundle, write_script_bundle
 from pp_compare.audits.judging import judge
-from pp_compare.audits.reproduce import write_bundle, write_script_bundle
 from pp_compare.audits.selection import Selection
 from pp_compare.certified.models import DegenerateModelError
 from pp_compare.data.strategies import Example

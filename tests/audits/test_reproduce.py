@@ -20,13 +20,13 @@ import pandas as pd
 import pytest
 import statsmodels.formula.api as smf
 
+from pp_compare.audits.bundles.issue import run as run_script
+from pp_compare.audits.bundles.issue import write_issues
+from pp_compare.audits.bundles.reproduce import write_bundle
+from pp_compare.audits.bundles.stored import read_report
 from pp_compare.audits.handed import check
-from pp_compare.audits.issue import run as run_script
-from pp_compare.audits.issue import write_issues
 from pp_compare.audits.judging import judge
-from pp_compare.audits.reproduce import write_bundle
 from pp_compare.audits.selection import Selection
-from pp_compare.audits.stored import read_report
 from pp_compare.engines import make_engine
 from pp_compare.engines.source.script import script_of
 from pp_compare.engines.source.table import used_frame
@@ -34,6 +34,7 @@ from pp_compare.errors import InputError
 from pp_compare.model import Dataset, Quantity
 from pp_compare.model.design import Design, build_design
 from pp_compare.model.formula import parse_formula
+from pp_compare.report.record import Report
 from tests.cli.test_commands import run as command
 from tests.examples import clusters, corpus_design
 
@@ -278,21 +279,23 @@ def test_an_audit_bundles_what_fails_and_nothing_else(
     assert (tmp_path / "seed_case1-REML" / "reproduce.R").is_file()
 
 
-def stopped_early(folder: Path) -> tuple[object, Path]:
-    """A report of a fit that no script gives again, saved."""
+@pytest.fixture
+def stopped_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Report, Path]:
+    """A report of a fit that no script gives again, saved; no remedy is looked for."""
+    monkeypatch.setattr("pp_compare.audits.mending.find_remedy", lambda *_: "not tried here")
     frame = clusters(4, [3, 5, 2, 6, 4], between=2.0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         fit = smf.mixedlm("y ~ x", frame, groups="g").fit(method="nm", maxiter=3)
     report = check(fit)
-    report.save(folder)
-    return report, folder / "report.json"
+    report.save(tmp_path / "report")
+    return report, tmp_path / "report" / "report.json"
 
 
 def test_the_json_of_a_check_is_reproduced_with_the_fit_that_it_holds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stopped_early: tuple[Report, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    report, path = stopped_early(tmp_path / "report")
+    report, path = stopped_early
     (stored,) = read_report(path)
     was, now = report.cases[0], stored.case
     assert now.judgements[0].sentence == was.judgements[0].sentence
@@ -304,8 +307,10 @@ def test_the_json_of_a_check_is_reproduced_with_the_fit_that_it_holds(
     assert "The script gives other numbers" in text
 
 
-def test_a_report_without_its_data_or_with_others_is_refused(tmp_path: Path) -> None:
-    _, path = stopped_early(tmp_path / "report")
+def test_a_report_without_its_data_or_with_others_is_refused(
+    stopped_early: tuple[Report, Path], tmp_path: Path
+) -> None:
+    _, path = stopped_early
     data = tmp_path / "report" / "cases" / "fitted" / "data.csv"
     other = tmp_path / "other.csv"
     other.write_text(data.read_text().replace("g0", "g9"))

@@ -24,7 +24,7 @@ from pp_compare.audits.selection import Selection
 from pp_compare.campaign.generate import generate
 from pp_compare.campaign.plan import read_plan
 from pp_compare.cli import main, options
-from pp_compare.cli.running.failures import OUR_FAULT, explained
+from pp_compare.cli.failures import OUR_FAULT, explained
 from pp_compare.data.bounds import check_numbers
 from pp_compare.data.files import read_dataset
 from pp_compare.data.frames import dataset_of
@@ -430,7 +430,7 @@ def _nothing_is_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("audit.audit", "reproduce.audit", "explain.explain", "record.record",
                  "releases.check", "releases.python_candidates", "releases.r_candidates",
                  "releases.generated"):  # fmt: skip
-        monkeypatch.setattr(f"pp_compare.cli.{name}", reached)
+        monkeypatch.setattr(f"pp_compare.cli.commands.{name}", reached)
     monkeypatch.setattr("pp_compare.search.run.search", reached)
     monkeypatch.setattr("pp_compare.campaign.run.run_campaign", reached)
     monkeypatch.setattr("pp_compare.campaign.local.LocalFleet", reached)

@@ -28,6 +28,7 @@ icc = [0.1, 0.4]
 """
 COMMANDS = {
     "audit": ["audit", "seed_case1", "seed_case2", "--out", "out", "--bundle", "bundles"],
+    "reproduce": ["reproduce", "seed_case1", "two_optima_ml", "--out", "out"],
     "search": ["search", "--seconds", "30", "--bundle", "out"],
     "releases": ["releases", "--rscript", "Rscript", "--case", "seed_case1", "--generated", "12",
                  "--cache", "cache", "--floor", "none", "--out", "out"],
@@ -35,7 +36,14 @@ COMMANDS = {
                  "--generated", "0", "--cache", "cache", "--floor", "none", "--out", "out"],
     "campaign": ["campaign", "plan.toml", "--out", "out", "--processes", "2"],
 }  # fmt: skip
-ENDS = {"audit": (0, 1), "building": (0, 1), "search": (0, 1), "releases": (0, 1), "campaign": (0,)}
+ENDS = {
+    "audit": (0, 1),
+    "building": (0, 1),
+    "reproduce": (0,),
+    "search": (0, 1),
+    "releases": (0, 1),
+    "campaign": (0,),
+}
 
 
 def environment(folder: Path, mark: str) -> dict[str, str]:

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pp_compare.audits.issue import differences, write_issues
+from pp_compare.audits.bundles.issue import differences, write_issues
+from pp_compare.engines.child_process import leash
 from pp_compare.engines.source.table import FILE, used_frame
 from pp_compare.engines.statsmodels import arguments, layout
 from pp_compare.model import Dataset, Fit
@@ -53,7 +54,7 @@ def write_bundle(
         back to the same doubles), ``data.hex.csv`` (its rows under plain names, in C99 hexadecimal,
         which R reads exactly), ``levels.csv``, ``expected.json``, ``reproduce.R``, ``reproduce.py``
         where MixedLM can express the model, and of each engine that differs an issue with its
-        script (`pp_compare.audits.issue`).
+        script (`pp_compare.audits.bundles.issue`).
     """
     frame, levels = _tables(design)
     texts = {
@@ -92,8 +93,9 @@ def write_script_bundle(
     """
     for name, text in files.items():
         write_text(folder / name, text)
+    start = [sys.executable, "-I", "-W", "ignore"]
     shown = subprocess.run(  # noqa: S603  # our own script, by an argument list
-        [sys.executable, "-I", "-W", "ignore", folder / "reproduce.py"],
+        [*leash(start), *start, folder / "reproduce.py"],
         capture_output=True,
         text=True,
         check=True,

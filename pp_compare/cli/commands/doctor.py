@@ -8,7 +8,7 @@ from rich.text import Text
 from pp_compare.audits.doctor import Finding, diagnose
 from pp_compare.cli.app import app
 from pp_compare.cli.console import stdout
-from pp_compare.cli.running.failures import UNAVAILABLE
+from pp_compare.cli.failures import UNAVAILABLE
 from pp_compare.report.verbatim import verbatim
 
 

@@ -14,7 +14,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pp_compare.engines.child_process import leash
 from pp_compare.engines.road import find_rscript
+from pp_compare.engines.rscript import FLAGS
 from pp_compare.engines.source.script import MOST_ROWS, Script, script_of
 from pp_compare.engines.source.table import FILE, used_frame
 from pp_compare.identities import IDENTITIES, IdentityCheck
@@ -83,16 +85,17 @@ def differences(case: CaseReport, engine: str) -> list[Comparison]:
 
 
 def run(script: Script, path: Path) -> Run:
-    """Run a script in its folder, alone: nothing of the user's own settings is read."""
+    """Run a script in its folder, by the Python or R of the engines, with their packages."""
     rscript = find_rscript()
     if script.language == "r" and rscript is None:
         return Run(why_not="there was no Rscript where this was written")
-    start = [rscript or "", "--vanilla"] if script.language == "r" else [sys.executable, "-I"]
+    # -P: a file in the folder of the data must not stand in the place of a module.
+    start = [rscript or "", *FLAGS] if script.language == "r" else [sys.executable, "-P"]
     try:
         done = subprocess.run(  # noqa: S603  # a program and its arguments, no shell
-            [*start, path.name], cwd=path.parent, timeout=LIMIT, check=False, errors="replace",
+            [*leash(start), *start, path.name],
+            cwd=path.parent, timeout=LIMIT, check=False, encoding="utf-8", errors="replace",
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            encoding="utf-8",
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return Run(why_not=f"it was stopped after {LIMIT:g} s")

@@ -13,9 +13,9 @@ import pandas as pd
 import typer
 
 from pp_compare.audits.audit import DEFAULT_ENGINES, audit
+from pp_compare.audits.bundles.reproduce import write_bundle
 from pp_compare.audits.glmm import GlmmSelection, audit_glmm
 from pp_compare.audits.glmm_asked import are_generalised, generalised
-from pp_compare.audits.reproduce import write_bundle
 from pp_compare.cli.app import app
 from pp_compare.cli.console import fits_bar, print_lines, print_paragraphs, stdout
 from pp_compare.cli.options import (
@@ -112,6 +112,8 @@ def audit_command(
     policy = na_policy(na)
     told = read_as(types, na_value)
     if family is not None or are_generalised(cases):
+        if inference:
+            raise InputError("--inference is of linear mixed models; this one is generalised")
         asked = generalised(cases, data, formula, family, weights, told, tag, policy, rank)
         raise typer.Exit(
             _audit_generalised(

@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from pp_compare.audits.audit import DEFAULT_ENGINES, audit
+from pp_compare.audits.bundles.reproduce import write_bundle
+from pp_compare.audits.bundles.stored import read_report, read_schema
 from pp_compare.audits.handed import check
-from pp_compare.audits.reproduce import write_bundle
-from pp_compare.audits.stored import read_report, read_schema
 from pp_compare.cli import options
 from pp_compare.cli.app import app
 from pp_compare.cli.console import print_lines, stdout

@@ -1,1 +1,0 @@
-"""What surrounds a command: the files that it makes for a while, and how it ends."""
