@@ -184,6 +184,7 @@ def test_counts_of_0_in_one_arm_have_no_optimum() -> None:
     assert answer.direction == (0.0, -1.0)
 
 
+@pytest.mark.slow
 def test_the_optimum_is_where_the_search_of_another_programme_ends() -> None:
     for family, nodes, definition in (("binomial", 1, "laplace"), ("poisson", 30, "exact")):
         design = simulated(17, family, groups=6, rows=3, sd=1.2)
@@ -194,6 +195,7 @@ def test_the_optimum_is_where_the_search_of_another_programme_ends() -> None:
         assert fit["beta"] == pytest.approx(answer.quantities["beta"].values, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_recoding_moves_the_optimum_as_algebra_says() -> None:
     design = simulated(19)
     swapped = design_of(

@@ -76,6 +76,7 @@ def test_where_there_is_no_maximum_nobody_is_accused() -> None:
     assert "x at 200" in judgement.sentence
 
 
+@pytest.mark.slow
 def test_an_engine_in_doubles_is_right_on_counts_and_trials() -> None:
     for family in ("binomial", "poisson"):
         model = GlmmModel(simulated(29, family, groups=6, rows=3))

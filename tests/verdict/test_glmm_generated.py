@@ -48,7 +48,7 @@ def not_accused(design: GlmmDesign) -> None:
 
 
 @settings(
-    max_examples=2, derandomize=True, deadline=None, database=None,
+    max_examples=1, derandomize=True, deadline=None, database=None,
     suppress_health_check=[HealthCheck.too_slow],
 )  # fmt: skip
 @given(models())
