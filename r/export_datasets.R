@@ -3,8 +3,9 @@
 #
 #   Rscript r/export_datasets.R DIRECTORY
 #
-# Needs lme4, nlme, HSAUR3, geepack and jsonlite. Every double reads back to the same bits; the order of a factor's
-# levels goes into the provenance, because CSV cannot hold it.
+# Needs lme4, nlme and jsonlite; sets of HSAUR3 and geepack are left out where these are missing.
+# Every double reads back to the same bits; the order of a factor's levels goes into the provenance,
+# because CSV cannot hold it.
 
 pinheiro_bates <- "Pinheiro and Bates (2000), Mixed-Effects Models in S and S-PLUS, Springer"
 davies_goldsmith <- function(section) paste(
@@ -101,7 +102,8 @@ export <- function(name, package, publication, columns, directory) {
   if (is.function(columns)) frame <- columns(frame) else if (!is.null(columns)) frame <- frame[columns]
   version <- as.character(packageVersion(package))
   write_set(name, frame, directory, publication,
-    paste0(sub(" *\\|.*", "", packageDescription(package)$License), ", as distributed with the R package ", package),
+    paste0(sub(" *\\|.*", "", packageDescription(package)$License),
+      ", as distributed with the R package ", package),
     paste0(package, "::", name, ", ", package, " ", version, ", by r/export_datasets.R"))
 }
 
@@ -124,35 +126,36 @@ write_set <- function(name, frame, directory, source, licence, made) {
 
 # ---- simulated ----------------------------------------------------------------------------------
 
-groups <- function(m, n) factor(rep(sprintf("g%02d", seq_len(m)), length.out = n), sprintf("g%02d", seq_len(m)))
+groups <- function(m) factor(sprintf("g%02d", seq_len(m)))
 binary <- function(eta) rbinom(length(eta), 1, plogis(eta))
 
 # why, and what makes the frame after set.seed(seed)
 simulated <- list(
   glmm_boundary = list(1, "0/1, nothing varies between 20 clusters", function() {
-    g <- rep(groups(20, 20), each = 6); x <- round(rnorm(120), 2)
+    g <- rep(groups(20), each = 6); x <- round(rnorm(120), 2)
     data.frame(y = rep(c(0, 1, 1, 0, 1, 0), 20), x = x, cluster = g)
   }),
   glmm_separated = list(2, "0/1, x above 0.5 has no failure and x below none that succeeds", function() {
-    g <- rep(groups(10, 10), each = 4); x <- rep(c(0.1, 0.3, 0.7, 0.9), 10)
+    g <- rep(groups(10), each = 4); x <- rep(c(0.1, 0.3, 0.7, 0.9), 10)
     data.frame(y = as.numeric(x > 0.5), x = x, cluster = g)
   }),
   glmm_overdispersed = list(3, "counts of 100 rows in 10 clusters, with an effect a row", function() {
-    g <- rep(groups(10, 10), each = 10); x <- rep(c(0, 1), 50)
+    g <- rep(groups(10), each = 10); x <- rep(c(0, 1), 50)
     eta <- 0.5 + 0.4 * x + rnorm(10, 0, 0.5)[g] + rnorm(100, 0, 0.8)
     data.frame(y = rpois(100, exp(eta)), x = x, cluster = g, row = factor(sprintf("r%03d", 1:100)))
   }),
   glmm_one_large = list(4, "0/1, one cluster of 200 rows beside 15 of 5", function() {
-    sizes <- c(200, rep(5, 15)); g <- rep(groups(16, 16), sizes); x <- round(rnorm(275), 2)
+    sizes <- c(200, rep(5, 15)); g <- rep(groups(16), sizes); x <- round(rnorm(275), 2)
     data.frame(y = binary(-0.3 + 0.6 * x + rnorm(16, 0, 1.2)[g]), x = x, cluster = g)
   }),
   glmm_rare = list(5, "successes of many trials, about one in 300", function() {
-    g <- rep(groups(12, 12), each = 3); trials <- rep(c(400, 700, 1000), 12); x <- rep(c(0, 1, 0), 12)
+    g <- rep(groups(12), each = 3)
+    trials <- rep(c(400, 700, 1000), 12); x <- rep(c(0, 1, 0), 12)
     p <- plogis(-6 + 0.7 * x + rnorm(12, 0, 0.8)[g])
     data.frame(cases = rbinom(36, trials, p), trials = trials, x = x, cluster = g)
   }),
   glmm_exposure = list(6, "counts with an exposure, 15 clusters", function() {
-    g <- rep(groups(15, 15), each = 4); x <- rep(c(0, 1), 30); years <- round(runif(60, 1, 20), 1)
+    g <- rep(groups(15), each = 4); x <- rep(c(0, 1), 30); years <- round(runif(60, 1, 20), 1)
     data.frame(events = rpois(60, years * exp(-1.5 + 0.5 * x + rnorm(15, 0, 0.7)[g])), x = x,
       years = years, cluster = g)
   }))
@@ -173,5 +176,9 @@ for (name in names(simulated)) {
 }
 for (name in names(exports)) {
   about <- exports[[name]]
+  if (!requireNamespace(about[[1]], quietly = TRUE)) {
+    message("without ", about[[1]], " ", name, " is left out")
+    next
+  }
   export(name, about[[1]], about[[2]], if (length(about) > 2) about[[3]], arguments)
 }

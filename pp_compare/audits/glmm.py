@@ -29,6 +29,8 @@ PROOF_SECONDS = 900.0
 """For the certified optima of a model: the largest that is proved takes some minutes."""
 
 CERTIFIED = "certified"
+WRITER = "pp_compare.report.glmm.folder"
+"""The module that writes the report into a folder."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +121,8 @@ def audit_glmm(
     answers = [fit for case in cases for fit in case.fits.values()]
     roads = {name: name for name in names}
     provenance = collect_provenance(answers, roads, command)
-    return Report(provenance, tuple(cases), time.perf_counter() - started, fail_on)
+    seconds = time.perf_counter() - started
+    return Report(provenance, tuple(cases), seconds, fail_on, writer=WRITER)
 
 
 def _proved(design: GlmmDesign, fits: dict[str, Fit], workers: Workers) -> Verdicts:

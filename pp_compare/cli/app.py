@@ -32,7 +32,7 @@ COMMANDS = {
     "reproduce": "Write data, scripts and an issue with which anybody can see what the audit sees.",
     "search": "Look for trouble on generated data, without a registry: find, shrink, and bundle.",
 }
-"""What ``--help`` says of each command; its module in this package has the same name."""
+"""What ``--help`` says of each command; its module in ``cli.commands`` has the same name."""
 
 
 class Commands(TyperGroup):
@@ -41,15 +41,15 @@ class Commands(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """The command that was typed, whole."""
         if args[0] in COMMANDS:
-            import_module(f"pp_compare.cli.{args[0]}")
+            import_module(f"pp_compare.cli.commands.{args[0]}")
             self.commands = typer.main.get_group(app).commands
         return super().resolve_command(ctx, args)
 
 
 app = typer.Typer(
     cls=Commands,
-    help="Verify linear mixed models: lme4, nlme and statsmodels on identical data, against each "
-    "other and against a certified optimum.",
+    help="Verify mixed models, linear and generalised: lme4, nlme and statsmodels on identical "
+    "data, against each other and against a certified optimum.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

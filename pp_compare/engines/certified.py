@@ -21,9 +21,17 @@ from pp_compare.version import __version__
 
 
 def make(setting: str | None) -> Engine:
-    """Engine factory: the truth of the doubles, or with ``decimals`` that of the decimals."""
-    decimals = setting_of("certified", {"decimals": True}, setting, default=False)
-    return CertifiedEngine(engine_id("certified", setting), decimals)
+    """Engine factory: the truth of the doubles; with ``decimals`` that of the decimals.
+
+    With ``global`` up to a minute goes into the proof that the optimum is the global one.
+    """
+    known = {"decimals": (True, 0.0), "global": (False, GLOBAL_SECONDS)}
+    decimals, seconds = setting_of("certified", known, setting, default=(False, 0.0))
+    return CertifiedEngine(engine_id("certified", setting), decimals, seconds)
+
+
+GLOBAL_SECONDS = 60.0
+"""For a global proof, where it is asked for: most models of up to 200 rows take a few."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,7 @@ class CertifiedEngine:
 
     name: str = "certified"
     decimals: bool = False
+    seconds: float = 0.0
     weighted = True
 
     def unsupported(self, design: Design) -> str | None:
@@ -50,6 +59,11 @@ class CertifiedEngine:
             return "the truth of the decimals is there for a single random intercept only"
         return None
 
+    def _model(self, design: Design) -> CertifiedModel:
+        if self.decimals:
+            return decimal_model(design)
+        return certified_model(design, seconds=self.seconds)
+
     def fit(self, design: Design) -> Fit:
         """Certify; a criterion that has no optimum is the answer ``"unsupported"``, with why."""
         reason = self.unsupported(design)
@@ -57,7 +71,7 @@ class CertifiedEngine:
             return Fit.unsupported(self.name, reason)
         start = time.perf_counter()
         try:
-            model = decimal_model(design) if self.decimals else certified_model(design)
+            model = self._model(design)
             return certified_fit(model, self.name, time.perf_counter() - start)
         except (DegenerateModelError, DataError) as why:
             return Fit.unsupported(self.name, str(why))

@@ -167,6 +167,8 @@ class Report:
         What `exit_status` asks about.
     designs : tuple of Design
         Of the cases, where the report is to be saved with its figures.
+    writer : str
+        The module that writes it into a folder.
 
     Examples
     --------
@@ -190,6 +192,7 @@ class Report:
     seconds: float
     fail_on: FailOn = "news"
     designs: tuple[Design, ...] = field(default=(), repr=False)
+    writer: str = field(default=WRITER, repr=False)
 
     def __repr__(self) -> str:
         """At most ten lines, the judgement first."""
@@ -229,7 +232,7 @@ class Report:
         Path
             Of the page, to be opened.
         """
-        write_report = import_module(WRITER).write_report
+        write_report = import_module(self.writer).write_report
         from pp_compare.verdict.deviations import load_deviations  # noqa: PLC0415  # as above
 
         pairs = zip(self.cases, self.designs, strict=False)

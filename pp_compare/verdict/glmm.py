@@ -109,8 +109,8 @@ def judge_glmm(model: GlmmModel, fit: Fit) -> tuple[Judgement, tuple[Comparison,
     if fit.status != "ok":
         line = _failed(fit)
         return without_answer(fit, "", line), () if fit.status == "unsupported" else (line,)
-    if not _finite(fit):
-        sentence = f"{fit.engine} gives no answer: some of its estimates are no numbers"
+    if reason := _no_numbers(fit):
+        sentence = f"{fit.engine} gives no answer: {reason}"
         return Judgement(fit.engine, "no answer", sentence, cause="failure"), (_failed(fit),)
     if model.why_not(fit.definition):
         return _other_estimator(model, fit, truth)
@@ -125,9 +125,15 @@ def judge_glmm(model: GlmmModel, fit: Fit) -> tuple[Judgement, tuple[Comparison,
     return _judged(model, fit, told, own, truth)
 
 
-def _finite(fit: Fit) -> bool:
+def _no_numbers(fit: Fit) -> str:
+    """Why nothing can be done with the numbers of a fit; empty where something can."""
     numbers = [fit["beta"], *fit.covariances.values()]
-    return all(bool(np.isfinite(values).all()) for values in numbers)
+    if not all(bool(np.isfinite(values).all()) for values in numbers):
+        return "some of its estimates are no numbers"
+    se = fit.quantities.get("beta_se")
+    if se is not None and not (se.values > 0).any():
+        return f"its standard errors are {se.values.max():g}"
+    return ""
 
 
 def _judged(
@@ -185,7 +191,7 @@ def _harm(model: GlmmModel, fit: Fit, answer: Answer, told: Told | None) -> Harm
     truth = dict(answer.quantities)
     truth["sigma"] = Quantity("sigma", np.array(math.sqrt(link_variance(model))))
     if told is None or told.counted_from:
-        truth.pop("loglik")
+        truth.pop("loglik", None)
     above = float("nan") if told is None else told.above
     return measure_harm(model.design.design, fit, truth, above)
 

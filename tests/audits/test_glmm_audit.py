@@ -68,6 +68,7 @@ def test_the_command_line_audits_a_table(frame: pd.DataFrame, tmp_path: Path) ->
     assert status == 0, said
     assert "p (Wald)" in said
     assert "certified:exact: log-likelihood -" in said
+    assert "Every number beside both truths" in (tmp_path / "out" / "report.html").read_text()
     assert json.loads((tmp_path / "out" / "report.json").read_text())["summary"]["fail"] == 0
 
 

@@ -42,7 +42,7 @@ def answers(solution):
     matrices = [solution.precision, solution.H, solution.beta]
     for piece in solution.pieces:
         C = [row[:-1] for row in piece.solved.F.tolist()]
-        matrices += [solution.w(piece), piece.solved.M, arb_mat(C)]
+        matrices += [solution.w(piece), piece.solved.moment, arb_mat(C)]
     determinants = [piece.solved.determinant for piece in solution.pieces]
     return [solution.q, *determinants, *(entry for m in matrices for entry in m.entries())]
 
@@ -76,7 +76,10 @@ def test_derivatives_over_a_box_enclose_those_at_its_points(model, reml):
 
 @pytest.mark.parametrize("model", [crossed(1), nested(4), slope_and_crossed(6)])
 def test_eliminating_a_term_gives_what_inverting_the_whole_gives(model, monkeypatch):
-    products, at = cross_products(*model.data), covariances(factors(model, map(arb, theta(model, 0))))
+    products, at = (
+        cross_products(*model.data),
+        covariances(factors(model, map(arb, theta(model, 0)))),
+    )
     whole = answers(solve(products, at))
     monkeypatch.setattr("pp_compare.certified.general.mixed_equations.WIDE", 0)
     for a, b in zip(answers(solve(products, at)), whole, strict=True):

@@ -239,3 +239,13 @@ def test_one_cluster_of_many_trials_needs_no_more_than_a_plan() -> None:
         assert float(value - other) == pytest.approx(
             PlainQuadrature(30).loglik(design, np.array(at)) - float(other), abs=1e-6
         )
+
+
+def test_symmetrical_data_whose_slope_at_the_top_is_a_ball_about_0_are_proved() -> None:
+    design = design_of(
+        "binomial", "y ~ 1 + (1|g)", y=[1, 0, 0, 0, 1, 1], g=["a", "a", "b", "b", "c", "c"]
+    )
+    answer = GlmmModel(design).optimum("exact")
+    assert answer.claim == "local"
+    # Turned round the data are the same.
+    assert abs(float(answer.digits["beta[Intercept]"])) < 1e-30

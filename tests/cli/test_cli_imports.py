@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pp_compare import cli
+from pp_compare.cli import commands as home
 from pp_compare.cli.app import COMMANDS, app
 
 SCRIPT = """
@@ -48,13 +48,13 @@ def test_what_fits_nothing_does_not_load_what_fits(
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_list_says_of_a_command_what_it_says_of_itself(name: str) -> None:
-    module = import_module(f"pp_compare.cli.{name}")
+    module = import_module(f"pp_compare.cli.commands.{name}")
     own = inspect.getdoc(getattr(module, f"{name}_command"))
     assert own is not None
     assert COMMANDS[name] == own.partition("\n")[0]
 
 
 def test_every_command_is_listed() -> None:
-    for path in Path(cli.__file__).parent.glob("*.py"):
-        import_module(f"pp_compare.cli.{path.stem}")
+    for path in Path(home.__file__).parent.glob("[!_]*.py"):
+        import_module(f"pp_compare.cli.commands.{path.stem}")
     assert {command.name for command in app.registered_commands} == set(COMMANDS)

@@ -13,9 +13,9 @@ import pytest
 
 from pp_compare import cli
 from pp_compare.cli.console import print_lines
-from pp_compare.cli.entry import PREFIX, workspace
 from pp_compare.cli.failures import LONGEST, Stopped, explained
 from pp_compare.cli.options import read_as, words_of
+from pp_compare.cli.workspace import PREFIX, workspace
 from pp_compare.errors import DataError, EngineError, InputError, UnavailableError
 from pp_compare.resources import UNFINISHED, require_folder, write_text
 
@@ -57,12 +57,12 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
 def test_a_fault_of_ours_is_said_to_be_one_with_a_file_to_send(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    import pp_compare.cli.cases
+    import pp_compare.cli.commands.cases
 
     def broken() -> None:
         raise ZeroDivisionError("by zero")
 
-    monkeypatch.setattr(pp_compare.cli.cases, "all_cases", broken)
+    monkeypatch.setattr(pp_compare.cli.commands.cases, "all_cases", broken)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     assert run(monkeypatch, "cases") == 4

@@ -430,7 +430,7 @@ def _nothing_is_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("audit.audit", "reproduce.audit", "explain.explain", "record.record",
                  "releases.check", "releases.python_candidates", "releases.r_candidates",
                  "releases.generated"):  # fmt: skip
-        monkeypatch.setattr(f"pp_compare.cli.{name}", reached)
+        monkeypatch.setattr(f"pp_compare.cli.commands.{name}", reached)
     monkeypatch.setattr("pp_compare.search.run.search", reached)
     monkeypatch.setattr("pp_compare.campaign.run.run_campaign", reached)
     monkeypatch.setattr("pp_compare.campaign.local.LocalFleet", reached)

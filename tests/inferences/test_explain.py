@@ -235,7 +235,6 @@ def test_each_method_that_was_asked_for_is_explained(
             "give either a named case",
         ),
         (("seed_case9",), "no case 'seed_case9'"),
-        (("sleepstudy",), "is not a model with one random intercept"),
         (("seed_case1", "--engine", "nonsense"), "no engine 'nonsense'"),
         (("seed_case1", "--na", "guess"), "--na is raise or drop, not 'guess'"),
     ],

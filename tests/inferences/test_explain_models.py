@@ -143,6 +143,9 @@ ANSWERS = {
     "no_between_variance": "because its random effects have variance 0",
     "sleepstudy": "are those of lm, to .* standard errors",
     "Pixel": "99.86 % of it from within Dog",
+    "large_offset": "Intercept is 1000002.1 in the mixed model and 1000002.3 in lm, because lm",
+    "nist_SmLs07": "as far as double precision can tell",
+    "Oxboys": "the two weigh the rows differently: Subject",
 }
 
 

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from flint import arb, ctx
 
@@ -161,6 +162,26 @@ def test_machines_by_worker_where_the_formula_divides_by_zero():
     T2 = 6 * average @ np.linalg.solve(np.cov(differences.T), average)
     assert line.df == pytest.approx(4, rel=1e-15)
     assert line.statistic == pytest.approx(T2 * 4 / 10, rel=1e-12)
+
+
+def test_the_paired_design_of_mmrm_issue_510():
+    """Student's sleep data: Kenward-Roger leaves the standard error of the paired t test, df 9.
+
+    https://github.com/openpharma/mmrm/issues/510, where it was 0.3386 by second derivatives in
+    another parametrisation; V is linear here, and 0.388958... is sd(differences) / sqrt(10).
+    """
+    first = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0]
+    second = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]
+    frame = pd.DataFrame(
+        {"extra": [*first, *second], "group": ["1"] * 10 + ["2"] * 10,
+         "ID": [f"s{i}" for i in range(10)] * 2}
+    )  # fmt: skip
+    found = ModelInference(design(frame, "extra ~ group + (1|ID)"))
+    line = found.kenward_roger("group", np.array([0.0, 1.0]))
+    # The doubles of these decimals; the last digits of 0.38895872388739524381 are of the decimals.
+    assert line.se == pytest.approx(0.38895872388739524381, rel=1e-14)
+    assert line.df == pytest.approx(9, rel=1e-14)
+    assert line.estimate == pytest.approx(1.58, rel=1e-14)
 
 
 @pytest.mark.parametrize(("family", "limit"), [("analysis of variance", 1.0), ("T2", 2 / 4)])

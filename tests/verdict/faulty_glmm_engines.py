@@ -117,6 +117,11 @@ def _not_a_number(model: GlmmModel) -> Fit:
     return changed(model, beta=numbers(model)[0] * np.nan)
 
 
+def _no_spread(model: GlmmModel) -> Fit:
+    """An overflow that leaves a posterior without a spread."""
+    return changed(model, beta=numbers(model)[0] * 1e37, beta_se=numbers(model)[1] * 0)
+
+
 def _raises(model: GlmmModel) -> Fit:
     del model
     return Fit.failed("candidate", "raised LinAlgError: singular matrix")
@@ -135,5 +140,6 @@ FAULTS = (
     Fault("exact called Laplace's", _exact_called_laplace, "objective"),
     Fault("variance over J - 1", _reml_like, "objective"),
     Fault("no number", _not_a_number, "failure"),
+    Fault("standard errors of 0", _no_spread, "failure"),
     Fault("raises", _raises, "failure"),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 from flint import fmpq, fmpq_mat, fmpz_mat, nmod_mat
@@ -39,7 +40,7 @@ def all_free(
     gram, side = heavy * columns.transpose(), heavy * right
     kept = _independent(gram)
     square = fmpz_mat([[gram[i, j] for j in kept] for i in kept])
-    found = square.solve(fmpz_mat([[side[i, 0]] for i in kept]))
+    found = cast(fmpq_mat, square.solve(fmpz_mat([[side[i, 0]] for i in kept])))
     across = fmpq_mat(fmpz_mat([[gram[i, j] for j in kept] for i in range(gram.nrows())]))
     if across * found != fmpq_mat(side):
         return fmpq(0)

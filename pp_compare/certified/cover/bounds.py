@@ -15,11 +15,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from flint import ctx
+from flint import arb_mat, ctx
 from numpy.typing import NDArray
 
 from pp_compare.certified.cover.enclosures import Enclosures
-from pp_compare.certified.cover.values import BITS, _bordered
+from pp_compare.certified.cover.values import BITS, bordered
 from pp_compare.certified.general.crossproducts import CrossProducts
 from pp_compare.certified.general.float_criterion import FloatCriterion
 from pp_compare.certified.general.float_strata import FloatStratum
@@ -51,7 +51,7 @@ class Dual:
         with ctx.workprec(BITS):
             self._zz = [_stacked([c.zz for c in s.components]) for s in products.strata]
             self._zf = [_stacked([c.zf for c in s.components]) for s in products.strata]
-            total = Enclosures.of_balls(_bordered(products))
+            total = Enclosures.of_balls(bordered(products))
         self._xx, self._xy, self._yy = total[:p, :p], total[:p, p], total[p, p]
         off = Enclosures(self._xx.mid - np.eye(p), self._xx.rad)
         # |X'X - I| < 1 bounds the inverse: its norm is at most 1 / (1 - |X'X - I|).
@@ -64,7 +64,8 @@ class Dual:
         with np.errstate(all="ignore"):
             solved = [s.solve(G, moments=True) for s in floats.strata]
             left = floats.left(solved)
-            beta = np.linalg.solve(left[:, :p, :p], left[:, :p, p:])[..., 0]
+            solution = np.linalg.solve(left[:, :p, :p], left[:, :p, p:])
+            beta: Floats = np.asarray(solution[..., 0], dtype=np.float64)
             u = [
                 _effects(s, G, found.F[..., :p] @ -beta[:, None, :, None] + found.F[..., p:])
                 for s, found in zip(floats.strata, solved, strict=True)
@@ -82,17 +83,14 @@ class Dual:
         size = np.sqrt(((np.abs(off.mid) + off.rad) ** 2).sum(axis=1)) * 1.0001
         b = Enclosures(beta, np.repeat((size * self._inverse)[:, None], p, axis=1))
         level = self._yy - (b * self._xy[None]).sum(axis=1)
-        slopes: list[Enclosures | None] = [None] * len(self.products.sizes)
+        slopes = [Enclosures.exact(np.zeros((len(beta), q, q))) for q in self.products.sizes]
         for stratum, zz, zf, v in zip(self._floats.strata, self._zz, self._zf, exact, strict=True):
             kept = zf[None, :, :, p:] - zz[None] @ v - zf[None, :, :, :p] @ b[:, None, :, None]
             level = level + (v * (kept - zf[None, :, :, p:])).sum(axis=(1, 2, 3))
             for term, start, stop in stratum.spans:
                 own = kept[:, :, start:stop, 0]
-                outer = (own[..., :, None] * own[..., None, :]).sum(axis=1)
-                before = slopes[term]
-                slopes[term] = outer if before is None else before + outer
-        assert all(slope is not None for slope in slopes)
-        return Minorant(level, slopes)  # type: ignore[arg-type]  # none is None
+                slopes[term] += (own[..., :, None] * own[..., None, :]).sum(axis=1)
+        return Minorant(level, slopes)
 
 
 def _effects(stratum: FloatStratum, G: Sequence[Floats], w: Floats) -> Floats:
@@ -103,6 +101,6 @@ def _effects(stratum: FloatStratum, G: Sequence[Floats], w: Floats) -> Floats:
     return result
 
 
-def _stacked(matrices: Sequence[object]) -> Enclosures:
-    parts = [Enclosures.of_balls(m) for m in matrices]  # type: ignore[arg-type]  # arb_mat
+def _stacked(matrices: Sequence[arb_mat]) -> Enclosures:
+    parts = [Enclosures.of_balls(m) for m in matrices]
     return Enclosures(np.stack([p.mid for p in parts]), np.stack([p.rad for p in parts]))

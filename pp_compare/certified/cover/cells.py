@@ -2,7 +2,8 @@
 
 One coefficient a level: g in [l, u], two columns. Two: G = b I + t v v' with t and b at least 0 and
 v a direction, which is every positive semidefinite matrix (b its smaller eigenvalue); t in
-[t1, t2], b in [b1, b2] and the angle of v in pi [f1, f2], six columns. An upper end may be infinite.
+[t1, t2], b in [b1, b2] and the angle of v in pi [f1, f2], six columns. Upper ends of g, t and b may
+be infinite.
 
 A cell of two coefficients lies in the convex hull of b I + t P, P one of v1 v1', v2 v2' and
 (v1 v2' + v2 v1') / (2 v1'v2): a direction between v1 and v2 is a v1 + c v2 with a, c >= 0, so that
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import chain, pairwise, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,22 +61,15 @@ def everything(sizes: Sequence[int]) -> Floats:
             parts.append([list(end) for end in ends])
             continue
         angles = np.linspace(0.0, 1.0, SECTORS + 1)
-        parts.append(
-            [
-                [*t, *b, f1, f2]
-                for t in ends
-                for b in ends
-                for f1, f2 in zip(angles[:-1], angles[1:], strict=True)
-            ]
-        )
-    return np.array([sum(chosen, []) for chosen in product(*parts)])
+        parts.append([[*t, *b, f1, f2] for t in ends for b in ends for f1, f2 in pairwise(angles)])
+    return np.array([list(chain(*chosen)) for chosen in product(*parts)])
 
 
 def columns(sizes: Sequence[int]) -> list[slice]:
     """Which columns of a cell belong to each term."""
     widths = [2 if q == 1 else 6 for q in sizes]
     ends = np.cumsum([0, *widths])
-    return [slice(int(a), int(b)) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    return [slice(int(a), int(b)) for a, b in pairwise(ends)]
 
 
 def bounded(cells: Floats) -> NDArray[np.bool_]:
@@ -102,7 +96,7 @@ def corners(cells: Floats, sizes: Sequence[int]) -> Corners:
             )
         )
     low = np.array([[part[2][i] for part, i in zip(parts, row, strict=True)] for row in choices])
-    return Corners(G, at, low.all(axis=1))
+    return Corners(G, at, np.asarray(low.all(axis=1)))
 
 
 def above(cells: Floats, sizes: Sequence[int]) -> list[Covariances]:
@@ -166,7 +160,9 @@ def halves(cells: Floats, sizes: Sequence[int]) -> Floats:
             ends.append(at + 4)
     first = np.array(ends)[np.argmax(np.stack(sides), axis=0)]
     low, high = cells[rows, first], cells[rows, first + 1]
-    is_angle = np.isin(first, [c.start + 4 for q, c in zip(sizes, columns(sizes), strict=True) if q == 2])
+    is_angle = np.isin(
+        first, [c.start + 4 for q, c in zip(sizes, columns(sizes), strict=True) if q == 2]
+    )
     middle = np.where(is_angle, (low + high) / 2, _split_at(low, high))
     left, right = cells.copy(), cells.copy()
     left[rows, first + 1], right[rows, first] = middle, middle

@@ -16,7 +16,8 @@ Floats = NDArray[np.float64]
 
 def level_basis(products: CrossProducts, term: int) -> Floats:
     """B with B' (mean of Z_l'Z_l) B = I, in doubles."""
-    q, total, count = products.sizes[term], 0.0, 0
+    q, count = products.sizes[term], 0
+    total: Floats = np.zeros((q, q))
     for stratum in products.strata:
         starts = zip(stratum.blocks, products.offsets(stratum), strict=True)
         for at in [start for block, start in starts if block == term]:

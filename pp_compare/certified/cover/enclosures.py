@@ -10,6 +10,7 @@ the rounding of the radii themselves.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from flint import arb_mat
@@ -57,8 +58,8 @@ class Enclosures:
         high = self.mid + self.rad
         return np.asarray(high + UNIT * (np.abs(self.mid) + self.rad) + TINY)
 
-    def __getitem__(self, key: object) -> Enclosures:
-        return Enclosures(self.mid[key], self.rad[key])  # type: ignore[index]  # numpy's keys
+    def __getitem__(self, key: Any) -> Enclosures:
+        return Enclosures(self.mid[key], self.rad[key])
 
     def __neg__(self) -> Enclosures:
         return Enclosures(-self.mid, self.rad)
@@ -105,7 +106,9 @@ class Enclosures:
         mid = self.mid.sum(axis=axis)
         count = max(1, self.mid.size // max(1, mid.size))
         size = np.abs(self.mid).sum(axis=axis)
-        return Enclosures(mid, _up(self.rad.sum(axis=axis) * (1 + count * UNIT) + count * UNIT * size))
+        return Enclosures(
+            mid, _up(self.rad.sum(axis=axis) * (1 + count * UNIT) + count * UNIT * size)
+        )
 
     def __matmul__(self, other: Enclosures) -> Enclosures:
         """Matrix product."""

@@ -15,6 +15,7 @@ from pp_compare.certified.general.optimum import GeneralOptimum
 
 Floats = NDArray[np.float64]
 
+
 def extended(
     found: GeneralOptimum,
     y: Floats,

@@ -21,8 +21,8 @@ largest eigenvalue, s = |A~ B'y| and q0 = y'P0 y, the parts of the derivatives m
     y'P A P A'P y      s c' + s'c + c c' + h (s + c)(s' + c'),  c = n h sqrt(q0)
     y'P y              h q0
 
-because P0 enters as I. For e: V0 is at least the sum over the r terms of Z (G + I / (r z)) Z' with z
-the largest eigenvalue of any level's Z'Z, so e is the size of the change of G relative to that.
+because P0 enters as I. For e: V0 is at least the sum over the r terms of Z (G + I / (r z)) Z' with
+z the largest eigenvalue of any level's Z'Z, so e is the size of the change of G relative to that.
 """
 
 from __future__ import annotations
@@ -75,6 +75,7 @@ class Neighbourhood:
         reml : bool
         """
         with ctx.workprec(BITS):
+            face, factors = _well_placed(face, factors)
             middle = [t.mid() for t in factors]
             about = _About.of(products, middle, reml)
             at = [x.mid() for x in about.charted(face, middle)]
@@ -95,9 +96,9 @@ class Neighbourhood:
     def holds(self, corners: Sequence[Enclosures]) -> NDArray[np.bool_]:
         """Which cells, given by corners (N, corners, q, q) a term, lie inside."""
         inside = np.ones(len(corners[0].mid), dtype=bool)
-        for term, G in enumerate(corners):
+        for term, corner in enumerate(corners):
+            G, back = corner, self.back[term]
             if _is_full(self.face, term):
-                back = self.back[term]
                 G = back @ G @ Enclosures(back.mid.T, back.rad.T)
             low, high = G.lower.min(axis=1), G.upper.max(axis=1)
             whole = Enclosures((low + high) / 2, (high - low) / 2 * (1 + 1e-14))
@@ -165,7 +166,7 @@ class _About:
         ]
 
     def scale(self, face: Face, middle: Sequence[arb_mat]) -> list[Floats]:
-        """How far each entry of T or G goes for the deviance to rise by about a half; 0 if fixed."""
+        """How far each coordinate goes for the deviance to rise by about a half; 0 if fixed."""
         result = [np.zeros((t.nrows(), t.nrows())) for t in middle]
         coordinates = _coordinates(face)
         if coordinates:
@@ -276,6 +277,21 @@ class _About:
         E = arb_mat(self.floor[term].nrows(), self.floor[term].nrows())
         E[i, j] = E[j, i] = 1
         return _relative(E, self.floor[term])
+
+
+def _well_placed(face: Face, factors: Sequence[arb_mat]) -> tuple[Face, list[arb_mat]]:
+    """The same face with the larger coefficient of two as the independent one, its T positive.
+
+    T of rank one has both entries free whichever is the pivot; R is what is left of the other.
+    """
+    pivots, turned = list(face.pivots), list(factors)
+    for term, t in enumerate(factors):
+        if face.sizes[term] == 2 and len(pivots[term]) == 1:
+            first, second = abs(float(t[0, 0])), abs(float(t[1, 0]))
+            row = int(second > first)
+            pivots[term] = (row,)
+            turned[term] = -t if t[row, 0] < 0 else t
+    return Face(face.sizes, tuple(pivots)), turned
 
 
 def _is_full(face: Face, term: int) -> bool:

@@ -5,13 +5,13 @@ q = y'Py. As functions of the covariances G, in which V is linear, L is concave 
 convex and decreasing (in the order of positive semidefinite matrices; under REML L is log|K'VK|
 with the columns of K spanning what X leaves, up to a constant). Three bounds follow.
 
-*Second order.* With a linear function m <= q (``bounds``) that is positive on a polytope, L + d log m
-is concave there, so that its least value is at a corner:
+*Second order.* With a linear function m <= q (``bounds``) that is positive on a polytope,
+L + d log m is concave there, so that its least value is at a corner:
 
     f >= min over corners of L + d log m.
 
-*First order.* On all of a cell, however large, f >= L at its lower ends + d log q at its upper ends;
-at an infinite end q is at least its value with all random effects free.
+*First order.* On all of a cell, however large, f >= L at its lower ends + d log q at its upper
+ends; at an infinite end q is at least its value with all random effects free.
 
 *Near the optimum* neither can exceed its deviance, and the local proof takes over
 (``neighbourhood``).

@@ -64,7 +64,7 @@ class PointValues:
                 _Levels.of(s.components) if len(s.blocks) == 1 else _Tied.of(s.components)
                 for s in products.strata
             ]
-            self._total = Enclosures.of_balls(_bordered(products))
+            self._total = Enclosures.of_balls(bordered(products))
 
     def at(self, points: Sequence[Covariances]) -> Values:
         """Bound the parts at N points, one `Covariances` a random term."""
@@ -88,7 +88,6 @@ class PointValues:
         """Lower bounds of log|V| at b I + t v v', whatever v, for one term of two coefficients."""
         total: Floats = np.zeros(len(t))
         for stratum in self._strata:
-            assert isinstance(stratum, _Levels)
             total = total + stratum.any_direction(Enclosures.exact(t), Enclosures.exact(b))
         return total
 
@@ -168,9 +167,9 @@ class _Levels:
         return log, Enclosures(lost.mid.reshape(shape), lost.rad.reshape(shape))
 
     def any_direction(self, t: Enclosures, b: Enclosures) -> Floats:
-        """Lower bounds of the log determinant at b I + t v v'; |N| / tr N is below both eigenvalues.
+        """Lower bounds of the log determinant at b I + t v v'.
 
-        |I + N G| = 1 + b tr N + t v'N v + |N| b (b + t).
+        |I + N G| = 1 + b tr N + t v'N v + |N| b (b + t), and |N| / tr N is below v'N v.
         """
         trace = self.N[0] + self.N[2]
         least = (self.flat * trace.reciprocal()).lower
@@ -201,11 +200,7 @@ class _Tied:
         splits = [c.split for c in components]
         within = [_products_within(s.own) for s in splits]
         grams = [
-            [
-                _pair(side, i, j).entries()
-                for i, j in _triangle(s.unit.nrows())
-                for side in s.levels
-            ]
+            [_pair(side, i, j).entries() for i, j in _triangle(s.unit.nrows()) for side in s.levels]
             for s in splits
         ]
         return _Tied(
@@ -216,6 +211,11 @@ class _Tied:
             base=_stack([Enclosures.of_balls(_base(s.rest, s.rest_f)) for s in splits]),
             rest=splits[0].rest_spans,
         )
+
+    def any_direction(self, t: Enclosures, b: Enclosures) -> Floats:
+        """Components of several levels have several terms: nothing is known but log|V| >= 0."""
+        del b
+        return np.zeros(len(t.mid))
 
     def add(self, points: Sequence[Covariances]) -> tuple[Floats, Enclosures]:
         """Lower bound of the log determinant, and what [X y]'[X y] loses, (N, f, f)."""
@@ -238,9 +238,7 @@ class _Tied:
                 turned = k[..., None, None] * rows[i][..., :, None] * rows[j][..., None, :]
                 left = left - turned
                 if i != j:
-                    left = left - Enclosures(
-                        turned.mid.swapaxes(2, 3), turned.rad.swapaxes(2, 3)
-                    )
+                    left = left - Enclosures(turned.mid.swapaxes(2, 3), turned.rad.swapaxes(2, 3))
         return log, -left.sum(axis=1)
 
 
@@ -285,8 +283,8 @@ def _base(rest: arb_mat, rest_f: arb_mat) -> arb_mat:
     return arb_mat(top + [row + zeros for row in rest_f.transpose().table()])
 
 
-def _bordered(products: CrossProducts) -> arb_mat:
-    """[X y]'[X y]."""
+def bordered(products: CrossProducts) -> arb_mat:
+    """[X y]'[X y], (p + 1, p + 1)."""
     xy = products.xy.entries()
     rows = [[*row, b] for row, b in zip(products.xx.table(), xy, strict=True)]
     return arb_mat([*rows, [*xy, products.yy]])

@@ -42,7 +42,6 @@ class Component:
     zf: arb_mat
     sizes: tuple[int, ...]
 
-
     @cached_property
     def split(self) -> Split:
         """Its largest random term apart from the others."""
@@ -328,10 +327,10 @@ def _strata(
     ]
     for a, block in enumerate(blocks):
         heavy = [_weighted(column, fixed.weights) for column in columns[a]]
-        levels = Cells.of(block.group)
+        rows = Cells.of(block.group)
         for j, z in enumerate(heavy):
             for k, x in enumerate(fixed.columns):
-                both.add(layout.at(a, levels.names, j), k, levels.totals(z, x))
+                both.add(layout.at(a, rows.names, j), k, rows.totals(z, x))
         for b, other in enumerate(blocks[: a + 1]):
             cells = Cells.of(block.group * other.levels + other.group)
             one, two = np.divmod(cells.names, other.levels)
@@ -344,8 +343,7 @@ def _strata(
     found = zip(sorted(grouped), places, random.matrices(), both.matrices(), strict=True)
     sizes = tuple(block.size for block in blocks)
     return tuple(
-        _stratum(key, place, layout, sizes, (zz, zf * to.of_fixed))
-        for key, place, zz, zf in found
+        _stratum(key, place, layout, sizes, (zz, zf * to.of_fixed)) for key, place, zz, zf in found
     )
 
 
@@ -433,7 +431,8 @@ def _exact(integers: NDArray[np.object_], exponents: NDArray[np.int64]) -> arb_m
     """Integers times powers of two."""
     lowest = int(exponents.min())
     shifted = integers << (exponents - lowest).astype(object)
-    whole = arb_mat(fmpz_mat(*integers.shape, shifted.ravel().tolist()))
+    rows, columns = integers.shape
+    whole = arb_mat(fmpz_mat(rows, columns, shifted.ravel().tolist()))
     return whole * arb((1, lowest))
 
 

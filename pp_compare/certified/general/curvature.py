@@ -46,7 +46,7 @@ def slopes(solution: Solution, reml: bool) -> list[arb_mat]:
         if isinstance(piece.solved, Eliminated):
             _add_levels(result, cp.strata[piece.stratum], cp.sizes, piece.solved, middle)
         else:
-            totals[piece.stratum] += piece.solved.M - F * middle * F.transpose()
+            totals[piece.stratum] += piece.solved.moment - F * middle * F.transpose()
     for stratum, total in zip(cp.strata, totals, strict=True):
         for block, start in zip(stratum.blocks, cp.offsets(stratum), strict=True):
             q = cp.sizes[block]
@@ -225,7 +225,7 @@ class _Sums:
         R: list[list[arb]] = [[] for _ in cp.strata]
         F: list[list[arb]] = [[] for _ in cp.strata]
         for piece in solution.pieces:
-            moment, f = piece.solved.M, piece.solved.F
+            moment, f = piece.solved.moment, piece.solved.F
             M[piece.stratum] += moment.entries()
             R[piece.stratum] += (f * middle * f.transpose() - moment).entries()
             F[piece.stratum] += (f * to_residual).entries()
@@ -239,8 +239,8 @@ class _Sums:
         table = self.pairs[first.block, second.block]
         value = arb(0)
         for i, j, x in first.entries:
-            for k, l, y in second.entries:
-                value += x * y * table[j, k, i, l]
+            for k, m, y in second.entries:
+                value += x * y * table[j, k, i, m]
         return value
 
     def fixed(self, d: _Direction, p: int) -> arb_mat:
@@ -312,7 +312,7 @@ def _grams(solution: Solution, F: Sequence[list[arb]], width: int) -> list[arb_m
             for block, start in zip(stratum.blocks, cp.offsets(stratum), strict=True):
                 if block == term:
                     for x, row in enumerate(rows):
-                        row += F[k][start * width + x :: size]
+                        row.extend(F[k][start * width + x :: size])
         long = arb_mat(rows)
         result.append(long * long.transpose())
     return result

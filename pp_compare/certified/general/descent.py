@@ -73,7 +73,9 @@ class Steps:
         hessian = np.where(np.abs(at.hessian) < LARGEST, at.hessian, LARGEST)
         values, vectors = np.linalg.eigh(hessian)
         slope = (vectors.swapaxes(1, 2) @ at.gradient[:, :, None])[..., 0]
-        size = np.maximum(np.abs(values), 1e-12 * np.abs(values).max(axis=1, keepdims=True) + 1e-300)
+        size = np.maximum(
+            np.abs(values), 1e-12 * np.abs(values).max(axis=1, keepdims=True) + 1e-300
+        )
         along = np.clip(-slope / size, -LARGEST, LARGEST)
         leave = (values < DOWNHILL) & (np.abs(along) < 0.1 * radius[:, None])
         along = np.where(leave, np.where(along < 0, -1, 1) * radius[:, None], along)
@@ -85,7 +87,7 @@ class Steps:
             step=(vectors @ along[:, :, None])[..., 0],
             promise=promise,
             whole=(shorter == 1.0) & (values > 0).all(axis=1),
-            rising=~(values < DOWNHILL).any(axis=1),
+            rising=np.asarray(~(values < DOWNHILL).any(axis=1)),
         )
 
 

@@ -39,7 +39,7 @@ class Whole:
         return Whole(component.zz, system, inverse, F, component.fz * (joint * F))
 
     @property
-    def M(self) -> arb_mat:
+    def moment(self) -> arb_mat:
         """Z'V^-1 Z, (r, r)."""
         return self.inverse * self.zz
 
@@ -107,8 +107,8 @@ class Eliminated:
         )
 
     @cached_property
-    def W(self) -> arb_mat:
-        """Y G (I + N G)^-1, (a, b): the levels A are tied to each other by W Y'."""
+    def tie(self) -> arb_mat:
+        """Y G (I + N G)^-1, (a, b): the levels A are tied to each other by tie Y'."""
         return self.Y * by_level(self.G, self.inverse)
 
     def within(self, term: int) -> arb_mat:
@@ -116,7 +116,7 @@ class Eliminated:
         split = self.component.split
         if term == split.term:
             q = split.unit.nrows()
-            W, Y = self.W.table(), self.Y.table()
+            W, Y = self.tie.table(), self.Y.table()
             tied = [[inner(W[i::q], Y[j::q]) for j in range(q)] for i in range(q)]
             return sum(self.alone[1:], self.alone[0]) - arb_mat(tied)
         rows = [at for at, of_term, _ in split.rest_spans if of_term == term]
@@ -126,9 +126,9 @@ class Eliminated:
         return arb_mat([[inner(own[0][i], own[1][j]) for j in range(q)] for i in range(q)])
 
     @cached_property
-    def M(self) -> arb_mat:
+    def moment(self) -> arb_mat:
         """Z'V^-1 Z, (r, r), in the order of the component."""
-        own = (-(self.W * self.Y.transpose())).table()
+        own = (-(self.tie * self.Y.transpose())).table()
         at = 0
         for block in self.alone:
             for i, row in enumerate(block.table()):

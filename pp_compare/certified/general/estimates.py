@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from pp_compare.certified.general.blocks import RandomBlock
 from pp_compare.certified.general.crossproducts import CrossProducts, cross_products
+from pp_compare.certified.general.float_criterion import FloatCriterion
 from pp_compare.certified.general.mixed_equations import Solution, solve
 from pp_compare.certified.general.parametrisation import (
     exact_covariances,
@@ -23,7 +24,6 @@ from pp_compare.certified.general.parametrisation import (
     to_scaled,
     units,
 )
-from pp_compare.certified.general.float_criterion import FloatCriterion
 from pp_compare.errors import DataError
 
 Floats = NDArray[np.float64]
@@ -100,6 +100,18 @@ def deviance_at_variances(
         If the variances give no likelihood, or for the reasons of ``cross_products``.
     """
     products = cross_products(y, X, blocks, weights=weights, bits=2 * bits)
+    return deviance_of(products, sigma2, covariances, reml=reml, bits=bits)
+
+
+def deviance_of(
+    products: CrossProducts,
+    sigma2: float,
+    covariances: Sequence[Floats],
+    *,
+    reml: bool,
+    bits: int = 256,
+) -> arb:
+    """As `deviance_at_variances`, of cross-products that are there."""
     with ctx.workprec(bits):
         value = _solve_at(products, sigma2, covariances).deviance(arb(float(sigma2)), reml)
     if not value.is_finite():
@@ -124,6 +136,19 @@ def gls_at(
     Parameters and exceptions are those of ``deviance_at_variances``.
     """
     products = cross_products(y, X, blocks, weights=weights, bits=2 * bits)
+    return gls_of(products, sigma2, covariances, X, blocks, bits=bits)
+
+
+def gls_of(
+    products: CrossProducts,
+    sigma2: float,
+    covariances: Sequence[Floats],
+    X: Floats,
+    blocks: Sequence[RandomBlock],
+    *,
+    bits: int = 256,
+) -> Estimates:
+    """As `gls_at`, of cross-products that are there."""
     with ctx.workprec(bits):
         solution = _solve_at(products, sigma2, covariances)
         return estimates(solution, arb(float(sigma2)), X, blocks)
@@ -141,6 +166,19 @@ def estimates_at_theta(
 ) -> Estimates:
     """All estimates at given theta (lme4's parametrisation), the residual variance profiled."""
     products = cross_products(y, X, blocks, weights=weights, bits=2 * bits)
+    return estimates_of(products, theta, X, blocks, reml=reml, bits=bits)
+
+
+def estimates_of(
+    products: CrossProducts,
+    theta: Floats,
+    X: Floats,
+    blocks: Sequence[RandomBlock],
+    *,
+    reml: bool,
+    bits: int = 256,
+) -> Estimates:
+    """As `estimates_at_theta`, of cross-products that are there."""
     with ctx.workprec(bits):
         solution = solve(products, exact_covariances(products, theta))
         return estimates(solution, solution.residual() / solution.df(reml), X, blocks)

@@ -134,7 +134,7 @@ def _at_points(criterion: FloatCriterion, points: Floats) -> tuple[Floats, Float
         value, left = criterion.deviance(solved), criterion.left(solved)
         good = np.isfinite(value)
         left = np.where(good[:, None, None], left, np.eye(p + 1))
-        H = np.linalg.inv(left[:, :p, :p])
+        H: Floats = np.asarray(np.linalg.inv(left[:, :p, :p]), dtype=np.float64)
         to_residual = np.zeros_like(left) + np.eye(p + 1)
         to_residual[:, :p, p] = -(H @ left[:, :p, p, None])[..., 0]
         q = left[:, p, p] + (left[:, p, None, :p] @ to_residual[:, :p, p, None])[:, 0, 0]
@@ -160,8 +160,9 @@ def _sums(
     grams: list[Any] = [0.0] * len(sizes)
     slopes: list[Any] = [0.0] * len(sizes)
     for stratum, s in zip(criterion.strata, solved, strict=True):
-        F = s.F @ to_residual[:, None]
-        used = F @ middle[:, None]
+        # One product a point, not one a component.
+        long = s.F.reshape(len(q), -1, f) @ to_residual
+        F, used = long.reshape(s.F.shape), (long @ middle).reshape(s.F.shape)
         R = 2 * (used @ F.swapaxes(2, 3)) - s.M
         at = {b: stratum.starts(b) for b, _, _ in stratum.spans}
         for a, rows in at.items():
@@ -201,7 +202,7 @@ def _paired(
     n, m = size
     where = np.s_[:, :, rows[0] : rows[-1] + n, columns[0] : columns[-1] + m]
     if n == m == 1:
-        return np.einsum("Nkij,Nkij->N", M[where], R[where])[:, None, None]
+        return np.asarray(np.einsum("Nkij,Nkij->N", M[where], R[where])[:, None, None])
     shape = (len(M), M.shape[1], len(rows), n, len(columns), m)
     left, right = (
         a[where].reshape(shape).transpose(0, 3, 5, 1, 2, 4).reshape(len(M), n * m, -1)

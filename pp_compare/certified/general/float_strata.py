@@ -95,7 +95,7 @@ class FloatStratum:
         if self._rest.size == 0:
             F = split.alone(self._zf_lead)
             return Solved(
-                explained=_sum_of(self._zf_lead, split.times_G(F)),
+                explained=_sum_of(self._zf_lead, split.by_covariance(F)),
                 logdet=logdet,
                 M=split.alone(self.zz) if moments else np.empty(0),
                 F=F,
@@ -228,7 +228,7 @@ class _Split:
         """Inverses times rows of leading levels, (k, a, f)."""
         return _by_level(self.inverse, a[None])
 
-    def times_G(self, a: Floats) -> Floats:
+    def by_covariance(self, a: Floats) -> Floats:
         """G times rows of leading levels, (N, k, a, f)."""
         if self.G.shape[-1] == 1:
             return self.G[:, :, None] * a
@@ -239,8 +239,8 @@ class _Split:
         s, b = self.stratum, joint.shape[-1]
         Y, Fa = self.alone(s._between), self.alone(s._zf_lead)
         turned = s._between.swapaxes(1, 2)
-        N = s._zz_rest - turned @ self.times_G(Y)
-        GFa = self.times_G(Fa)
+        N = s._zz_rest - turned @ self.by_covariance(Y)
+        GFa = self.by_covariance(Fa)
         Nf = s._zf_rest - turned @ GFa
         system = np.eye(b) + N @ joint
         both = np.linalg.solve(system, np.concatenate([N, Nf], axis=3))
@@ -256,10 +256,11 @@ class _Split:
         Yt = Y.swapaxes(2, 3)
         own = -(W @ Yt)
         alone = self.inverse @ s._zz_lead
-        q = s.lead.width
+        q, level = s.lead.width, np.arange(alone.shape[2])
         for i in range(q):
             for j in range(q):
-                own[:, :, i::q, j::q][..., *[np.arange(alone.shape[2])] * 2] += alone[..., i, j]
+                part = own[:, :, i::q, j::q]
+                part[:, :, level, level] += alone[..., i, j]
         M[:, :, s._lead, s._lead] = own
         cross = Yt - Mb @ joint @ Yt
         M[:, :, s._rest, s._lead] = cross
@@ -272,13 +273,13 @@ def _added(N: Sequence[Floats], flat: Floats, G: Floats) -> tuple[Floats, Floats
     """|I + N G| of levels, (N, k, levels), and the upper triangle of G (I + N G)^-1 before them."""
     g = G[:, :, :, None, None]
     if len(N) == 1:
-        D = 1 + N[0] * g[:, 0, 0]
-        return D, (g[:, 0, 0] / D)[:, :, None]
+        D: Floats = np.asarray(1 + N[0] * g[:, 0, 0])
+        return D, np.asarray((g[:, 0, 0] / D)[:, :, None])
     a, b, c = N
     both = g[:, 0, 0] * g[:, 1, 1] - g[:, 0, 1] ** 2
     D = 1 + a * g[:, 0, 0] + 2 * b * g[:, 0, 1] + c * g[:, 1, 1] + flat * both
     K = [g[:, 0, 0] + both * c, g[:, 0, 1] - both * b, g[:, 1, 1] + both * a]
-    return D, np.stack([k / D for k in K], axis=2)
+    return D, np.asarray(np.stack([k / D for k in K], axis=2))
 
 
 def _inverses(zz: Floats, G: Floats) -> tuple[Floats, Floats]:
@@ -286,7 +287,8 @@ def _inverses(zz: Floats, G: Floats) -> tuple[Floats, Floats]:
     q = G.shape[-1]
     if q > 2:
         system = np.eye(q) + zz[None] @ G[:, None, None]
-        return np.linalg.inv(system), np.linalg.slogdet(system)[1].sum(axis=(1, 2))
+        inverse: Floats = np.asarray(np.linalg.inv(system), dtype=np.float64)
+        return inverse, np.linalg.slogdet(system)[1].sum(axis=(1, 2))
     if q == 1:
         determinant = 1 + zz[None, ..., 0, 0] * G[:, 0, 0, None, None]
         return (1 / determinant)[..., None, None], np.log(determinant).sum(axis=(1, 2))
@@ -311,9 +313,7 @@ def _by_level(small: Floats, a: Floats) -> Floats:
     if q == 1:
         return np.asarray(small[..., 0, 0, None] * a)
     rows = a.reshape(*a.shape[:2], -1, q, f)
-    parts = [
-        sum(small[..., i, j, None] * rows[..., j, :] for j in range(q)) for i in range(q)
-    ]
+    parts = [sum(small[..., i, j, None] * rows[..., j, :] for j in range(q)) for i in range(q)]
     found = np.stack(parts, axis=-2)
     return found.reshape(*found.shape[:2], -1, f)
 

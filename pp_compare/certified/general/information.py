@@ -222,16 +222,15 @@ class _Stacked:
         left: list[list[arb]] = [[] for _ in elements]
         right: list[list[arb]] = [[] for _ in elements]
         self.once = [arb(0) for _ in elements]
-        p = solution.products.p
         for piece in solution.pieces:
-            M, w = piece.solved.M, solution.w(piece).entries()
-            columns = [[*c[:p], v] for c, v in zip(piece.solved.F.tolist(), w, strict=True)]
+            F, w = piece.solved.F.tolist(), solution.w(piece).tolist()
+            columns = [[*row[:-1], *v] for row, v in zip(F, w, strict=True)]
             moves = _moves(solution, piece, elements)
             turned = [_moved(columns, move) for move in moves]
             plain += columns
             pushed += _beside(turned)
-            spread += _beside([(M * arb_mat(part)).tolist() for part in turned])
-            rows = M.tolist()
+            spread += _beside([(piece.solved.moment * arb_mat(part)).tolist() for part in turned])
+            rows = piece.solved.moment.tolist()
             for i, move in enumerate(moves):
                 AM = _moved(rows, move)
                 left[i] += [value for row in AM for value in row]
@@ -274,8 +273,8 @@ def _corner(a: arb_mat) -> arb_mat:
 
 
 def _require_affordable(solution: Solution, elements: int) -> None:
-    sizes = [piece.component.zz.nrows() for piece in solution.pieces]
-    rows, widest = sum(sizes), max(sizes)
+    rows = sum(piece.solved.moment.nrows() for piece in solution.pieces)
+    widest = max(piece.solved.moment.nrows() for piece in solution.pieces)
     width = elements * (solution.products.p + 1)
     if rows * width * (width + widest) > MOST:
         raise UnavailableError(

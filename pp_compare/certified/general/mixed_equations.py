@@ -35,7 +35,7 @@ class Moved:
     """M and F of a component at some distance from where it was solved; F in new columns."""
 
     system: arb_mat
-    M: arb_mat
+    moment: arb_mat
     F: arb_mat
 
     @property
@@ -173,10 +173,10 @@ def perturb(centre: Solution, G: Sequence[arb_mat]) -> Solution:
     pieces, changed = [], arb_mat(p + 1, p + 1)
     for old in centre.pieces:
         move, before = moves[old.stratum], old.solved.F * to_residual
-        N = _near_inverse(old.solved.M * move)
+        N = _near_inverse(old.solved.moment * move)
         F = N * before
         system = _shifted(old.component.zz * joint[old.stratum])
-        pieces.append(Piece(old.stratum, old.component, Moved(system, N * old.solved.M, F)))
+        pieces.append(Piece(old.stratum, old.component, Moved(system, N * old.solved.moment, F)))
         changed += before.transpose() * (move * F)
     bend, pull = part(changed, 0, p, 0, p), part(changed, 0, p, p, 1)
     swell = _near_inverse(-(bend * centre.H))

@@ -21,6 +21,7 @@ from pp_compare.certified.general.crossproducts import CrossProducts, Stratum, c
 from pp_compare.certified.general.curvature import derivatives, gradient, slopes
 from pp_compare.certified.general.estimates import Estimates, estimates
 from pp_compare.certified.general.face import Face, candidate_faces
+from pp_compare.certified.general.float_criterion import FloatCriterion
 from pp_compare.certified.general.krawczyk import (
     Minimum,
     NotProvedError,
@@ -35,7 +36,6 @@ from pp_compare.certified.general.parametrisation import (
     scaled,
     units,
 )
-from pp_compare.certified.general.float_criterion import FloatCriterion
 from pp_compare.certified.general.search import DIVERGED, Stop, search
 
 Floats = NDArray[np.float64]
@@ -248,9 +248,7 @@ def _certify(criterion: FloatCriterion, best: Stop, digits: int, base: int) -> P
     return _unproved(criterion.products, best, list(reasons), base)
 
 
-def _prove(
-    criterion: FloatCriterion, face: Face, start: arb_mat, best: Stop, digits: int
-) -> Point:
+def _prove(criterion: FloatCriterion, face: Face, start: arb_mat, best: Stop, digits: int) -> Point:
     """Prove a strict local minimum over all positive semidefinite covariances (see ``face``)."""
     products, reml = criterion.products, criterion.reml
     face.require_lower_triangular()

@@ -205,5 +205,5 @@ def _moved(products: CrossProducts, value: arb) -> CrossProducts:
 
 
 def _component(c: Component, last: int, value: arb) -> Component:
-    rows = [[*row[:last], row[last + 1] - value * row[last]] for row in c.zf.table()]
-    return Component(c.levels, c.zz, arb_mat(rows), c.sizes)
+    zf = [[*row[:last], row[-1] - value * row[last]] for row in c.zf.tolist()]
+    return Component(c.levels, c.zz, arb_mat(zf), c.sizes)

@@ -12,10 +12,13 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 
 import numpy as np
+from flint import arb_mat, ctx
 from numpy.typing import NDArray
 
+from pp_compare.certified.general.curvature import derivatives
 from pp_compare.certified.general.descent import descend
 from pp_compare.certified.general.float_criterion import FloatCriterion
+from pp_compare.certified.general.mixed_equations import solve
 from pp_compare.certified.general.starts import basins, each_alone, enough, spread, suggested
 
 Floats = NDArray[np.float64]
@@ -43,8 +46,12 @@ convex, has reached a known minimum; two minima stand further apart (see `SAME_P
 DEAR = 100_000
 """Multiplications at a point from which one descent goes ahead of the others."""
 
+FEW, BITS = 3, 256
+"""Where float64 fails: from how many of its stops the search goes on, and at what precision."""
+
 MOST_DESCENTS = 64
 """Where a criterion shows new minima for ever, it is their number that is to be reported."""
+
 
 @dataclass(frozen=True)
 class Stop:
@@ -92,16 +99,50 @@ def search(
         count += len(batch)
         for stop in search_from(criterion, np.array(batch), stops):
             _record(criterion, stops, stop)
+    if stops and criterion.cost < DEAR and all(stop.lost for stop in stops):
+        stops = _in_balls(criterion, stops)
     return sorted(stops, key=lambda s: s.deviance), count
+
+
+def _in_balls(criterion: FloatCriterion, stops: Sequence[Stop]) -> list[Stop]:
+    """Go on from where float64 knew too little of y'Py: far out it loses all its digits."""
+    points = [criterion.vector(stop.factors) for stop in stops]
+    points += list(_suggested(criterion))
+    best = sorted(points[: len(stops)], key=lambda x: _at_balls(criterion, x)[0])[:FEW]
+    starts = np.array([*best, *points[len(stops) :]])
+
+    def each(x: Floats) -> tuple[Floats, Floats, Floats]:
+        value, gradient, hessian = zip(*(_at_balls(criterion, point) for point in x), strict=True)
+        return np.array(value), np.array(gradient), np.array(hessian)
+
+    found: list[Stop] = []
+    rest, at, _ = descend(each, starts, lambda x: np.zeros(len(x), dtype=bool))
+    for point, value, slope in zip(rest, at.value, at.gradient, strict=True):
+        if np.isfinite(value):
+            flat = bool(np.abs(slope).max() < FLAT)
+            new = Stop(tuple(criterion.factors(point)), float(value), flat)
+            if not any(_same(old, new) for old in found):
+                found.append(new)
+    return found or list(stops)
+
+
+def _at_balls(criterion: FloatCriterion, x: Floats) -> tuple[float, Floats, Floats]:
+    """Deviance and derivatives at a point, rounded from balls."""
+    with ctx.workprec(BITS):
+        T = [arb_mat(f.tolist()) for f in criterion.factors(x)]
+        solution = solve(criterion.products, [t * t.transpose() for t in T])
+        value = float(solution.profiled_deviance(criterion.reml))
+        slope, bend = derivatives(solution, T, criterion.parameters, criterion.reml)
+    t = len(x)
+    hessian = np.array([float(v) for v in bend.entries()]).reshape(t, t)
+    return value, np.array([float(v) for v in slope.entries()]), hessian
 
 
 def _is_enough(count: int, stops: Sequence[Stop]) -> bool:
     return enough(count, sum(stop.stationary for stop in stops))
 
 
-def _next_batch(
-    criterion: FloatCriterion, count: int, first: int, stops: Sequence[Stop]
-) -> int:
+def _next_batch(criterion: FloatCriterion, count: int, first: int, stops: Sequence[Stop]) -> int:
     """How many starts to descend from at once: as many as will be needed for certain.
 
     Where evaluations are dear one goes ahead, so that the others can end where it did.

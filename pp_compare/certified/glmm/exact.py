@@ -35,6 +35,10 @@ SPARE_BITS = 24
 nodes, with cancellation between moments, lose some seven digits."""
 
 
+BOX_BITS = 30
+"""Bits of the error bound below the width of a box: it then adds nothing to what the box does."""
+
+
 @dataclass(frozen=True, eq=False)
 class _Pattern:
     """Groups with the same rows: how many have each total S of the responses."""
@@ -127,7 +131,7 @@ class _Nodes:
             data.family, float(sigma.mid()), np.array([float(e.mid()) for e in eta]), trials
         )
         totals = list(pattern.counts)
-        plan = make_plan(shape, totals, ctx.prec - SPARE_BITS)
+        plan = make_plan(shape, totals, _bits([*eta, sigma]))
         h = arb(plan.h)
         b = [h * k for k in range(plan.first, plan.last + 1)]
         rise = [(sigma * x).exp() for x in b]
@@ -179,6 +183,13 @@ def _top_of_counts(nodes: _Nodes, total: int, shape: Shape, eta: list[arb], powe
     mean = level * (nodes.sigma * x).exp()
     value = (-(x * x) / 2 + (total + power) * nodes.sigma * x - share * mean).exp() * level**power
     return Top(x, value, -x + nodes.sigma * (total + power - share * mean))
+
+
+def _bits(numbers: list[arb]) -> int:
+    """What the error bound is made for: over a box no more than its width is worth."""
+    widest = max(float(x.rad()) for x in numbers)
+    worth = BOX_BITS - int(np.log2(widest)) if widest > 0 else ctx.prec
+    return max(min(ctx.prec - SPARE_BITS, worth), BOX_BITS)
 
 
 def _at_nodes(

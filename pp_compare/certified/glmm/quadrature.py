@@ -34,6 +34,9 @@ from pp_compare.certified.glmm.data import Family
 MOST_NODES = 200_000
 """Nodes of one piece; more need so wide a random effect that nothing comes of it."""
 
+BISECTIONS = 24
+"""For the top of an integrand, to a ten-millionth of where it may be: a node's width suffices."""
+
 SLACK = 12.0
 """Nats of the error bound left for the moments' factors, which the choice of the step ignores."""
 
@@ -71,7 +74,7 @@ class Shape:
         if self.family == "poisson":
             return float(self.top_of_counts(total, np.array([share]))[0])
         low, high = -self.sigma * float(self.trials.sum()), self.sigma * total
-        for _ in range(80):
+        for _ in range(BISECTIONS):
             middle = (low + high) / 2
             if self._slope(middle, total) > 0:
                 low = middle
@@ -184,10 +187,12 @@ def strip_errors(
     secant = 1 / (v / 2).cos()
     errors: list[list[arb]] = [[] for _ in range(ORDERS)]
     for j, top in enumerate(tops):
-        size = common * top.value * (2 * arb.pi()).sqrt() * (top.slope**2 / 2).exp() / arb(plan.h)
+        # Not as a power: that of a ball about 0 is nan.
+        steep = top.slope * top.slope
+        size = common * top.value * (2 * arb.pi()).sqrt() * (steep / 2).exp() / arb(plan.h)
         if family == "binomial":
             size *= secant**trials * (trials * secant**2) ** j
-        reach = (1 + top.slope**2).sqrt() + abs(top.x) + a
+        reach = (1 + steep).sqrt() + abs(top.x) + a
         for k in range(ORDERS):
             errors[k].append(_upper(size * reach**k))
     return errors

@@ -24,10 +24,30 @@ def answer(e: Explanation | ModelExplanation) -> str:
             "The mixed model's fixed effects are those of lm, to "
             f"{apart[k]:.1g} standard errors; what differs is how sure of them it is."
         )
-    label = e.design.labels[k]
     lm, mixed = e.lines["complete pooling"][k], e.lines["partial pooling"][k]
-    start = f"{label} is {num(mixed)} in the mixed model and {num(lm)} in lm"
+    if abs(mixed - lm) <= rounding(e):
+        return (
+            "The mixed model's fixed effects are those of lm as far as double precision can tell: "
+            f"they differ by up to {abs(mixed - lm):.1g}, and rounding alone by {rounding(e):.1g}."
+        )
+    label = e.design.labels[k]
+    first, second = apart_in_digits(mixed, lm)
+    start = f"{label} is {first} in the mixed model and {second} in lm"
     return f"{start}, because {_reason(e, k, label)}."
+
+
+def rounding(e: Explanation | ModelExplanation) -> float:
+    """What least squares may lose of a fixed effect: n eps of the largest response."""
+    return float(len(e.design.y) * np.finfo(float).eps * np.abs(e.design.y).max())
+
+
+def apart_in_digits(a: float, b: float) -> tuple[str, str]:
+    """Two numbers to as many digits, five or more, as show that they differ."""
+    for digits in range(5, 17):
+        first, second = f"{a:.{digits}g}", f"{b:.{digits}g}"
+        if first != second:
+            break
+    return first, second
 
 
 def told(e: Explanation | ModelExplanation) -> int:
@@ -78,12 +98,21 @@ def _no_variance(e: Explanation | ModelExplanation) -> bool:
 
 
 def _reason(e: Explanation | ModelExplanation, k: int, label: str) -> str:
-    of_label = [s for s in e.splits if s.label == label and not np.isnan(s.mixed.between)]
+    of_label = [s for s in e.splits if s.label == label and _is_reason(s)]
     if of_label:
         return _by_split(max(of_label, key=lambda s: abs(s.mixed.share - s.lm.share)))
     if isinstance(e, Explanation) and e.is_cluster_level and np.ptp(e.pooling.sizes):
         return _by_counting(e)
     return _by_level(e, k)
+
+
+def _is_reason(split: Split) -> bool:
+    """Whether most of the difference comes from the share of within, not from other slopes."""
+    lm, mixed = split.lm, split.mixed
+    if np.isnan([lm.between, mixed.between]).any() or percent(lm.share) == percent(mixed.share):
+        return False
+    of_share = (mixed.share - lm.share) * (mixed.within - mixed.between)
+    return abs(of_share) >= abs(mixed.slope - lm.slope) / 2
 
 
 def _by_split(split: Split) -> str:
@@ -127,5 +156,5 @@ def num(value: float) -> str:
 
 def percent(share: float) -> str:
     """A share, in whole per cent where that shows it."""
-    digits = 0 if 0.005 <= share <= 0.995 else 2
+    digits = 0 if 0.005 <= share <= 0.995 or round(share, 4) in (0, 1) else 2
     return f"{100 * share:.{digits}f} %"

@@ -47,6 +47,8 @@ def _rows(fits: list[Fit], case: CaseReport) -> Iterator[list[str]]:
                 yield [name, *(_number(_correlation(f, group, i, j)) for f in fits)]
     yield ["log-likelihood", *(_loglik(fit) for fit in fits)]
     yield ["  its criterion there", *(_there(fit, case) for fit in fits)]
+    causes = {judgement.engine: judgement.cause or "none" for judgement in case.judgements}
+    yield ["cause", *(causes.get(fit.engine, "") for fit in fits)]
 
 
 def _at(fit: Fit, name: str, i: int) -> float:
@@ -82,6 +84,16 @@ def _there(fit: Fit, case: CaseReport) -> str:
         return f"{float(fit['loglik']):.6f}"
     found = [c for c in case.comparisons if (c.candidate, c.quantity) == (fit.engine, "criterion")]
     return f"{-found[0].candidate_value / 2:.6f}" if found else "-"
+
+
+def identities_lines(case: CaseReport) -> Iterator[str]:
+    """Identities that do not hold at an engine's own estimates, in one line each."""
+    for check in case.identities:
+        if check.verdict == "fail":
+            yield (
+                f"{check.engine}: {check.identity}: off by {check.error:.2g}, where "
+                f"{check.tolerance:.2g} would pass: {check.reason}"
+            )
 
 
 def truths(case: CaseReport) -> Iterator[str]:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
 from pp_compare.report.audit.findings import worst_first
+from pp_compare.report.audit.outcome import outcome
 from pp_compare.report.audit.terminal import heading, print_judgement
 from pp_compare.report.audit.terminal_tables import Column, in_parts
-from pp_compare.report.glmm.tables import estimates_table, truths
+from pp_compare.report.glmm.tables import estimates_table, identities_lines, truths
 from pp_compare.report.record import CaseReport, Report
 from pp_compare.report.table import Table
 from pp_compare.report.verbatim import verbatim
-from pp_compare.verdict.judgement import Standing
 
 
 def print_glmm_report(console: Console, report: Report) -> None:
@@ -24,7 +23,8 @@ def print_glmm_report(console: Console, report: Report) -> None:
             console.print()
         _print_case(console, case)
     console.print()
-    console.print(verbatim(outcome_line(report), "bold"))
+    found = outcome(report)
+    console.print(verbatim(f"{found.word}: {found.sentence}", "bold"))
 
 
 def _print_case(console: Console, case: CaseReport) -> None:
@@ -37,10 +37,8 @@ def _print_case(console: Console, case: CaseReport) -> None:
         console.print()
     for line in truths(case):
         console.print(verbatim(line, "dim"), soft_wrap=True)
-    for check in case.identities:
-        if check.verdict == "fail":
-            said = f"{check.engine}: {check.identity}: {check.error:.2g}, {check.tolerance:.2g}"
-            console.print(Padding(verbatim(f"{said} would pass, as {check.reason}"), (0, 0, 0, 2)))
+    for line in identities_lines(case):
+        console.print(verbatim(line, "dim"), soft_wrap=True)
 
 
 def _parts(table: Table, width: int) -> list[RichTable]:
@@ -50,12 +48,3 @@ def _parts(table: Table, width: int) -> list[RichTable]:
         for i, name in enumerate(table.columns[1:])
     ]
     return in_parts(width, labels, columns)
-
-
-def outcome_line(report: Report) -> str:
-    """How many engines stand where, and the exit status."""
-    counts: dict[Standing, int] = {}
-    for judgement in report.judgements:
-        counts[judgement.standing] = counts.get(judgement.standing, 0) + 1
-    said = ", ".join(f"{n} {standing}" for standing, n in counts.items()) or "nothing judged"
-    return f"{said}; exit status {report.exit_status} (--fail-on {report.fail_on})"

@@ -112,6 +112,8 @@ def audit_command(
     policy = na_policy(na)
     told = read_as(types, na_value)
     if family is not None or are_generalised(cases):
+        if inference:
+            raise InputError("--inference is of linear mixed models; this one is generalised")
         asked = generalised(cases, data, formula, family, weights, told, tag, policy, rank)
         raise typer.Exit(
             _audit_generalised(
@@ -246,7 +248,5 @@ def _audit_generalised(
     if json and json != "-":
         write_text(Path(json), text)
     if out is not None:
-        write_text(out / "report.json", text)
-        for case in report.cases:
-            write_text(out / "cases" / case.file_name / "data.csv", case.data_csv)
+        report.save(out)
     return report.exit_status

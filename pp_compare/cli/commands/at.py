@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from pp_compare.audits.at import Value, glmm_value, lmm_value
 from pp_compare.audits.glmm import GlmmSelection
 from pp_compare.cli.app import app
 from pp_compare.cli.console import print_lines
@@ -17,6 +16,7 @@ from pp_compare.data.corpus import case
 from pp_compare.data.files import read_dataset
 from pp_compare.data.glmm_corpus import glmm_cases
 from pp_compare.errors import InputError, quoted
+from pp_compare.inferences.at import Value, glmm_value, lmm_value
 from pp_compare.model import Dataset
 from pp_compare.model.design import Design, build_design
 from pp_compare.model.formula import parse_formula
