@@ -95,8 +95,10 @@ def _falsify_data(folder: Path, rng: random.Random) -> str:
     ]
     i, j = rng.choice(cells)
     old = tables[DATA][i][j]
-    at = rng.choice([m.start() for m in re.finditer(r"\d", old)])
-    new = old[:at] + rng.choice([d for d in "0123456789" if d != old[at]]) + old[at + 1 :]
+    new = old
+    while float(new) == float(old):  # the last of 17 digits may make the same double
+        at = rng.choice([m.start() for m in re.finditer(r"\d", old)])
+        new = old[:at] + rng.choice("0123456789") + old[at + 1 :]
     tables[DATA][i][j] = new
     tables[DOUBLES][i][j] = float(new).hex()
     for name, rows in tables.items():
