@@ -26,11 +26,11 @@ from pp_compare.model.design import Design
 from pp_compare.reference.answers import recorded_answers
 from pp_compare.reference.columns import Table, describe
 from pp_compare.reference.decimals import decimals
-from pp_compare.reference.general_proof import general_certificate
+from pp_compare.reference.general_proof import general_certificate, refined
 from pp_compare.reference.intercept_proof import intercept_certificate
 from pp_compare.reference.items import LARGEST_FILE, Item, all_items
 from pp_compare.reference.scores import HEADER, difficulty, scores
-from pp_compare.reference.values import BITS, Balls, balls_of, values_of
+from pp_compare.reference.values import BITS, Balls, balls_of_general, balls_of_intercept, values_of
 from pp_compare.resources import write_text
 
 SCHEMA = "pp-compare/reference-item/1"
@@ -117,7 +117,7 @@ def item_files(item: Item) -> Files:
     if certified.optimum.claim == "none":
         raise PPCompareError(certified.optimum.reason)
     model, table = describe(design)
-    balls = balls_of(certified)
+    balls, certificate = _proved(item, certified)
     values = values_of(design, balls)
     graded = {
         answers.name: score
@@ -135,7 +135,7 @@ def item_files(item: Item) -> Files:
         "claim": _claim(certified),
         "values": values,
         "optima": _optima(certified, balls),
-        "certificate": _certificate(item, certified),
+        "certificate": certificate,
         "difficulty": difficulty(graded),
         "data": _data(item, table, is_made),
     }
@@ -187,12 +187,16 @@ def _optimum(position: Iterable[arb], deviance: arb) -> dict[str, Any]:
     return {"position": where, "deviance": list(decimals(deviance, one))}
 
 
-def _certificate(item: Item, model: CertifiedModel) -> dict[str, Any]:
+def _proved(item: Item, model: CertifiedModel) -> tuple[Balls, dict[str, Any]]:
+    """The optimum in balls, and its certificate."""
     if isinstance(model, InterceptModel):
         exact = _exact_ratio(item.design, model)
-        return intercept_certificate(model.statistics, model.found, reml=model.reml, exact=exact)
+        found = model.found
+        proof = intercept_certificate(model.statistics, found, reml=model.reml, exact=exact)
+        return balls_of_intercept(found), proof
     assert isinstance(model, GeneralModel)  # noqa: S101  # there are two cores
-    return general_certificate(item.design, model.found)
+    point = refined(item.design, model.found)
+    return balls_of_general(item.design, point), general_certificate(point)
 
 
 def _exact_ratio(design: Design, model: InterceptModel) -> Fraction | None:

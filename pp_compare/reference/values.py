@@ -8,10 +8,15 @@ from typing import Any
 
 from flint import arb, arb_mat, ctx
 
-from pp_compare.certified.models import CertifiedModel, GeneralModel, InterceptModel
-from pp_compare.errors import PPCompareError
+from pp_compare.certified.general.blocks import RandomBlock
+from pp_compare.certified.general.estimates import estimates
+from pp_compare.certified.general.mixed_equations import solve
+from pp_compare.certified.general.parametrisation import enclosed_theta
+from pp_compare.certified.intercept.optimum import InterceptOptimum
 from pp_compare.model.design import Block, Design
 from pp_compare.reference.decimals import decimals
+from pp_compare.reference.general_proof import BITS as PROOF_BITS
+from pp_compare.reference.general_proof import Refined
 
 MOST_ROWS = 200
 """Of a table of fitted values."""
@@ -46,37 +51,35 @@ class Balls:
     position: list[arb]
 
 
-def balls_of(model: CertifiedModel) -> Balls:
-    """The optimum of either core.
+def balls_of_intercept(own: InterceptOptimum) -> Balls:
+    """The optimum of one random intercept."""
+    return Balls(
+        own.deviance,
+        own.sigma,
+        list(own.beta),
+        own.beta_cov,
+        [arb_mat([[own.tau2]])],
+        [arb_mat([[u] for u in own.blup])],
+        [own.rho],
+    )
 
-    Raises
-    ------
-    PPCompareError
-        Where it is of neither.
-    """
-    if isinstance(model, InterceptModel):
-        own = model.found
+
+def balls_of_general(design: Design, point: Refined) -> Balls:
+    """The optimum of any other model."""
+    blocks = [RandomBlock(block.codes, block.Z) for block in design.blocks]
+    with ctx.workprec(PROOF_BITS):
+        solution = solve(point.products, [t * t.transpose() for t in point.factors])
+        sigma2 = solution.residual() / solution.df(point.reml)
+        at = estimates(solution, sigma2, design.X, blocks)
         return Balls(
-            own.deviance,
-            own.sigma,
-            list(own.beta),
-            own.beta_cov,
-            [arb_mat([[own.tau2]])],
-            [arb_mat([[u] for u in own.blup])],
-            [own.rho],
-        )
-    if isinstance(model, GeneralModel):
-        found, at = model.found, model.found.estimates
-        return Balls(
-            found.deviance,
+            solution.profiled_deviance(point.reml),
             at.sigma,
             at.beta.entries(),
             at.beta_cov,
             list(at.random_cov),
             list(at.blup),
-            found.theta.entries(),
+            enclosed_theta(point.products, point.factors).entries(),
         )
-    raise PPCompareError(f"{type(model).__name__} holds no balls")
 
 
 def values_of(design: Design, balls: Balls) -> dict[str, dict[str, list[str]]]:

@@ -37,7 +37,6 @@ INDEPENDENT = (
     "singular_slopes_equal.reml",
     "plates_by_samples.reml",
     "zero_covariance.ml",
-    "small_share_30.reml",
 )
 """Items of few rows, of either claim, singular ones among them."""
 
