@@ -62,6 +62,13 @@ RUNS = {
         shows="Digits right", road="rpy2"
     ),
     "pp-compare explain seed_case1": Run(shows="partial"),
+    "pp-compare explain Pixel --out why": Run(shows="within", r=False),
+    'pp-compare audit --data sleep.csv --formula "y ~ x + (x|g)" --inference': Run(
+        'pp-compare audit --data sleep.csv --formula "y ~ x + (1|g)" --method reml --inference '
+        "--engine nlme --engine certified",
+        "kenward-roger",
+        r=False,
+    ),
     "pp-compare audit": Run("pp-compare audit smallest --method ml", "statsmodels", road="Rscript"),
     "pp-compare audit sleepstudy --engine statsmodels --engine statsmodels:tight "
     "--engine certified": Run(shows="No R engine took part", r=False),
