@@ -44,7 +44,11 @@ def _print_case(console: Console, case: CaseReport) -> None:
 def _parts(table: Table, width: int) -> list[RichTable]:
     labels = [verbatim(row[0]) for row in table.rows]
     columns = [
-        Column(verbatim(name), [Text(row[i + 1]) for row in table.rows])
+        # Broken between the words, and not within one.
+        Column(
+            verbatim(name.replace("certified:", "certified ")),
+            [Text(row[i + 1]) for row in table.rows],
+        )
         for i, name in enumerate(table.columns[1:])
     ]
     return in_parts(width, labels, columns)
