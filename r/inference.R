@@ -209,6 +209,7 @@ inference <- function(request, data) {
 
 # The functions of fit.R, which lies beside this file.
 own <- sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE)[[1]])
+own <- gsub("~+~", " ", own, fixed = TRUE)  # as R hands over a path with a space
 source(file.path(dirname(own), "fit.R"))
 
 # A list of bare values, as fit.R takes its requests from Python.
