@@ -62,7 +62,9 @@ RUNS = {
         shows="Digits right", road="rpy2"
     ),
     "pp-compare explain seed_case1": Run(shows="partial"),
-    "pp-compare explain Pixel --out why": Run(shows="within", r=False),
+    "pp-compare explain Pixel --out why": Run(
+        "pp-compare explain Pixel --method reml --out why", "within", r=False
+    ),
     'pp-compare audit --data sleep.csv --formula "y ~ x + (x|g)" --inference': Run(
         'pp-compare audit --data sleep.csv --formula "y ~ x + (1|g)" --method reml --inference '
         "--engine nlme --engine certified",
@@ -91,7 +93,9 @@ RUNS = {
     ),
     "pp-compare cases": Run(shows="The question this project grew from", r=False),
     "pp-compare doctor": Run(shows="engine certified: starts", without_r=R_NEEDED),
-    "pp-compare reproduce seed_case1": Run(shows="reproduce.py"),
+    "pp-compare reproduce seed_case1": Run(
+        "pp-compare reproduce smallest --method ml", "reproduce.py"
+    ),
     "pp-compare search --engine statsmodels --seconds 600 --seed 1": Run(
         "pp-compare search --engine certified --seconds 1 --seed 1", r=False
     ),
