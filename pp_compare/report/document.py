@@ -12,12 +12,13 @@ from pp_compare.report.verbatim import visible
 
 @dataclass(frozen=True)
 class Section:
-    """A heading with paragraphs and, perhaps, a table; `level` 2 is a chapter, 3 a part of one."""
+    """A heading with paragraphs and perhaps code and a table; `level` 2 is a chapter, 3 a part."""
 
     title: str
     paragraphs: tuple[str, ...] = ()
     table: Table | None = None
     level: int = 2
+    code: str = ""
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ def to_markdown(document: Document) -> str:
     for section in document.sections:
         blocks.append(f"{'#' * section.level} {escaped(section.title)}")
         blocks += [escaped(paragraph) for paragraph in section.paragraphs]
+        if section.code:
+            blocks.append(_markdown_code(section.code))
         if section.table:
             blocks.append(_markdown_table(section.table))
     return "\n\n".join(blocks) + "\n"
@@ -42,6 +45,11 @@ def to_markdown(document: Document) -> str:
 def to_page(document: Document) -> str:
     """The same as a self-contained page."""
     return render("document.html", title=document.title, sections=document.sections)
+
+
+def _markdown_code(code: str) -> str:
+    """An indented block: no line of it can end it, as a fence within it would."""
+    return "\n".join(f"    {visible(line)}" for line in code.splitlines())
 
 
 def _markdown_table(table: Table) -> str:

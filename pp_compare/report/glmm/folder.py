@@ -13,6 +13,7 @@ from pp_compare.report.glmm.tables import estimates_table, identities_lines, tru
 from pp_compare.report.record import CaseReport, Report
 from pp_compare.resources import write_text
 from pp_compare.verdict.deviations import Deviation
+from pp_compare.verdict.judgement import Judgement
 
 
 def write_report(
@@ -43,14 +44,14 @@ def _sections(case: CaseReport) -> Iterator[Section]:
     groups = ", ".join(f"{count} {name}" for name, count in case.n_groups.items())
     model = f"{case.formula}; {case.n_obs} rows, {groups}"
     why = (case.why,) if case.why else ()
-    yield Section(case.title, (model, *why, *_judgements(case)))
+    yield Section(case.title, (model, *why))
+    yield from map(_judged, case.judgements)
     yield Section("Every number beside both truths", (), estimates_table(case), level=3)
     yield Section("What is proved", (*truths(case), *identities_lines(case)), level=3)
 
 
-def _judgements(case: CaseReport) -> Iterator[str]:
-    for judgement in case.judgements:
-        yield f"{judgement.sentence}."
-        if judgement.remedy:
-            yield f"What to do: {judgement.remedy.sentence}. {judgement.remedy.code}"
-        yield from told(judgement)
+def _judged(judgement: Judgement) -> Section:
+    remedy = judgement.remedy
+    todo = (f"What to do: {remedy.sentence}.",) if remedy else ()
+    paragraphs = (f"{judgement.sentence}.", *told(judgement), *todo)
+    return Section(judgement.engine, paragraphs, level=3, code=remedy.code if remedy else "")
