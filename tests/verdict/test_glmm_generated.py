@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from pp_compare.certified.glmm.model import GlmmModel
@@ -52,6 +52,11 @@ def not_accused(design: GlmmDesign) -> None:
         if abs(tell(model, fit, answer).misevaluated) > SOUND:
             continue  # its nodes are too few for so large a variance: it is no sound engine there
         judgement, _ = judge_glmm(model, fit)
+        if judgement.standing == "wrong optimum":
+            # Said of a search that stopped at another optimum; its own criterion agrees.
+            beta, cov = (answer.quantities[q].values for q in ("beta", "random_cov[g]"))
+            assert engine.loglik(design, np.append(beta, np.sqrt(cov))) > float(fit["loglik"])
+            continue
         assert not judgement.bad, judgement.sentence
         COMPARED[engine.definition] += 1
 
@@ -71,7 +76,7 @@ def test_of_300_sound_fits_none_is_accused() -> None:
 
     @settings(
         max_examples=300, derandomize=True, deadline=None, database=None,
-        suppress_health_check=[HealthCheck.too_slow],
+        suppress_health_check=[HealthCheck.too_slow], phases=[Phase.generate],
     )  # fmt: skip
     @given(models())
     def check(design: GlmmDesign) -> None:
