@@ -150,19 +150,23 @@ pp_lmer_quantities <- function(fit) {
   ))
 }
 
-pp_lmer_estimates <- function(fit) {
-  cov <- pp_lmer_vcov(fit)
+# Covariances of the random effects of each term, of lmer and of glmer.
+pp_mer_random <- function(fit) {
   components <- lme4::VarCorr(fit)
   # VarCorr() names the second term of a group "g.1"; cnms has the group's own name.
   effects <- fit@cnms
-  random <- Map(function(group, names, matrix) {
+  Map(function(group, names, matrix) {
     list(group = group, effects = names, values = as.double(matrix))
   }, names(effects), effects, components[seq_along(effects)], USE.NAMES = FALSE)
+}
+
+pp_lmer_estimates <- function(fit) {
+  cov <- pp_lmer_vcov(fit)
   list(
     beta = pp_named(lme4::fixef(fit)),
     beta_cov = as.double(cov),
     beta_se = sqrt(diag(cov)),
-    random = random,
+    random = pp_mer_random(fit),
     sigma = stats::sigma(fit),
     loglik = as.double(stats::logLik(fit)),
     converged = pp_lmer_converged(fit),

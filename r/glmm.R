@@ -46,16 +46,11 @@ pp_fit_glmer <- function(request) {
     fit <- lme4::glmer(formula, data = data, family = family, control = control, nAGQ = nodes)
     seconds <- pp_seconds_since(began)
     cov <- as.matrix(stats::vcov(fit))
-    effects <- fit@cnms
-    components <- lme4::VarCorr(fit)
-    random <- Map(function(group, names, matrix) {
-      list(group = group, effects = names, values = as.double(matrix))
-    }, names(effects), effects, components[seq_along(effects)], USE.NAMES = FALSE)
     list(
       beta = pp_named(lme4::fixef(fit)),
       beta_cov = as.double(cov),
       beta_se = sqrt(diag(cov)),
-      random = random,
+      random = pp_mer_random(fit),
       blup = pp_modes(lme4::ranef(fit, condVar = FALSE)),
       loglik = as.double(stats::logLik(fit)),
       converged = pp_lmer_converged(fit),
