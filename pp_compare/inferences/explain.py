@@ -99,6 +99,16 @@ class Explanation:
         """Intraclass correlation, ``tau2 / (tau2 + sigma2)``."""
         return self.tau2 / (self.tau2 + self.sigma2)
 
+    @property
+    def counting(self) -> tuple[int, int, float]:
+        """Rows of the smallest and the largest cluster, and what the large one counts for.
+
+        Against the small one, in the mixed model: the ratio of 1 / (tau2 + sigma2 / n).
+        """
+        small, large = int(self.pooling.sizes.min()), int(self.pooling.sizes.max())
+        tau2, sigma2 = self.tau2, self.sigma2
+        return small, large, large * (small * tau2 + sigma2) / (small * (large * tau2 + sigma2))
+
     @cached_property
     def is_cluster_level(self) -> bool:
         """Whether every column of X is constant within the clusters."""

@@ -125,9 +125,7 @@ def _by_split(split: Split) -> str:
 
 
 def _by_counting(e: Explanation) -> str:
-    sizes = e.pooling.sizes
-    small, large = int(sizes.min()), int(sizes.max())
-    ratio = large * (small * e.tau2 + e.sigma2) / (small * (large * e.tau2 + e.sigma2))
+    small, large, ratio = e.counting
     return (
         f"lm counts a cluster by its rows, so that one of {large} counts {num(large / small)} "
         f"times as much as one of {small}, and the mixed model by 1 / (tau2 + sigma2 / n), so that "

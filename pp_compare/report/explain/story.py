@@ -160,7 +160,6 @@ def _ratio(e: Explanation) -> str:
 
 def _counting(e: Explanation) -> str:
     """What a large cluster counts against a small one, in both fits."""
-    sizes = e.pooling.sizes
     if _equal_sizes(e):
         return (
             "All clusters have the same size, so lm and the mixed model weigh them alike, and the "
@@ -168,8 +167,7 @@ def _counting(e: Explanation) -> str:
             if e.is_cluster_level
             else ""
         )
-    small, large = int(sizes.min()), int(sizes.max())
-    ratio = large * (small * e.tau2 + e.sigma2) / (small * (large * e.tau2 + e.sigma2))
+    small, large, ratio = e.counting
     return (
         f"As far as clusters are compared with each other, lm counts rows: a cluster of {large} "
         f"counts {_num(large / small)} times as much as one of {small}. The mixed model counts a "
