@@ -115,7 +115,7 @@ def _values(design: GlmmDesign, result: Any) -> dict[str, np.ndarray]:
     return found
 
 
-def make(setting: str) -> StatsmodelsBayes:
+def make(setting: str | None) -> StatsmodelsBayes:
     """``statsmodels:vb`` or ``statsmodels:map``.
 
     Raises
@@ -123,9 +123,9 @@ def make(setting: str) -> StatsmodelsBayes:
     InputError
         For another setting, and for none: there is no maximum likelihood among them.
     """
-    if setting not in SETTINGS:
+    if setting is None or setting not in SETTINGS:
         raise InputError(
             f"statsmodels has no maximum likelihood for generalised mixed models, and no setting "
-            f"{quoted(setting)}; there are: statsmodels:vb, statsmodels:map"
+            f"{quoted(setting or '')}; there are: statsmodels:vb, statsmodels:map"
         )
     return StatsmodelsBayes(engine_id("statsmodels", setting), setting)
