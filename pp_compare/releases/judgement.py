@@ -8,7 +8,6 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from pp_compare.audits.judging import case_report, judge
-from pp_compare.audits.known import package_version
 from pp_compare.engines import make_engine
 from pp_compare.engines.recorded import encode_fit
 from pp_compare.engines.worker import Workers
@@ -21,6 +20,7 @@ from pp_compare.report.record import CaseReport
 from pp_compare.verdict.agreement import Comparison
 from pp_compare.verdict.deviations import Deviation
 from pp_compare.verdict.judgement import Judgement
+from pp_compare.verdict.versions import package_version
 
 SECONDS = 600.0
 """For one model; the certified optimum of the largest named case takes a minute."""

@@ -49,7 +49,7 @@ from pp_compare.report.explain.effects import print_effects
 from pp_compare.report.glmm.terminal import print_glmm_report
 from pp_compare.report.record import CaseReport, FailOn, Report
 from pp_compare.resources import require_folder, write_text
-from pp_compare.verdict.deviations import load_deviations
+from pp_compare.verdict.deviations import load_deviations, load_glmm_deviations
 
 
 @app.command("audit")
@@ -120,7 +120,7 @@ def audit_command(
                 asked,
                 engine,
                 limit=limit,
-                fail_on=_fail_on(fail_on, own_data=True),
+                fail_on=_fail_on(fail_on, own_data=data is not None),
                 remedies=remedies is not False,
                 out=out,
                 json=json,
@@ -244,7 +244,7 @@ def _audit_generalised(
     if json == "-":
         sys.stdout.write(text)
     else:
-        print_glmm_report(stdout(), report)
+        print_glmm_report(stdout(), report, load_glmm_deviations())
     if json and json != "-":
         write_text(Path(json), text)
     if out is not None:
