@@ -110,13 +110,15 @@ def data_facts(design: GlmmDesign) -> dict[str, Fact]:
     Returns
     -------
     dict
-        ``family``; ``rows``, ``groups`` and ``random_effects`` as of linear models.
+        ``family``; ``rows``, ``groups`` and ``random_effects`` as of linear models; ``largest_x``:
+        the largest entry of the model matrix, by size.
     """
     inner = design.design
     return {
         "family": design.family,
         "rows": float(inner.n_obs),
         "groups": float(max(len(levels) for levels in inner.group_levels.values())),
+        "largest_x": float(np.abs(inner.X).max(initial=0.0)),
         "random_effects": float(sum(len(block.columns) for block in inner.blocks)),
     }
 
