@@ -3,76 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from pp_compare.audits.audit import Cast, Progress
 from pp_compare.audits.glmm_cast import available_glmm_engines, source_of
-from pp_compare.audits.glmm_known import Known
+from pp_compare.audits.glmm_judging import CERTIFIED, Verdicts, glmm_case_report, verdicts
 from pp_compare.audits.provenance import collect_provenance
-from pp_compare.certified.glmm.model import Answer, GlmmModel
+from pp_compare.audits.selection import GlmmSelection
 from pp_compare.engines.glmm.registry import fit_glmm
 from pp_compare.engines.worker import Workers
-from pp_compare.identities.glmm import check_modes, check_score
-from pp_compare.identities.record import IdentityCheck
-from pp_compare.model import Dataset, Fit
-from pp_compare.model.design import RankPolicy
-from pp_compare.model.glmm import Family, GlmmDesign, build_glmm_design
-from pp_compare.model.variables import NaPolicy
+from pp_compare.model import Fit
+from pp_compare.model.glmm import GlmmDesign
 from pp_compare.report.record import CaseReport, FailOn, Report
-from pp_compare.verdict.agreement import Comparison
 from pp_compare.verdict.deviations import Deviation, load_glmm_deviations
-from pp_compare.verdict.glmm import judge_glmm
 from pp_compare.verdict.judgement import Judgement, unjudged, with_remedy
 from pp_compare.verdict.remedy import Remedy
-from pp_compare.verdict.tolerance import NEGLIGIBLE
 
 PROOF_SECONDS = 900.0
 """For the certified optima of a model: the largest that is proved takes some minutes."""
 
-CERTIFIED = "certified"
 WRITER = "pp_compare.report.glmm.folder"
 """The module that writes the report into a folder."""
-
-
-@dataclass(frozen=True, eq=False)
-class GlmmSelection:
-    """A generalised model on a data set, to be audited."""
-
-    case: str
-    dataset: Dataset
-    formula: str
-    family: Family
-    weights: str | None = None
-    why: str = ""
-    na: NaPolicy = "raise"
-    rank: RankPolicy = "raise"
-
-    def design(self) -> GlmmDesign:
-        """Its rows and matrices.
-
-        Raises
-        ------
-        DataError, FormulaError
-            For a model that cannot be fitted to the data.
-        """
-        return build_glmm_design(
-            self.dataset, self.formula, self.family, self.weights, self.na, self.rank
-        )
-
-
-@dataclass(frozen=True, eq=False)
-class Verdicts:
-    """What was found of a model: its optima, and of each fit a judgement with its evidence.
-
-    `stale` are known deviations that are pinned to the model and do not show.
-    """
-
-    answers: tuple[Answer, ...]
-    judgements: tuple[Judgement, ...]
-    comparisons: tuple[Comparison, ...] = ()
-    identities: tuple[IdentityCheck, ...] = ()
-    stale: tuple[str, ...] = ()
 
 
 def audit_glmm(
@@ -128,7 +80,7 @@ def audit_glmm(
                 progress(f"{selection.case}, {name}", done, total)
             progress(f"proving {selection.case}", done, total)
             found = _proved(design, fits, workers, known, selection.case)
-            case = _case(selection, design, fits, found)
+            case = glmm_case_report(selection, design, fits, found)
             cases.append(_mended(case, design, workers, cast) if remedies else case)
     answers = [fit for case in cases for fit in case.fits.values()]
     provenance = collect_provenance(
@@ -161,96 +113,6 @@ def _unproved(fits: dict[str, Fit]) -> Callable[[str], Verdicts]:
         return Verdicts((), found)
 
     return otherwise
-
-
-def verdicts(
-    design: GlmmDesign,
-    fits: Mapping[str, Fit],
-    registry: Sequence[Deviation] = (),
-    case: str = "",
-) -> Verdicts:
-    """Prove the optima that the fits are held against, and judge them.
-
-    Parameters
-    ----------
-    design : GlmmDesign
-    fits : mapping of str to Fit
-    registry : sequence of Deviation
-        Of generalised models.
-    case : str
-        Name of the model, for the entries that are pinned to it.
-    """
-    answered = [fit for fit in fits.values() if fit.status == "ok"]
-    model = GlmmModel(design, [(fit["beta"], fit.covariances) for fit in answered])
-    known = Known(registry, design, case)
-    judgements: list[Judgement] = []
-    comparisons: list[Comparison] = []
-    identities: list[IdentityCheck] = []
-    for fit in fits.values():
-        judgement, lines = judge_glmm(model, fit)
-        judgement, lines, checks = known.marked(fit, judgement, lines, _identities(model, fit))
-        judgements.append(judgement)
-        comparisons += lines
-        identities += checks
-    definitions = dict.fromkeys([*model.definitions, *(f.definition for f in fits.values())])
-    answers = [model.optimum(d) for d in definitions if d and not model.why_not(d)]
-    stale = known.stale(fits.values(), comparisons, identities)
-    return Verdicts(tuple(answers), tuple(judgements), tuple(comparisons), tuple(identities), stale)
-
-
-def _identities(model: GlmmModel, fit: Fit) -> list[IdentityCheck]:
-    if fit.status != "ok" or model.optimum(model.definitions[0]).direction:
-        return []
-    modes = check_modes(model.design, fit)
-    found = [modes] if modes else []
-    if model.why_not(fit.definition) == "" and model.optimum(fit.definition).found:
-        near = model.near(fit.definition, fit["beta"], fit.covariances)
-        found.append(check_score(fit, near.score, NEGLIGIBLE**0.5))
-    return found
-
-
-def certified_fits(answers: Sequence[Answer]) -> dict[str, Fit]:
-    """The optima as fits, ``certified:exact``."""
-    return {
-        f"{CERTIFIED}:{answer.definition}": Fit(
-            f"{CERTIFIED}:{answer.definition}",
-            "ok" if answer.found else "unsupported",
-            answer.quantities,
-            singular=answer.singular,
-            messages=() if answer.found else (answer.reason,),
-            definition=answer.definition,
-            extra={
-                "claim": answer.claim,
-                "reason": answer.reason,
-                "digits": dict(answer.digits),
-                **({"direction": list(answer.direction)} if answer.direction else {}),
-            },
-        )
-        for answer in answers
-    }
-
-
-def _case(
-    selection: GlmmSelection, design: GlmmDesign, fits: dict[str, Fit], found: Verdicts
-) -> CaseReport:
-    inner = design.design
-    return CaseReport(
-        case=selection.case,
-        why=selection.why,
-        formula=design.formula,
-        method=f"{design.family}({design.link})",
-        n_obs=inner.n_obs,
-        rows_dropped=inner.rows_dropped,
-        columns_dropped=inner.columns_dropped,
-        n_groups={group: len(levels) for group, levels in inner.group_levels.items()},
-        data_sha256=inner.dataset.sha256(),
-        fits={**certified_fits(found.answers), **fits},
-        identities=found.identities,
-        comparisons=found.comparisons,
-        judgements=found.judgements,
-        stale=found.stale,
-        data_csv=inner.dataset.exact_csv(),
-    )
 
 
 # ---- what mends ---------------------------------------------------------------------------------

@@ -14,8 +14,9 @@ import typer
 
 from pp_compare.audits.audit import DEFAULT_ENGINES, audit
 from pp_compare.audits.bundles.reproduce import write_bundle
-from pp_compare.audits.glmm import GlmmSelection, audit_glmm
+from pp_compare.audits.glmm import audit_glmm
 from pp_compare.audits.glmm_asked import are_generalised, generalised
+from pp_compare.audits.selection import GlmmSelection
 from pp_compare.cli.app import app
 from pp_compare.cli.console import fits_bar, print_lines, print_paragraphs, stdout
 from pp_compare.cli.options import (
