@@ -12,7 +12,7 @@ from pp_compare.data.glmm_corpus import glmm_case
 from pp_compare.identities.glmm import check_modes, check_score
 from pp_compare.model import Fit
 from pp_compare.model.answer import labelled
-from pp_compare.verdict.glmm import judge_glmm
+from pp_compare.verdict.glmm import Told, judge_glmm
 from tests.glmm_models import PlainQuadrature, design_of, simulated
 from tests.verdict.faulty_glmm_engines import FAULTS, Fault, changed, numbers, right
 
@@ -144,3 +144,15 @@ def test_the_score_is_zero_at_the_optimum_alone(model: GlmmModel) -> None:
     for shift, verdict in ((0.0, "pass"), (0.01, "fail")):
         near = model.near("laplace", beta + shift * se, {"herd": cov})
         assert check_score(right(model), near.score, 1.4e-3).verdict == verdict
+
+
+def test_who_reports_the_value_of_its_own_criterion_does_not_report_the_maximum() -> None:
+    """Short of the optimum by less than a log-likelihood is compared to: it evaluates rightly."""
+    told = Told(
+        "laplace", reported=-100.0, value=-100.0, best=-100.0 + 1.5e-6, counted_from=0.0,
+        decrement=1e-6, rounding=1e-12, beta_se=np.ones(1),
+    )  # fmt: skip
+    assert told.evaluates
+    assert not told.arrived
+    assert not told.reports_the_best
+    assert replace(told, reported=told.best).reports_the_best
