@@ -20,15 +20,15 @@ from numpy.typing import NDArray
 from scipy import special
 from scipy.optimize import minimize
 
-from pp_compare.certified.general.blocks import RandomBlock
-from pp_compare.certified.general.crossproducts import (
+from pp_compare.certified.equations.blocks import RandomBlock
+from pp_compare.certified.equations.crossproducts import (
     Component,
     CrossProducts,
     Stratum,
     cross_products,
 )
-from pp_compare.certified.general.float_criterion import FloatCriterion
-from pp_compare.certified.general.mixed_equations import solve
+from pp_compare.certified.equations.mixed_equations import solve
+from pp_compare.certified.search.float_criterion import FloatCriterion
 
 Floats = NDArray[np.float64]
 

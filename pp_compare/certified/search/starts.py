@@ -4,7 +4,9 @@ Many points are looked at cheaply, spread over all scales of each random effect,
 correlations and over the boundary (variances of 0, correlations of +-1). A point from which no
 neighbour is lower is a start: the multi level single linkage of Rinnooy Kan & Timmer (1987,
 Mathematical Programming 39, 57-78), with neighbours instead of a radius. Before them come the
-starts that the model itself suggests.
+starts that the model itself suggests, and the lowest points of the faces on which a covariance
+matrix has rank one, or lacks one: a valley there is narrow in its direction, as where two clusters
+are fitted all but exactly by one line, and points that are spread over the space miss it.
 
 The search ends by the rule of Boender & Rinnooy Kan (1987, Mathematical Programming 37, 59-80):
 where n descents have led to w minima, the posterior expectation of their number, with all numbers
@@ -20,8 +22,9 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
+from scipy.special import ndtri
 
-from pp_compare.certified.general.parametrisation import lower_triangle
+from pp_compare.certified.equations.parametrisation import lower_triangle
 
 Floats = NDArray[np.float64]
 
@@ -65,6 +68,24 @@ def each_alone(sizes: Sequence[int]) -> Iterator[list[list[Floats]]]:
             [(10.0**power if b in some else SMALL) * np.eye(q) for b, q in enumerate(sizes)]
             for power in np.arange(-1.5, LARGEST + 0.5, 0.5)
         ]
+
+
+def directions(q: int, count: int) -> Floats:
+    """Lines through the origin of q dimensions, (count, q) unit vectors: evenly spread for two."""
+    if q == 2:
+        angle = np.pi * np.arange(count) / count
+        return np.column_stack([np.cos(angle), np.sin(angle)])
+    from scipy.stats import qmc  # noqa: PLC0415 - as in `spread`
+
+    cube = qmc.Sobol(q, rng=np.random.default_rng(q)).random_base2(int(np.log2(count)))
+    normal = ndtri(np.clip(cube, 1e-9, 1 - 1e-9))
+    return np.asarray(normal / np.linalg.norm(normal, axis=1, keepdims=True))
+
+
+def valleys(lines: Floats, values: Floats) -> list[int]:
+    """Lines (N, q) that are lower than those next to them, the lowest first."""
+    planes = (lines[:, :, None] * lines[:, None, :]).reshape(len(lines), -1)
+    return basins(planes, values, neighbours=2 * lines.shape[1] - 1)
 
 
 def spread(sizes: Sequence[int], count: int, seed: int) -> tuple[Floats, Floats]:
@@ -111,13 +132,21 @@ def _directions(u: Floats) -> Floats:
     return result
 
 
-def basins(cube: Floats, values: Floats) -> list[int]:
-    """Points that are lower than all their nearest neighbours, the lowest first."""
+def basins(cube: Floats, values: Floats, neighbours: int | None = None) -> list[int]:
+    """Points that are lower than all their nearest neighbours, the lowest first.
+
+    Parameters
+    ----------
+    cube : (N, d) array
+    values : (N,) array
+    neighbours : int, optional
+        How many are asked, the point among them; those next to it in d dimensions by default.
+    """
     finite = np.flatnonzero(np.isfinite(values))
     if len(finite) == 0:
         return []
-    neighbours = min(2 * cube.shape[1] + 2, len(finite))
-    _, near = cKDTree(cube[finite]).query(cube[finite], k=neighbours)
+    asked = min(neighbours or 2 * cube.shape[1] + 2, len(finite))
+    _, near = cKDTree(cube[finite]).query(cube[finite], k=asked)
     near = near.reshape(len(finite), -1)
     lowest = values[finite] <= values[finite][near].min(axis=1)
     found = finite[lowest]

@@ -8,69 +8,45 @@ and interior optima alike.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain, islice
 
 import numpy as np
-from flint import arb_mat, ctx
 from numpy.typing import NDArray
 
-from pp_compare.certified.general.curvature import derivatives
-from pp_compare.certified.general.descent import descend
-from pp_compare.certified.general.float_criterion import FloatCriterion
-from pp_compare.certified.general.mixed_equations import solve
-from pp_compare.certified.general.starts import basins, each_alone, enough, spread, suggested
+from pp_compare.certified.search.descent import descend
+from pp_compare.certified.search.float_criterion import FloatCriterion
+from pp_compare.certified.search.in_balls import beyond_float, in_balls
+from pp_compare.certified.search.starts import (
+    SMALL,
+    basins,
+    directions,
+    each_alone,
+    enough,
+    spread,
+    suggested,
+    valleys,
+)
+from pp_compare.certified.search.stops import FLAT, Stop, same
 
 Floats = NDArray[np.float64]
-
-SAME_POINT = 1e-4
-"""Two stops are one optimum if no relative covariance differs by more than this (of 1 + size):
-Newton stops within 1e-6 of an optimum, and two optima of one criterion lie apart by a barrier."""
 
 LEVEL = 1e-8
 """Relative difference of two deviances that a flat direction may leave: the rounding of a
 difference of log determinants, and what a stop within 1e-6 of the valley's floor costs."""
 
-FLAT = 1e-3
-"""Largest slope, in units of the deviance, at which a stop counts as a stationary point."""
-
-DIVERGED = 1e4
-"""Relative standard deviations, in units of each column's size, beyond which a failed proof is put
-down to a criterion without an optimum; no two such stops count as two minima."""
-
-
 NEAR = 1e-2
 """Relative difference of covariances at which a whole Newton step, from where the criterion is
-convex, has reached a known minimum; two minima stand further apart (see `SAME_POINT`)."""
+convex, has reached a known minimum; two minima stand further apart (see `stops.SAME_POINT`)."""
 
 DEAR = 100_000
 """Multiplications at a point from which one descent goes ahead of the others."""
 
-FEW, BITS = 3, 256
-"""Where float64 fails: from how many of its stops the search goes on, and at what precision."""
-
 MOST_DESCENTS = 64
 """Where a criterion shows new minima for ever, it is their number that is to be reported."""
 
-
-@dataclass(frozen=True)
-class Stop:
-    """Where the search came to rest: T of each term, deviance, how many starts led there."""
-
-    factors: tuple[Floats, ...]
-    deviance: float
-    stationary: bool
-    hits: int = 1
-
-    @property
-    def covariances(self) -> list[Floats]:
-        """Relative covariance T T' of each term."""
-        return [T @ T.T for T in self.factors]
-
-    @property
-    def lost(self) -> bool:
-        """Whether it ran off, or did not come to rest."""
-        return not self.stationary or max(np.abs(T).max() for T in self.factors) > DIVERGED
+SCALES = 10.0 ** np.arange(-1.0, 4.01, 1 / 3)
+"""Relative standard deviations along a face, in units of what a level brings; a valley is wider."""
 
 
 def search(
@@ -89,7 +65,8 @@ def search(
     """
     stops: list[Stop] = []
     given = [start for start in starts if np.isfinite(start).all()]
-    own = list(_suggested(criterion))
+    suggestions = list(_suggested(criterion))
+    own = [*suggestions, *_on_faces(criterion)]
     count, waiting = 0, chain(given, own, _screened(criterion, seed))
     first = len(given) + len(own)
     while count < first or not (_is_enough(count, stops) or count >= MOST_DESCENTS):
@@ -99,43 +76,10 @@ def search(
         count += len(batch)
         for stop in search_from(criterion, np.array(batch), stops):
             _record(criterion, stops, stop)
-    if stops and criterion.cost < DEAR and all(stop.lost for stop in stops):
-        stops = _in_balls(criterion, stops)
-    return sorted(stops, key=lambda s: s.deviance), count
-
-
-def _in_balls(criterion: FloatCriterion, stops: Sequence[Stop]) -> list[Stop]:
-    """Go on from where float64 knew too little of y'Py: far out it loses all its digits."""
-    points = [criterion.vector(stop.factors) for stop in stops]
-    points += list(_suggested(criterion))
-    best = sorted(points[: len(stops)], key=lambda x: _at_balls(criterion, x)[0])[:FEW]
-    starts = np.array([*best, *points[len(stops) :]])
-
-    def each(x: Floats) -> tuple[Floats, Floats, Floats]:
-        value, gradient, hessian = zip(*(_at_balls(criterion, point) for point in x), strict=True)
-        return np.array(value), np.array(gradient), np.array(hessian)
-
-    found: list[Stop] = []
-    rest, at, _ = descend(each, starts, lambda x: np.zeros(len(x), dtype=bool))
-    for point, value, slope in zip(rest, at.value, at.gradient, strict=True):
-        if np.isfinite(value):
-            flat = bool(np.abs(slope).max() < FLAT)
-            new = Stop(tuple(criterion.factors(point)), float(value), flat)
-            if not any(_same(old, new) for old in found):
-                found.append(new)
-    return found or list(stops)
-
-
-def _at_balls(criterion: FloatCriterion, x: Floats) -> tuple[float, Floats, Floats]:
-    """Deviance and derivatives at a point, rounded from balls."""
-    with ctx.workprec(BITS):
-        T = [arb_mat(f.tolist()) for f in criterion.factors(x)]
-        solution = solve(criterion.products, [t * t.transpose() for t in T])
-        value = float(solution.profiled_deviance(criterion.reml))
-        slope, bend = derivatives(solution, T, criterion.parameters, criterion.reml)
-    t = len(x)
-    hessian = np.array([float(v) for v in bend.entries()]).reshape(t, t)
-    return value, np.array([float(v) for v in slope.entries()]), hessian
+    stops.sort(key=lambda s: s.deviance)
+    if stops and criterion.cost < DEAR and beyond_float(criterion, stops):
+        stops = sorted(in_balls(criterion, stops, suggestions), key=lambda s: s.deviance)
+    return stops, count
 
 
 def _is_enough(count: int, stops: Sequence[Stop]) -> bool:
@@ -164,6 +108,38 @@ def _suggested(criterion: FloatCriterion) -> Iterator[Floats]:
         values = criterion.values(points)
         if np.isfinite(values).any():
             yield points[int(np.nanargmin(np.where(np.isfinite(values), values, np.inf)))]
+
+
+def _on_faces(criterion: FloatCriterion) -> Iterator[Floats]:
+    """Lowest points along the faces of each covariance matrix, by direction and at any scale."""
+    sizes = criterion.products.sizes
+    for term, q in enumerate(sizes):
+        if q == 1:
+            continue
+        lines = directions(q, criterion.affordable // 8)
+        for flat in (lambda u: np.outer(u, u), lambda u: np.eye(len(u)) - np.outer(u, u))[: q - 1]:
+            roots = [criterion.typical(term) @ flat(u) for u in lines]
+            for others in (1.0, SMALL) if len(sizes) > 1 else (1.0,):
+                yield from _along(criterion, term, lines, roots, others)
+
+
+def _along(
+    criterion: FloatCriterion, term: int, lines: Floats, roots: Sequence[Floats], others: float
+) -> Iterator[Floats]:
+    """The lowest scale of each valley among the lines, the other terms at a scale of their own."""
+    lower = [_lower_root(root @ root.T) for root in roots]
+    rest = [others * np.eye(q) for q in criterion.products.sizes]
+    points = np.array(
+        [
+            criterion.vector([*rest[:term], scale * T, *rest[term + 1 :]])
+            for T in lower
+            for scale in SCALES
+        ]
+    )
+    values = criterion.values(points).reshape(len(lines), len(SCALES))
+    values = np.where(np.isfinite(values), values, np.inf)
+    for i in valleys(lines, values.min(axis=1)):
+        yield points[i * len(SCALES) + int(values[i].argmin())]
 
 
 def _screened(criterion: FloatCriterion, seed: int) -> Iterator[Floats]:
@@ -209,20 +185,11 @@ def _nears(stop: Stop, factors: Sequence[Floats]) -> bool:
 def _record(criterion: FloatCriterion, stops: list[Stop], new: Stop) -> None:
     """Add a stop, or count it for the optimum that it repeats."""
     for i, old in enumerate(stops):
-        if _same(old, new) or _in_one_valley(criterion, old, new):
+        if same(old, new) or _in_one_valley(criterion, old, new):
             best = min(old, new, key=lambda s: s.deviance)
             stops[i] = replace(best, hits=old.hits + 1)
             return
     stops.append(new)
-
-
-def _same(a: Stop, b: Stop) -> bool:
-    if a.lost and b.lost:
-        return True  # what ran off or was stopped on its way is no minimum of its own
-    return all(
-        np.abs(s - t).max() <= SAME_POINT * (1 + np.abs(s).max())
-        for s, t in zip(a.covariances, b.covariances, strict=True)
-    )
 
 
 def _in_one_valley(criterion: FloatCriterion, a: Stop, b: Stop) -> bool:

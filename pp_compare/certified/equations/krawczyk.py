@@ -119,14 +119,16 @@ def certified_minimum(
         does not map a box into itself, or the precision is too low for ``digits``.
     """
     slope = gradient or (lambda x: derivatives(x)[0])
-    steps = 10.0 ** -(digits / 2 + 4)
-    x, at, whitener = _newton(derivatives, slope, start.mid(), curvature, steps)
-    step = whitener * (whitener.transpose() * at)
-    point, whitener, step = _tight(derivatives, x, at, step, whitener)
-    scale = [_norm(row) for row in whitener.tolist()]
-    limit = arb(10) ** -digits
-    if not all(point[i, 0].rad() < limit * s for i, s in enumerate(scale)):
-        raise UndecidedError(f"{ctx.prec} bits are too few for {digits} digits")
+    x, limit = start.mid(), arb(10) ** -digits
+    # A box of half the digits gives them all, unless the Hessian varies much within it.
+    for steps, last in ((digits / 2 + 4, False), (digits + 2, False), (3 * digits, True)):
+        x, at, whitener = _newton(derivatives, slope, x, curvature, 10.0**-steps)
+        try:
+            point, whitener, step, scale = _tight(derivatives, x, at, whitener, limit)
+            break
+        except UndecidedError:
+            if last:
+                raise
     box = _uniqueness_box(derivatives, x, step, whitener, scale) if wide else None
     return Minimum(
         point=point,
@@ -148,21 +150,27 @@ def _newton(
     inverse of the Hessian.
     """
     fixed = None if curvature is None else _if_positive(curvature)
-    before = arb("inf")
+    before, came_from = arb("inf"), x
     for _ in range(NEWTON_STEPS):
         if fixed is None:
             at, hessian = derivatives(x)
             whitener = _whitener(hessian, "the Hessian")
         else:
             at, whitener = slope(x), fixed
-        white = (whitener.transpose() * at).mid()
+        blurred = whitener.transpose() * at
+        white = blurred.mid()
         size = _norm(white.entries())
         if size < limit:
             return x, at, whitener
         if fixed is not None and not size < before / 1000:
             fixed = None  # the approximate Hessian does not do: Newton's own from here on
-        before = size
+            if not size < before:  # and has led away
+                x = came_from
+                continue
+        before, came_from = size, x
         x = (x - whitener * white).mid()
+    if any(entry.rad() > limit for entry in blurred.entries()):
+        raise UndecidedError(f"{ctx.prec} bits are too few for a step of Newton's method")
     raise NotProvedError(f"Newton's method has not converged in {NEWTON_STEPS} steps")
 
 
@@ -179,10 +187,11 @@ def _whitener(hessian: arb_mat, name: str) -> arb_mat:
 
 
 def _tight(
-    derivatives: Derivatives, x: arb_mat, at: arb_mat, step: arb_mat, whitener: arb_mat
-) -> tuple[arb_mat, arb_mat, arb_mat]:
+    derivatives: Derivatives, x: arb_mat, at: arb_mat, whitener: arb_mat, limit: arb
+) -> tuple[arb_mat, arb_mat, arb_mat, list[arb]]:
     """Enclose the zero, the box inflated until the operator maps it into itself."""
     floor = arb(2) ** -(ctx.prec * 3 // 4)
+    step = whitener * (whitener.transpose() * at)
     scale = [_norm(row) for row in whitener.tolist()]
     for inflation in (4, 1 << 12, 1 << 24):
         radii = [inflation * step[i, 0].abs_upper() + floor * s for i, s in enumerate(scale)]
@@ -192,7 +201,10 @@ def _tight(
         step = whitener * (whitener.transpose() * at)
         image = _image(hessian, box, x, step, whitener)
         if image is not None:
-            return image, whitener, step
+            scale = [_norm(row) for row in whitener.tolist()]
+            if all(image[i, 0].rad() < limit * s for i, s in enumerate(scale)):
+                return image, whitener, step, scale
+            raise UndecidedError(f"{ctx.prec} bits are too few for the digits")
     raise UndecidedError(f"the Krawczyk operator maps no small box into itself at {ctx.prec} bits")
 
 

@@ -16,14 +16,14 @@ import numpy as np
 from flint import arb, arb_mat, ctx, fmpz_mat
 from numpy.typing import NDArray
 
-from pp_compare.certified.general.blocks import Layout, Lead, RandomBlock
-from pp_compare.certified.general.integer_columns import (
+from pp_compare.certified.equations.blocks import Layout, Lead, RandomBlock
+from pp_compare.certified.equations.integer_columns import (
     Cells,
     IntegerColumn,
     Integers,
     inner_product,
 )
-from pp_compare.certified.general.krawczyk import NotProvedError, cholesky
+from pp_compare.certified.equations.krawczyk import NotProvedError, cholesky
 from pp_compare.errors import DataError
 
 Floats = NDArray[np.float64]

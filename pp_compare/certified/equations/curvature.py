@@ -22,10 +22,10 @@ from itertools import product
 
 from flint import arb, arb_mat
 
-from pp_compare.certified.general.crossproducts import Stratum, part
-from pp_compare.certified.general.elimination import Eliminated, inner
-from pp_compare.certified.general.mixed_equations import Solution
-from pp_compare.certified.general.parametrisation import Parameter
+from pp_compare.certified.equations.crossproducts import Stratum, part
+from pp_compare.certified.equations.elimination import Eliminated, inner
+from pp_compare.certified.equations.mixed_equations import Solution
+from pp_compare.certified.equations.parametrisation import Parameter
 
 Tensor = dict[tuple[int, ...], arb]
 

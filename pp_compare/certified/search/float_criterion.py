@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pp_compare.certified.general.crossproducts import CrossProducts
-from pp_compare.certified.general.float_strata import FloatStratum, Solved, floats
-from pp_compare.certified.general.parametrisation import lower_triangle
+from pp_compare.certified.equations.crossproducts import CrossProducts
+from pp_compare.certified.equations.parametrisation import lower_triangle
+from pp_compare.certified.search.float_strata import FloatStratum, Solved, floats
 
 Floats = NDArray[np.float64]
 
@@ -55,6 +55,19 @@ class FloatCriterion:
     def vector(self, factors: Sequence[Floats]) -> Floats:
         """Pack lower-triangular factors into a vector over ``parameters``."""
         return np.array([factors[p.block][p.row, p.column] for p in self.parameters])
+
+    def typical(self, term: int) -> Floats:
+        """Root of the covariance (q, q) by which a level of the mean cross-product brings I."""
+        spans = [
+            (s.zz[:, start:stop, start:stop].sum(axis=0), len(s.zz))
+            for s in self._strata
+            for block, start, stop in s.spans
+            if block == term
+        ]
+        levels = sum(count for _, count in spans)
+        values, vectors = np.linalg.eigh(np.sum([zz for zz, _ in spans], axis=0) / levels)
+        size = np.sqrt(np.maximum(values, 1e-12 * values[-1]))
+        return np.asarray((vectors / size) @ vectors.T)
 
     @property
     def cost(self) -> int:
