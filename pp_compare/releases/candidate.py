@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,7 +14,6 @@ from typing import Any, Protocol
 from pp_compare.engines import r_stack
 from pp_compare.errors import EngineError
 from pp_compare.model import Fit
-from pp_compare.model.design import Design
 from pp_compare.releases import serve
 from pp_compare.releases.dialect import Dialect
 from pp_compare.releases.environment import Environment
@@ -49,7 +48,7 @@ class Candidate(Protocol):
     def identity(self) -> list[Any]:
         """All that its answers depend on, as values of JSON's kinds."""
 
-    def fits(self, designs: Sequence[Design], platform: Platform, effort: Effort) -> Iterator[Fit]:
+    def fits(self, designs: Sequence[Any], platform: Platform, effort: Effort) -> Iterator[Fit]:
         """One Fit a design, in their order."""
 
     def calls(
@@ -88,14 +87,14 @@ class PythonCandidate:
         code = file_sha256(Path(serve.__file__), self.dialect.adapter)
         return ["python", self.engine, self.environment.lock, code]
 
-    def fits(self, designs: Sequence[Design], platform: Platform, effort: Effort) -> Iterator[Fit]:
+    def fits(self, designs: Sequence[Any], platform: Platform, effort: Effort) -> Iterator[Fit]:
         """One Fit a design, in their order, over as many workers as there may be."""
         sessions: queue.SimpleQueue[Session] = queue.SimpleQueue()
         everyone = [self._session(platform, effort) for _ in range(effort.processes)]
         for session in everyone:
             sessions.put(session)
 
-        def fit(design: Design) -> Fit:
+        def fit(design: Any) -> Fit:
             session = sessions.get()
             try:
                 return self._fit(session, design)
@@ -126,7 +125,7 @@ class PythonCandidate:
         variables = platform.environment()
         return Session(self.environment.python, self.dialect.adapter, variables, effort.seconds)
 
-    def _fit(self, session: Session, design: Design) -> Fit:
+    def _fit(self, session: Session, design: Any) -> Fit:
         request = self.dialect.request(design)
         if isinstance(request, str):
             return Fit.unsupported(self.engine, request)
@@ -153,12 +152,16 @@ class RCandidate:
     command : tuple of str
     about : mapping
         What `RscriptSession.about` says of it.
+    fitting : callable
+        Fits many models of one kind in the R that a command starts: ``r_stack.fits``, or
+        ``glmm_fits`` of generalised ones.
     """
 
     label: str
     engine: str
     command: tuple[str, ...]
     about: Mapping[str, Any]
+    fitting: Callable[..., Iterator[Fit]] = r_stack.fits
 
     def versions(self, platform: Platform, effort: Effort) -> dict[str, str]:
         """Versions of R and its packages."""
@@ -166,10 +169,10 @@ class RCandidate:
 
     def identity(self) -> list[Any]:
         """That R, by its own word, and our code that runs there."""
-        code = file_sha256(resource("r", "fit.R"), resource("r", "serve.R"))
+        code = file_sha256(*(resource("r", name) for name in ("fit.R", "glmm.R", "serve.R")))
         return ["R", self.engine, dict(self.about), code]
 
-    def fits(self, designs: Sequence[Design], platform: Platform, effort: Effort) -> Iterator[Fit]:
+    def fits(self, designs: Sequence[Any], platform: Platform, effort: Effort) -> Iterator[Fit]:
         """One Fit a design, in their order, over as many Rs as there may be."""
         variables = [f"{name}={value}" for name, value in platform.environment().items()]
         # By env and not in our own environment: other candidates run at the same time.
@@ -177,7 +180,7 @@ class RCandidate:
         tasks = [(self.engine, design) for design in designs]
         # Dealt out like cards, so that each fit is handed on, and kept, when its turn comes.
         hands = [tasks[k :: effort.processes] for k in range(effort.processes)]
-        running = [_ahead(r_stack.fits(command, hand, effort.seconds)) for hand in hands if hand]
+        running = [_ahead(self.fitting(command, hand, effort.seconds)) for hand in hands if hand]
         for k in range(len(tasks)):
             yield next(running[k % len(running)])
 

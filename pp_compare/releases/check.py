@@ -17,7 +17,7 @@ from pp_compare.releases.judgement import SECONDS, Judge
 from pp_compare.releases.noise import FACTOR, Noise, noise_of, noise_row
 from pp_compare.releases.platform import Platform
 from pp_compare.releases.store import Store, key_of, our_code
-from pp_compare.releases.subject import Subject
+from pp_compare.releases.subject import AnySubject
 from pp_compare.releases.work import State, Work
 from pp_compare.report.release.record import CandidateReport, NoiseRow, ReleaseReport
 from pp_compare.verdict.deviations import Deviation
@@ -51,6 +51,8 @@ class Plan:
         Engine that plays each reference, as ``{"lme4": "recorded:bookworm/lme4"}``.
     registry : tuple of Deviation
     store : Store
+    probes : bool
+        Whether statsmodels is asked beside the fits: what is asked is about linear models.
     """
 
     platform: Platform
@@ -59,11 +61,12 @@ class Plan:
     references: Mapping[str, str]
     registry: tuple[Deviation, ...]
     store: Store
+    probes: bool = True
 
 
 def check(
     candidates: Sequence[Candidate | Broken],
-    subjects: Sequence[Subject],
+    subjects: Sequence[AnySubject],
     plan: Plan,
     about: Mapping[str, str],
     *,
@@ -133,7 +136,7 @@ class _Run:
     """One check, with what it keeps."""
 
     def __init__(
-        self, subjects: Sequence[Subject], plan: Plan, workers: Workers, work: Work
+        self, subjects: Sequence[AnySubject], plan: Plan, workers: Workers, work: Work
     ) -> None:
         self.subjects, self.plan, self.work = subjects, plan, work
         self.judge = Judge(subjects, plan.references, plan.registry, plan.store, workers)
@@ -207,15 +210,15 @@ class _Run:
         if designs:
             yield from zip(which, candidate.fits(designs, platform, self.plan.effort), strict=True)
 
-    def _fit_key(self, candidate: Candidate, platform: Platform, subject: Subject) -> str:
+    def _fit_key(self, candidate: Candidate, platform: Platform, subject: AnySubject) -> str:
         limit = self.plan.effort.seconds
         return key_of("fit", our_code(), candidate.identity(), asdict(platform), limit, subject.key)
 
     def probes(self, candidate: Candidate) -> dict[str, Outcome]:
         """What was found out beside the fits; nothing of an engine that we have no probes for."""
-        if candidate.engine.partition(":")[0] != "statsmodels":
-            return {}
         plan = self.plan
+        if not plan.probes or candidate.engine.partition(":")[0] != "statsmodels":
+            return {}
         limit = plan.effort.seconds
         key = key_of("probes", our_code(), candidate.identity(), asdict(plan.platform), limit)
 

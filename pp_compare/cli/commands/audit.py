@@ -14,8 +14,9 @@ import typer
 
 from pp_compare.audits.audit import DEFAULT_ENGINES, audit
 from pp_compare.audits.bundles.reproduce import write_bundle
-from pp_compare.audits.glmm import GlmmSelection, audit_glmm
+from pp_compare.audits.glmm import audit_glmm
 from pp_compare.audits.glmm_asked import are_generalised, generalised
+from pp_compare.audits.selection import GlmmSelection
 from pp_compare.cli.app import app
 from pp_compare.cli.console import fits_bar, print_lines, print_paragraphs, stdout
 from pp_compare.cli.options import (
@@ -49,7 +50,7 @@ from pp_compare.report.explain.effects import print_effects
 from pp_compare.report.glmm.terminal import print_glmm_report
 from pp_compare.report.record import CaseReport, FailOn, Report
 from pp_compare.resources import require_folder, write_text
-from pp_compare.verdict.deviations import load_deviations
+from pp_compare.verdict.deviations import load_deviations, load_glmm_deviations
 
 
 @app.command("audit")
@@ -120,7 +121,7 @@ def audit_command(
                 asked,
                 engine,
                 limit=limit,
-                fail_on=_fail_on(fail_on, own_data=True),
+                fail_on=_fail_on(fail_on, own_data=data is not None),
                 remedies=remedies is not False,
                 out=out,
                 json=json,
@@ -244,7 +245,7 @@ def _audit_generalised(
     if json == "-":
         sys.stdout.write(text)
     else:
-        print_glmm_report(stdout(), report)
+        print_glmm_report(stdout(), report, load_glmm_deviations())
     if json and json != "-":
         write_text(Path(json), text)
     if out is not None:
