@@ -21,8 +21,8 @@ from pp_compare.report.record import CaseReport
 from pp_compare.verdict.agreement import Comparison
 from pp_compare.verdict.deviations import Deviation
 from pp_compare.verdict.glmm import judge_glmm
+from pp_compare.verdict.glmm_tolerance import criterion_tolerance, rounding_of
 from pp_compare.verdict.judgement import Judgement
-from pp_compare.verdict.tolerance import NEGLIGIBLE
 
 CERTIFIED = "certified"
 
@@ -118,7 +118,8 @@ def _identities(model: GlmmModel, fit: Fit) -> list[IdentityCheck]:
     found = [modes] if modes else []
     if model.why_not(fit.definition) == "" and model.optimum(fit.definition).found:
         near = model.near(fit.definition, fit["beta"], fit.covariances)
-        found.append(check_score(fit, near.score, NEGLIGIBLE**0.5))
+        allowed = criterion_tolerance(rounding_of(model, near.value.middle))
+        found.append(check_score(fit, near.decrement, allowed))
     return found
 
 

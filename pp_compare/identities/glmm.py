@@ -55,17 +55,22 @@ def check_modes(design: GlmmDesign, fit: Fit) -> IdentityCheck | None:
     )
 
 
-def check_score(fit: Fit, score: np.ndarray, tolerance: float) -> IdentityCheck:
-    """The gradient of the engine's own criterion at its estimates, entries times standard errors.
+def check_score(fit: Fit, decrement: float, allowed: float) -> IdentityCheck:
+    """The gradient g of the engine's own criterion at its estimates: sqrt(g'H^-1 g).
+
+    That is its largest entry over all directions, each in its standard error; H is minus the second
+    derivatives. Where the criterion is not concave there, the estimates are no maximum of it.
 
     Parameters
     ----------
-    score : ndarray, shape (t,)
-    tolerance : float
-        The square root of the deviance above an optimum that is let pass.
+    decrement : float
+        g'H^-1 g / 2, which Newton's method expects to gain; nan where it is not concave.
+    allowed : float
+        The deviance above an optimum that is let pass.
     """
-    error = float(np.abs(score).max(initial=0.0))
-    return _checked(fit, SCORE, error, tolerance, "the deviance is then within 2e-06 of an optimum")
+    error = float("inf") if np.isnan(decrement) else float(np.sqrt(2 * max(decrement, 0.0)))
+    reason = f"the deviance is then within {allowed:.1g} of an optimum"
+    return _checked(fit, SCORE, error, float(np.sqrt(allowed)), reason)
 
 
 def _checked(fit: Fit, identity: str, error: float, tolerance: float, reason: str) -> IdentityCheck:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from flint import arb_mat, ctx
 
 from pp_compare.certified.glmm.model import GlmmModel
 from pp_compare.data.glmm_corpus import glmm_case
@@ -13,6 +14,7 @@ from pp_compare.identities.glmm import check_modes, check_score
 from pp_compare.model import Fit
 from pp_compare.model.answer import labelled
 from pp_compare.verdict.glmm import judge_glmm
+from pp_compare.verdict.glmm_tolerance import glmm_tolerances
 from tests.glmm_models import PlainQuadrature, design_of, simulated
 from tests.verdict.faulty_glmm_engines import FAULTS, Fault, changed, numbers, right
 
@@ -139,6 +141,85 @@ def test_modes_that_solve_their_equations_pass_and_others_do_not(model: GlmmMode
 
 def test_the_score_is_zero_at_the_optimum_alone(model: GlmmModel) -> None:
     beta, se, cov, _ = numbers(model)
-    for shift, verdict in ((0.0, "pass"), (0.01, "fail")):
+    for shift, verdict in ((0.0, "pass"), (0.0003, "pass"), (0.01, "fail")):
         near = model.near("laplace", beta + shift * se, {"herd": cov})
-        assert check_score(right(model), near.score, 1.4e-3).verdict == verdict
+        assert check_score(right(model), near.decrement, 2e-6).verdict == verdict
+
+
+def test_the_score_allows_what_the_deviance_allows_in_every_direction(model: GlmmModel) -> None:
+    """Collinear fixed effects must not make a stop within the tolerance a fault."""
+    information = model.found("laplace").information
+    assert information is not None
+    values, vectors = np.linalg.eigh(information)
+    beta, _, cov, _ = numbers(model)
+    for allowed, verdict in ((0.9 * 2e-6, "pass"), (1.2 * 2e-6, "fail")):
+        for value, vector in zip(values, vectors.T, strict=True):
+            move = vector * np.sqrt(allowed / value)
+            sd = np.sqrt(cov) + move[-1]
+            near = model.near("laplace", beta + move[:-1], {"herd": sd**2})
+            assert check_score(right(model), near.decrement, 2e-6).verdict == verdict
+
+
+def test_where_the_criterion_is_not_concave_the_score_fails(model: GlmmModel) -> None:
+    beta, se, cov, _ = numbers(model)
+    near = model.near("laplace", beta + 30 * se, {"herd": 100 * cov})
+    assert np.isnan(near.decrement)
+    assert check_score(right(model), near.decrement, 2e-6).verdict == "fail"
+
+
+# ---- the tolerances -----------------------------------------------------------------------------
+
+CASES = ("cbpp", "glmm_boundary", "glmm_one_large", "glmm_exposure", "glmm_overdispersed")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_stop_within_the_deviance_that_is_let_pass_moves_nothing_beyond_its_tolerance(
+    name: str,
+) -> None:
+    model = GlmmModel(glmm_case(name).design())
+    found, tolerances = model.found("laplace"), glmm_tolerances(model, "laplace", 0.0)
+    assert found.at is not None
+    at = np.array([float(x.mid()) for x in found.at.entries()])
+    p = len(model.design.design.labels)
+    draw = np.random.default_rng(2)
+    axes = np.linalg.cholesky(np.linalg.inv(found.information))
+    most = dict.fromkeys(tolerances, 0.0)
+    for _ in range(200):
+        z = draw.normal(size=len(at))
+        move = axes @ (z / np.linalg.norm(z)) * np.sqrt(2e-6)
+        moved = {"beta": at[:p] + move[:p], **model.covariances(at[p:] + move[p:])}
+        best = {"beta": at[:p], **model.covariances(at[p:])}
+        for key, value in moved.items():
+            share = np.abs(value - best[key]) / tolerances[key].values
+            most[key] = max(most[key], float(np.nanmax(share)))
+    del most["beta_se"]
+    # 1e-6 is rounding, and what the square of a move adds to its first order.
+    assert all(0.5 < share < 1 + 1e-6 for share in most.values()), most
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_standard_error_by_second_differences_is_within_its_tolerance(name: str) -> None:
+    """The criterion's fourth derivative, in units of its curvature, is below what is assumed."""
+    model = GlmmModel(glmm_case(name).design())
+    found, criterion = model.found("laplace"), model.criterion("laplace")
+    assert found.at is not None
+    at, H = [float(x.mid()) for x in found.at.entries()], found.information
+    for r in range(len(at)):
+        step = 0.1 / np.sqrt(H[r, r])
+        bends = []
+        with ctx.workprec(128):
+            for side in (-1, 0, 1):
+                there = arb_mat([[x + side * step * (i == r)] for i, x in enumerate(at)])
+                bends.append(float(criterion.derivatives(there)[1][r, r].mid()))
+        fourth = (bends[0] + bends[2] - 2 * bends[1]) / step**2 / H[r, r] ** 2
+        assert abs(fourth) < 6
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.001, "pass"), (1.002, "fail")])
+def test_a_standard_error_is_held_to_second_differences(
+    factor: float, verdict: str, model: GlmmModel
+) -> None:
+    judgement, lines = judge_glmm(model, changed(model, beta_se=numbers(model)[1] * factor))
+    assert {line.verdict for line in lines if line.quantity == "beta_se"} == {verdict}
+    assert judgement.standing == "right"
+    assert judgement.cause == (None if verdict == "pass" else "post-processing")

@@ -90,15 +90,12 @@ class Nearness:
         The log-likelihood.
     decrement : float
         What Newton's method expects to gain from there; nan where the criterion is not concave.
-    score : ndarray, shape (t,)
-        The gradient of the log-likelihood, each entry times the standard error of its parameter.
     beta_se : ndarray, shape (p,)
         Standard errors of the fixed effects from the second derivatives there; nan likewise.
     """
 
     value: Enclosure
     decrement: float
-    score: np.ndarray
     beta_se: np.ndarray
 
 
@@ -236,11 +233,10 @@ class GlmmModel:
         slope, bend = slope[free], bend[np.ix_(free, free)]
         values = np.linalg.eigvalsh(bend)
         if not (values > 0).all():
-            return Nearness(enclosure, float("nan"), slope, np.full(p, np.nan))
+            return Nearness(enclosure, float("nan"), np.full(p, np.nan))
         inverse = np.linalg.inv(bend)
-        score = -slope * np.sqrt(np.diag(inverse))
         se = np.sqrt(np.diag(inverse)[:p])
-        return Nearness(enclosure, float(slope @ inverse @ slope / 2), score, se)
+        return Nearness(enclosure, float(slope @ inverse @ slope / 2), se)
 
     def saturated(self) -> float:
         """The log-likelihood of a parameter a row: what a deviance is counted from."""
