@@ -85,10 +85,11 @@ def balls_of_general(design: Design, point: Refined) -> Balls:
 def values_of(design: Design, balls: Balls) -> dict[str, dict[str, list[str]]]:
     """The tables of an item: row and column labels, values and radii, by quantity."""
     with ctx.workprec(BITS):
-        return {name: _table(list(rows)) for name, rows in _quantities(design, balls)}
+        return {name: table_of(list(rows)) for name, rows in _quantities(design, balls)}
 
 
-def _table(rows: Sequence[Value]) -> dict[str, list[str]]:
+def table_of(rows: Sequence[Value]) -> dict[str, list[str]]:
+    """Labels, values and radii, each a list."""
     numbers = [decimals(value, unit) for _, _, value, unit in rows]
     return {
         "row": [row for row, _, _, _ in rows],
