@@ -35,7 +35,7 @@ import numpy as np  # noqa: E402
 from flint import arb_mat, ctx  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
-from pp_compare.certified.equations.blocks import RandomBlock  # noqa: E402
+from pp_compare.certified.components.blocks import RandomBlock  # noqa: E402
 from pp_compare.certified.equations.crossproducts import cross_products  # noqa: E402
 from pp_compare.certified.equations.mixed_equations import solve  # noqa: E402
 from pp_compare.certified.existence.direction import fitted_in_one_direction  # noqa: E402

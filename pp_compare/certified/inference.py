@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from flint import arb, arb_mat, ctx
 
-from pp_compare.certified.equations.blocks import RandomBlock
+from pp_compare.certified.components.blocks import RandomBlock
 from pp_compare.certified.equations.crossproducts import CrossProducts, cross_products
 from pp_compare.certified.equations.krawczyk import NotProvedError
 from pp_compare.certified.equations.mixed_equations import solve

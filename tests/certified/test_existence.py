@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from flint import fmpq, fmpq_mat
 
-from pp_compare.certified.equations.blocks import RandomBlock
+from pp_compare.certified.components.blocks import RandomBlock
 from pp_compare.certified.existence.direction import fitted_in_one_direction
 from pp_compare.certified.existence.flat import Flat, flat_directions
 from pp_compare.certified.existence.span import Span, span_of

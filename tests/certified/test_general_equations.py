@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from flint import arb, arb_mat, ctx
 
+from pp_compare.certified.components.integer_columns import Cells, IntegerColumn, inner_product
 from pp_compare.certified.equations.crossproducts import cross_products
 from pp_compare.certified.equations.curvature import derivatives
-from pp_compare.certified.equations.integer_columns import Cells, IntegerColumn, inner_product
 from pp_compare.certified.equations.mixed_equations import perturb, solve
 from pp_compare.certified.equations.parametrisation import lower_triangle
 from tests.certified.general_models import crossed, nested, slope_and_crossed, slopes

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from flint import arb, arb_mat, ctx
 
-from pp_compare.certified.equations.blocks import RandomBlock
+from pp_compare.certified.components.blocks import RandomBlock
 from pp_compare.certified.equations.crossproducts import cross_products
 from pp_compare.certified.equations.krawczyk import NotProvedError, certified_minimum, cholesky
 from pp_compare.certified.general import optimum

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pp_compare.certified.equations.blocks import RandomBlock
+from pp_compare.certified.components.blocks import RandomBlock
 from pp_compare.certified.equations.crossproducts import cross_products
 from pp_compare.certified.existence.span import span_of
 from pp_compare.certified.general.optimum import general_optimum

@@ -16,8 +16,8 @@ import numpy as np
 from flint import arb, arb_mat, ctx, fmpz_mat
 from numpy.typing import NDArray
 
-from pp_compare.certified.equations.blocks import Layout, Lead, RandomBlock
-from pp_compare.certified.equations.integer_columns import (
+from pp_compare.certified.components.blocks import Layout, Lead, RandomBlock
+from pp_compare.certified.components.integer_columns import (
     Cells,
     IntegerColumn,
     Integers,

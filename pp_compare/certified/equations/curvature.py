@@ -22,8 +22,8 @@ from itertools import product
 
 from flint import arb, arb_mat
 
+from pp_compare.certified.components.elimination import Eliminated, inner
 from pp_compare.certified.equations.crossproducts import Stratum, part
-from pp_compare.certified.equations.elimination import Eliminated, inner
 from pp_compare.certified.equations.mixed_equations import Solution
 from pp_compare.certified.equations.parametrisation import Parameter
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 
 from flint import arb, arb_mat
 
+from pp_compare.certified.components.elimination import WIDE, Eliminated, Whole
 from pp_compare.certified.equations.crossproducts import Component, CrossProducts, Stratum, part
-from pp_compare.certified.equations.elimination import WIDE, Eliminated, Whole
 
 
 @dataclass(frozen=True)

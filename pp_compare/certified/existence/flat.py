@@ -18,8 +18,8 @@ import numpy as np
 from flint import fmpq, fmpq_mat, fmpz_mat, nmod_mat
 from numpy.typing import NDArray
 
-from pp_compare.certified.equations.blocks import RandomBlock
-from pp_compare.certified.equations.integer_columns import IntegerColumn
+from pp_compare.certified.components.blocks import RandomBlock
+from pp_compare.certified.components.integer_columns import IntegerColumn
 from pp_compare.certified.existence.modular import PRIME, Residues, inverse, residues
 
 Floats = NDArray[np.float64]

@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from pp_compare.certified.equations.blocks import RandomBlock
+from pp_compare.certified.components.blocks import RandomBlock
 from pp_compare.certified.existence.direction import fitted_in_one_direction
 from pp_compare.certified.existence.flat import Flat, flat_directions
 from pp_compare.certified.existence.limits import limits_of

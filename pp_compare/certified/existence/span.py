@@ -17,8 +17,8 @@ import numpy as np
 from flint import fmpz_mat, nmod_mat
 from numpy.typing import NDArray
 
-from pp_compare.certified.equations.blocks import Layout, RandomBlock
-from pp_compare.certified.equations.integer_columns import IntegerColumn
+from pp_compare.certified.components.blocks import Layout, RandomBlock
+from pp_compare.certified.components.integer_columns import IntegerColumn
 from pp_compare.certified.existence.modular import (
     PRIME,
     Residues,

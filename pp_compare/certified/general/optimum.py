@@ -16,7 +16,7 @@ import numpy as np
 from flint import arb, arb_mat, ctx
 from numpy.typing import NDArray
 
-from pp_compare.certified.equations.blocks import RandomBlock
+from pp_compare.certified.components.blocks import RandomBlock
 from pp_compare.certified.equations.crossproducts import CrossProducts, Stratum, cross_products
 from pp_compare.certified.equations.curvature import derivatives, gradient, slopes
 from pp_compare.certified.equations.krawczyk import (

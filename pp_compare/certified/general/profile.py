@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy import special
 from scipy.optimize import minimize
 
-from pp_compare.certified.equations.blocks import RandomBlock
+from pp_compare.certified.components.blocks import RandomBlock
 from pp_compare.certified.equations.crossproducts import (
     Component,
     CrossProducts,

@@ -16,7 +16,7 @@ import numpy as np
 from flint import arb_mat
 from numpy.typing import NDArray
 
-from pp_compare.certified.equations.blocks import Lead
+from pp_compare.certified.components.blocks import Lead
 from pp_compare.certified.equations.crossproducts import CrossProducts, Stratum
 
 Floats = NDArray[np.float64]
