@@ -164,7 +164,7 @@ def _sums(
         long = s.F.reshape(len(q), -1, f) @ to_residual
         F, used = long.reshape(s.F.shape), (long @ middle).reshape(s.F.shape)
         R = 2 * (used @ F.swapaxes(2, 3)) - s.M
-        at = {b: stratum.starts(b) for b, _, _ in stratum.spans}
+        at = stratum.starts
         for a, rows in at.items():
             n = sizes[a]
             Fa = _levels(F, rows, n).reshape(len(q), -1, n * f)

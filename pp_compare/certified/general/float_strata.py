@@ -81,9 +81,13 @@ class FloatStratum:
         levels = (self.lead.stop - self.lead.start) // q
         return len(self.zz) * (levels * q * (q + rest + 3) ** 2 + (rest + 3) ** 3)
 
-    def starts(self, term: int) -> list[int]:
-        """Where the levels of a term begin."""
-        return [start for block, start, _ in self.spans if block == term]
+    @cached_property
+    def starts(self) -> dict[int, list[int]]:
+        """Where the levels of each term begin."""
+        found: dict[int, list[int]] = {}
+        for term, start, _ in self.spans:
+            found.setdefault(term, []).append(start)
+        return found
 
     def solve(self, G: Sequence[Floats], *, moments: bool = True) -> Solved:
         """Solve at relative covariances, (N, q, q) a term."""
