@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 from flint import arb, arb_mat, ctx, fmpz_mat
@@ -46,17 +47,6 @@ class Component:
     def split(self) -> Split:
         """Its largest random term apart from the others."""
         return Split.of(self)
-
-    @cached_property
-    def unit(self) -> arb_mat:
-        """The unit matrix (r, r)."""
-        r = self.zz.nrows()
-        return arb_mat([[int(i == j) for j in range(r)] for i in range(r)])
-
-    @cached_property
-    def fz(self) -> arb_mat:
-        """The transpose of ``zf``."""
-        return self.zf.transpose()
 
 
 @dataclass(frozen=True)
@@ -135,6 +125,41 @@ class Stratum:
 
     blocks: tuple[int, ...]
     components: tuple[Component, ...]
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The number of coefficients of a level, by random term."""
+        return self.components[0].sizes
+
+    @cached_property
+    def starts(self) -> dict[int, list[int]]:
+        """Where the levels of each term begin among the coefficients of a component."""
+        found: dict[int, list[int]] = {}
+        at = 0
+        for term in self.blocks:
+            found.setdefault(term, []).append(at)
+            at += self.sizes[term]
+        return found
+
+    @cached_property
+    def rows(self) -> dict[int, arb_mat]:
+        """Z'[X y] of all components, as `long` has it."""
+        return self.long([c.zf for c in self.components])
+
+    def long(self, tables: Sequence[arb_mat]) -> dict[int, arb_mat]:
+        """Matrices (r, f), one a component, as one (q f, levels) of each term: a level a column."""
+        f = tables[0].ncols()
+        flat = list(chain.from_iterable(table.entries() for table in tables))
+        size = tables[0].nrows() * f
+        return {
+            term: arb_mat(
+                [
+                    list(chain.from_iterable(flat[start * f + x :: size] for start in starts))
+                    for x in range(self.sizes[term] * f)
+                ]
+            )
+            for term, starts in self.starts.items()
+        }
 
 
 @dataclass(frozen=True)

@@ -21,35 +21,6 @@ WIDE = 12
 
 
 @dataclass(frozen=True)
-class Whole:
-    """A narrow component: I + Z'Z G inverted as it is; F = Z'V^-1 [X y] (r, p + 1)."""
-
-    zz: arb_mat
-    system: arb_mat
-    inverse: arb_mat
-    F: arb_mat
-    explained: arb_mat
-
-    @staticmethod
-    def of(component: Component, joint: arb_mat) -> Whole:
-        """Invert at G = ``joint`` (r, r)."""
-        system = component.zz * joint + component.unit
-        inverse = system.inv(nonstop=True)
-        F = inverse * component.zf
-        return Whole(component.zz, system, inverse, F, component.fz * (joint * F))
-
-    @property
-    def moment(self) -> arb_mat:
-        """Z'V^-1 Z, (r, r)."""
-        return self.inverse * self.zz
-
-    @property
-    def determinant(self) -> arb:
-        """|I + Z'Z G|."""
-        return self.system.det()
-
-
-@dataclass(frozen=True)
 class Eliminated:
     """A wide component, its levels A eliminated from its levels B.
 
