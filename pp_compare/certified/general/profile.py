@@ -18,7 +18,6 @@ import numpy as np
 from flint import arb, arb_mat, ctx
 from numpy.typing import NDArray
 from scipy import special
-from scipy.optimize import minimize
 
 from pp_compare.certified.general.blocks import RandomBlock
 from pp_compare.certified.general.crossproducts import (
@@ -159,6 +158,7 @@ def _follow(root: Callable[[float], float], at: float, step: float, target: floa
 
 def _minimum(criterion: FloatCriterion, start: Floats) -> tuple[Floats, float] | None:
     """The vector of least deviance near a start, and that deviance."""
+    from scipy.optimize import minimize  # noqa: PLC0415 - a tenth of a second that few models need
 
     @lru_cache(maxsize=4)  # scipy asks for the value, the slope and the curvature one by one
     def at(key: bytes) -> tuple[float, Floats, Floats]:

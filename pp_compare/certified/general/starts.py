@@ -19,7 +19,6 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from pp_compare.certified.general.parametrisation import lower_triangle
 
@@ -113,6 +112,8 @@ def _directions(u: Floats) -> Floats:
 
 def basins(cube: Floats, values: Floats) -> list[int]:
     """Points that are lower than all their nearest neighbours, the lowest first."""
+    from scipy.spatial import cKDTree  # noqa: PLC0415 - a tenth of a second that few models need
+
     finite = np.flatnonzero(np.isfinite(values))
     if len(finite) == 0:
         return []
