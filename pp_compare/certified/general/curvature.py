@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from flint import arb, arb_mat
 
-from pp_compare.certified.general.crossproducts import Stratum, part
+from pp_compare.certified.general.components import Stratum, part
 from pp_compare.certified.general.elimination import Eliminated, inner
 from pp_compare.certified.general.level_sums import Direction, LevelSums, padded
 from pp_compare.certified.general.mixed_equations import Solution

@@ -13,7 +13,7 @@ from itertools import product
 
 from flint import arb, arb_mat
 
-from pp_compare.certified.general.crossproducts import Stratum
+from pp_compare.certified.general.components import Stratum
 from pp_compare.certified.general.elimination import Eliminated
 from pp_compare.certified.general.mixed_equations import Solution
 from pp_compare.certified.general.wide_sums import WidePairs

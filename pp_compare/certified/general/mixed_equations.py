@@ -19,7 +19,8 @@ from typing import NamedTuple
 
 from flint import arb, arb_mat
 
-from pp_compare.certified.general.crossproducts import Component, CrossProducts, Stratum, part
+from pp_compare.certified.general.components import Component, Stratum, part
+from pp_compare.certified.general.crossproducts import CrossProducts
 from pp_compare.certified.general.elimination import WIDE, Eliminated
 from pp_compare.certified.general.narrow import Narrow, Whole
 
