@@ -44,7 +44,7 @@ for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
-from pp_compare.certified.general.blocks import RandomBlock  # noqa: E402
+from pp_compare.certified.components.blocks import RandomBlock  # noqa: E402
 from pp_compare.certified.general.optimum import general_optimum  # noqa: E402
 from pp_compare.certified.intercept.optimum import intercept_optimum  # noqa: E402
 from pp_compare.certified.intercept.statistics import InterceptStatistics  # noqa: E402

@@ -9,12 +9,12 @@ from __future__ import annotations
 import numpy as np
 from flint import arb, arb_mat, ctx
 
+from pp_compare.certified.components.blocks import RandomBlock
 from pp_compare.certified.general.approximations import (
     FixedEffects,
     KenwardRoger,
     Satterthwaite,
 )
-from pp_compare.certified.general.blocks import RandomBlock
 from pp_compare.certified.general.crossproducts import CrossProducts, cross_products
 from pp_compare.certified.general.face import Face
 from pp_compare.certified.general.information import Information, information

@@ -14,7 +14,7 @@ from typing import Any
 
 from flint import arb, arb_mat, ctx
 
-from pp_compare.certified.general.blocks import RandomBlock
+from pp_compare.certified.components.blocks import RandomBlock
 from pp_compare.certified.general.crossproducts import CrossProducts, cross_products
 from pp_compare.certified.general.curvature import derivatives
 from pp_compare.certified.general.face import Face

@@ -8,7 +8,7 @@ from typing import Any
 
 from flint import arb, arb_mat, ctx
 
-from pp_compare.certified.general.blocks import RandomBlock
+from pp_compare.certified.components.blocks import RandomBlock
 from pp_compare.certified.general.estimates import estimates
 from pp_compare.certified.general.mixed_equations import solve
 from pp_compare.certified.general.parametrisation import enclosed_theta

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from flint import arb, arb_mat, ctx
 
+from pp_compare.certified.components.integer_columns import Cells, IntegerColumn, inner_product
 from pp_compare.certified.general.crossproducts import cross_products
 from pp_compare.certified.general.curvature import derivatives
-from pp_compare.certified.general.integer_columns import Cells, IntegerColumn, inner_product
 from pp_compare.certified.general.mixed_equations import perturb, solve
 from pp_compare.certified.general.parametrisation import lower_triangle
 from tests.certified.general_models import crossed, nested, slope_and_crossed, slopes

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from flint import arb, ctx
 
-from pp_compare.certified.general.blocks import RandomBlock
+from pp_compare.certified.components.blocks import RandomBlock
 from pp_compare.certified.general.estimates import deviance_at
 from pp_compare.certified.general.optimum import general_optimum
 from pp_compare.certified.intercept.optimum import intercept_optimum

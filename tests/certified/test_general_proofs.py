@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from flint import arb, arb_mat, ctx
 
+from pp_compare.certified.components.blocks import RandomBlock
 from pp_compare.certified.general import optimum
-from pp_compare.certified.general.blocks import RandomBlock
 from pp_compare.certified.general.crossproducts import cross_products
 from pp_compare.certified.general.face import Face, candidate_faces
 from pp_compare.certified.general.float_criterion import FloatCriterion

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pp_compare.certified.components.blocks import RandomBlock
 from pp_compare.certified.existence.span import span_of
-from pp_compare.certified.general.blocks import RandomBlock
 from pp_compare.certified.general.crossproducts import cross_products
 from pp_compare.certified.general.float_criterion import FloatCriterion
 from pp_compare.certified.general.optimum import general_optimum

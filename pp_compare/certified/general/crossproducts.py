@@ -15,10 +15,10 @@ import numpy as np
 from flint import arb, arb_mat, ctx
 from numpy.typing import NDArray
 
-from pp_compare.certified.general.blocks import RandomBlock
-from pp_compare.certified.general.components import Stratum, part
-from pp_compare.certified.general.exact_sums import FixedSums, strata
-from pp_compare.certified.general.integer_columns import IntegerColumn
+from pp_compare.certified.components.blocks import RandomBlock
+from pp_compare.certified.components.component import Stratum, part
+from pp_compare.certified.components.exact_sums import FixedSums, strata
+from pp_compare.certified.components.integer_columns import IntegerColumn
 from pp_compare.certified.general.krawczyk import NotProvedError, cholesky
 from pp_compare.errors import DataError
 

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 
 from flint import arb, arb_mat
 
-from pp_compare.certified.general.components import Stratum, part
-from pp_compare.certified.general.elimination import Eliminated, inner
+from pp_compare.certified.components.component import Stratum, part
+from pp_compare.certified.components.elimination import Eliminated, inner
 from pp_compare.certified.general.level_sums import Direction, LevelSums, padded
 from pp_compare.certified.general.mixed_equations import Solution
 from pp_compare.certified.general.parametrisation import Parameter

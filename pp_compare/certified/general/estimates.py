@@ -13,7 +13,7 @@ import numpy as np
 from flint import arb, arb_mat, ctx
 from numpy.typing import NDArray
 
-from pp_compare.certified.general.blocks import RandomBlock
+from pp_compare.certified.components.blocks import RandomBlock
 from pp_compare.certified.general.crossproducts import CrossProducts, cross_products
 from pp_compare.certified.general.float_criterion import FloatCriterion
 from pp_compare.certified.general.mixed_equations import Solution, solve

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pp_compare.certified.general.components import floats
+from pp_compare.certified.components.component import floats
 from pp_compare.certified.general.crossproducts import CrossProducts
 from pp_compare.certified.general.float_strata import FloatStratum, Solved
 from pp_compare.certified.general.parametrisation import lower_triangle

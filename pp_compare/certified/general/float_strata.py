@@ -15,8 +15,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pp_compare.certified.general.blocks import Lead
-from pp_compare.certified.general.components import Stratum, floats
+from pp_compare.certified.components.blocks import Lead
+from pp_compare.certified.components.component import Stratum, floats
 from pp_compare.certified.general.crossproducts import CrossProducts
 from pp_compare.certified.general.float_levels import added, by_level, inverses, sum_of
 

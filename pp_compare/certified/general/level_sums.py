@@ -13,10 +13,10 @@ from itertools import product
 
 from flint import arb, arb_mat
 
-from pp_compare.certified.general.components import Stratum
-from pp_compare.certified.general.elimination import Eliminated
+from pp_compare.certified.components.component import Stratum
+from pp_compare.certified.components.elimination import Eliminated
+from pp_compare.certified.components.wide_sums import WidePairs
 from pp_compare.certified.general.mixed_equations import Solution
-from pp_compare.certified.general.wide_sums import WidePairs
 
 Tensor = dict[tuple[int, ...], arb]
 

@@ -19,10 +19,10 @@ from typing import NamedTuple
 
 from flint import arb, arb_mat
 
-from pp_compare.certified.general.components import Component, Stratum, part
+from pp_compare.certified.components.component import Component, Stratum, part
+from pp_compare.certified.components.elimination import WIDE, Eliminated
+from pp_compare.certified.components.narrow import Narrow, Whole
 from pp_compare.certified.general.crossproducts import CrossProducts
-from pp_compare.certified.general.elimination import WIDE, Eliminated
-from pp_compare.certified.general.narrow import Narrow, Whole
 
 
 class Piece(NamedTuple):

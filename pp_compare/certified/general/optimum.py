@@ -16,8 +16,8 @@ import numpy as np
 from flint import arb, arb_mat, ctx
 from numpy.typing import NDArray
 
-from pp_compare.certified.general.blocks import RandomBlock
-from pp_compare.certified.general.components import Stratum
+from pp_compare.certified.components.blocks import RandomBlock
+from pp_compare.certified.components.component import Stratum
 from pp_compare.certified.general.crossproducts import CrossProducts, cross_products
 from pp_compare.certified.general.curvature import derivatives, gradient, slopes
 from pp_compare.certified.general.estimates import Estimates, estimates

@@ -19,8 +19,8 @@ from flint import arb, arb_mat, ctx
 from numpy.typing import NDArray
 from scipy import special
 
-from pp_compare.certified.general.blocks import RandomBlock
-from pp_compare.certified.general.components import Component, Stratum
+from pp_compare.certified.components.blocks import RandomBlock
+from pp_compare.certified.components.component import Component, Stratum
 from pp_compare.certified.general.crossproducts import CrossProducts, cross_products
 from pp_compare.certified.general.float_criterion import FloatCriterion
 from pp_compare.certified.general.mixed_equations import solve

@@ -14,7 +14,7 @@ from functools import cached_property
 
 from flint import arb, arb_mat
 
-from pp_compare.certified.general.components import Component, part
+from pp_compare.certified.components.component import Component, part
 
 WIDE = 12
 """Coefficients of a component from which elimination takes less time than one whole inverse."""

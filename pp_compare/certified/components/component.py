@@ -15,7 +15,7 @@ import numpy as np
 from flint import arb_mat
 from numpy.typing import NDArray
 
-from pp_compare.certified.general.blocks import Lead
+from pp_compare.certified.components.blocks import Lead
 
 Floats = NDArray[np.float64]
 

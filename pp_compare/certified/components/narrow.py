@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from flint import arb, arb_mat
 
-from pp_compare.certified.general.components import Stratum, part
+from pp_compare.certified.components.component import Stratum, part
 
 
 class Whole(NamedTuple):

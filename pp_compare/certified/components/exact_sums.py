@@ -9,9 +9,9 @@ import numpy as np
 from flint import arb, arb_mat, fmpz_mat
 from numpy.typing import NDArray
 
-from pp_compare.certified.general.blocks import Layout, RandomBlock
-from pp_compare.certified.general.components import Component, Floats, Stratum
-from pp_compare.certified.general.integer_columns import (
+from pp_compare.certified.components.blocks import Layout, RandomBlock
+from pp_compare.certified.components.component import Component, Floats, Stratum
+from pp_compare.certified.components.integer_columns import (
     Cells,
     IntegerColumn,
     Integers,

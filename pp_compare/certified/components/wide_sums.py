@@ -18,7 +18,7 @@ from itertools import product
 
 from flint import arb, arb_mat
 
-from pp_compare.certified.general.elimination import Eliminated, inner
+from pp_compare.certified.components.elimination import Eliminated, inner
 
 Rows = list[list[arb]]
 
