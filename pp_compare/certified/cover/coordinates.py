@@ -10,7 +10,7 @@ from flint import arb_mat
 from numpy.typing import NDArray
 
 from pp_compare.certified.components.component import Component
-from pp_compare.certified.general.crossproducts import CrossProducts
+from pp_compare.certified.equations.crossproducts import CrossProducts
 
 Floats = NDArray[np.float64]
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from pp_compare.certified.components.component import Component
 from pp_compare.certified.cover.enclosures import Enclosures, log_below
-from pp_compare.certified.general.crossproducts import CrossProducts
+from pp_compare.certified.equations.crossproducts import CrossProducts
 
 Floats = NDArray[np.float64]
 

@@ -18,26 +18,26 @@ from numpy.typing import NDArray
 
 from pp_compare.certified.components.blocks import RandomBlock
 from pp_compare.certified.components.component import Stratum
-from pp_compare.certified.general.crossproducts import CrossProducts, cross_products
-from pp_compare.certified.general.curvature import derivatives, gradient, slopes
+from pp_compare.certified.equations.crossproducts import CrossProducts, cross_products
+from pp_compare.certified.equations.curvature import derivatives, gradient, slopes
 from pp_compare.certified.general.estimates import Estimates, estimates
 from pp_compare.certified.general.face import Face, candidate_faces
-from pp_compare.certified.general.float_criterion import FloatCriterion
-from pp_compare.certified.general.krawczyk import (
+from pp_compare.certified.search.float_criterion import FloatCriterion
+from pp_compare.certified.equations.krawczyk import (
     Minimum,
     NotProvedError,
     UndecidedError,
     certified_minimum,
     cholesky,
 )
-from pp_compare.certified.general.mixed_equations import Solution, perturb, solve
-from pp_compare.certified.general.parametrisation import (
+from pp_compare.certified.equations.mixed_equations import Solution, perturb, solve
+from pp_compare.certified.equations.parametrisation import (
     enclosed_theta,
     float_theta,
     scaled,
     units,
 )
-from pp_compare.certified.general.search import DIVERGED, Stop, search
+from pp_compare.certified.search.multistart import DIVERGED, Stop, search
 
 Floats = NDArray[np.float64]
 

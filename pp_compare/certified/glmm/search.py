@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 from flint import arb, arb_mat, ctx
 
-from pp_compare.certified.general.krawczyk import NotProvedError
+from pp_compare.certified.equations.krawczyk import NotProvedError
 from pp_compare.certified.glmm.data import Floats, GlmmData
 
 BITS = 64

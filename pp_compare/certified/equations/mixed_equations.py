@@ -22,7 +22,7 @@ from flint import arb, arb_mat
 from pp_compare.certified.components.component import Component, Stratum, part
 from pp_compare.certified.components.elimination import WIDE, Eliminated
 from pp_compare.certified.components.narrow import Narrow, Whole
-from pp_compare.certified.general.crossproducts import CrossProducts
+from pp_compare.certified.equations.crossproducts import CrossProducts
 
 
 class Piece(NamedTuple):

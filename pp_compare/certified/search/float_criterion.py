@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pp_compare.certified.components.component import floats
-from pp_compare.certified.general.crossproducts import CrossProducts
-from pp_compare.certified.general.float_strata import FloatStratum, Solved
-from pp_compare.certified.general.parametrisation import lower_triangle
+from pp_compare.certified.equations.crossproducts import CrossProducts
+from pp_compare.certified.search.float_strata import FloatStratum, Solved
+from pp_compare.certified.equations.parametrisation import lower_triangle
 
 Floats = NDArray[np.float64]
 

@@ -20,7 +20,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from pp_compare.certified.general.parametrisation import lower_triangle
+from pp_compare.certified.equations.parametrisation import lower_triangle
 
 Floats = NDArray[np.float64]
 

@@ -22,9 +22,9 @@ from flint import arb, arb_mat
 
 from pp_compare.certified.components.component import Stratum, part
 from pp_compare.certified.components.elimination import Eliminated, inner
-from pp_compare.certified.general.level_sums import Direction, LevelSums, padded
-from pp_compare.certified.general.mixed_equations import Solution
-from pp_compare.certified.general.parametrisation import Parameter
+from pp_compare.certified.equations.level_sums import Direction, LevelSums, padded
+from pp_compare.certified.equations.mixed_equations import Solution
+from pp_compare.certified.equations.parametrisation import Parameter
 
 
 def slopes(solution: Solution, reml: bool) -> list[arb_mat]:

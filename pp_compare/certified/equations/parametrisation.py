@@ -14,7 +14,7 @@ import numpy as np
 from flint import arb, arb_mat
 from numpy.typing import NDArray
 
-from pp_compare.certified.general.crossproducts import CrossProducts
+from pp_compare.certified.equations.crossproducts import CrossProducts
 from pp_compare.errors import DataError
 
 Floats = NDArray[np.float64]

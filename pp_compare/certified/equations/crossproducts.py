@@ -19,7 +19,7 @@ from pp_compare.certified.components.blocks import RandomBlock
 from pp_compare.certified.components.component import Stratum, part
 from pp_compare.certified.components.exact_sums import FixedSums, strata
 from pp_compare.certified.components.integer_columns import IntegerColumn
-from pp_compare.certified.general.krawczyk import NotProvedError, cholesky
+from pp_compare.certified.equations.krawczyk import NotProvedError, cholesky
 from pp_compare.errors import DataError
 
 Floats = NDArray[np.float64]

@@ -16,7 +16,7 @@ from flint import arb, arb_mat
 from pp_compare.certified.components.component import Stratum
 from pp_compare.certified.components.elimination import Eliminated
 from pp_compare.certified.components.wide_sums import WidePairs
-from pp_compare.certified.general.mixed_equations import Solution
+from pp_compare.certified.equations.mixed_equations import Solution
 
 Tensor = dict[tuple[int, ...], arb]
 

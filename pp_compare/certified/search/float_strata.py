@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from pp_compare.certified.components.blocks import Lead
 from pp_compare.certified.components.component import Stratum, floats
-from pp_compare.certified.general.crossproducts import CrossProducts
-from pp_compare.certified.general.float_levels import added, by_level, inverses, sum_of
+from pp_compare.certified.equations.crossproducts import CrossProducts
+from pp_compare.certified.search.float_levels import added, by_level, inverses, sum_of
 
 Floats = NDArray[np.float64]
 
