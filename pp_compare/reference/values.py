@@ -9,9 +9,9 @@ from typing import Any
 from flint import arb, arb_mat, ctx
 
 from pp_compare.certified.components.blocks import RandomBlock
-from pp_compare.certified.general.estimates import estimates
 from pp_compare.certified.equations.mixed_equations import solve
 from pp_compare.certified.equations.parametrisation import enclosed_theta
+from pp_compare.certified.general.estimates import estimates
 from pp_compare.certified.intercept.optimum import InterceptOptimum
 from pp_compare.model.design import Block, Design
 from pp_compare.reference.decimals import decimals

@@ -17,11 +17,11 @@ from pp_compare.certified.cover.enclosures import Enclosures
 from pp_compare.certified.cover.extend import extended
 from pp_compare.certified.cover.neighbourhood import Neighbourhood
 from pp_compare.certified.cover.values import Covariances, PointValues
-from pp_compare.certified.general import optimum
 from pp_compare.certified.equations.crossproducts import cross_products
-from pp_compare.certified.search.float_criterion import FloatCriterion
+from pp_compare.certified.general import optimum
 from pp_compare.certified.general.optimum import general_optimum
 from pp_compare.certified.models import certified_model
+from pp_compare.certified.search.float_criterion import FloatCriterion
 from pp_compare.data.corpus import case
 from pp_compare.engines import make_engine
 from pp_compare.model.design import build_design

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from pp_compare.certified.components.blocks import RandomBlock
-from pp_compare.certified.existence.span import span_of
 from pp_compare.certified.equations.crossproducts import cross_products
-from pp_compare.certified.search.float_criterion import FloatCriterion
+from pp_compare.certified.existence.span import span_of
 from pp_compare.certified.general.optimum import general_optimum
+from pp_compare.certified.search.float_criterion import FloatCriterion
 from pp_compare.certified.search.starts import enough, spread
 from tests.certified.general_models import crossed, nested, slope_and_crossed, slopes
 

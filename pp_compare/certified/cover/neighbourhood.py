@@ -39,10 +39,10 @@ from pp_compare.certified.cover.enclosures import Enclosures
 from pp_compare.certified.cover.values import BITS
 from pp_compare.certified.equations.crossproducts import CrossProducts
 from pp_compare.certified.equations.curvature import Parts, entries_of, parts
-from pp_compare.certified.general.face import Face
 from pp_compare.certified.equations.krawczyk import NotProvedError, cholesky
 from pp_compare.certified.equations.mixed_equations import Solution, solve
 from pp_compare.certified.equations.parametrisation import Parameter
+from pp_compare.certified.general.face import Face
 
 Floats = NDArray[np.float64]
 

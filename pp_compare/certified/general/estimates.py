@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from pp_compare.certified.components.blocks import RandomBlock
 from pp_compare.certified.equations.crossproducts import CrossProducts, cross_products
-from pp_compare.certified.search.float_criterion import FloatCriterion
 from pp_compare.certified.equations.mixed_equations import Solution, solve
 from pp_compare.certified.equations.parametrisation import (
     exact_covariances,
@@ -24,6 +23,7 @@ from pp_compare.certified.equations.parametrisation import (
     to_scaled,
     units,
 )
+from pp_compare.certified.search.float_criterion import FloatCriterion
 from pp_compare.errors import DataError
 
 Floats = NDArray[np.float64]

@@ -20,9 +20,6 @@ from pp_compare.certified.components.blocks import RandomBlock
 from pp_compare.certified.components.component import Stratum
 from pp_compare.certified.equations.crossproducts import CrossProducts, cross_products
 from pp_compare.certified.equations.curvature import derivatives, gradient, slopes
-from pp_compare.certified.general.estimates import Estimates, estimates
-from pp_compare.certified.general.face import Face, candidate_faces
-from pp_compare.certified.search.float_criterion import FloatCriterion
 from pp_compare.certified.equations.krawczyk import (
     Minimum,
     NotProvedError,
@@ -37,6 +34,9 @@ from pp_compare.certified.equations.parametrisation import (
     scaled,
     units,
 )
+from pp_compare.certified.general.estimates import Estimates, estimates
+from pp_compare.certified.general.face import Face, candidate_faces
+from pp_compare.certified.search.float_criterion import FloatCriterion
 from pp_compare.certified.search.multistart import DIVERGED, Stop, search
 
 Floats = NDArray[np.float64]

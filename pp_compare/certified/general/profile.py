@@ -22,8 +22,8 @@ from scipy import special
 from pp_compare.certified.components.blocks import RandomBlock
 from pp_compare.certified.components.component import Component, Stratum
 from pp_compare.certified.equations.crossproducts import CrossProducts, cross_products
-from pp_compare.certified.search.float_criterion import FloatCriterion
 from pp_compare.certified.equations.mixed_equations import solve
+from pp_compare.certified.search.float_criterion import FloatCriterion
 
 Floats = NDArray[np.float64]
 

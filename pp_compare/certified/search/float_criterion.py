@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from pp_compare.certified.components.component import floats
 from pp_compare.certified.equations.crossproducts import CrossProducts
-from pp_compare.certified.search.float_strata import FloatStratum, Solved
 from pp_compare.certified.equations.parametrisation import lower_triangle
+from pp_compare.certified.search.float_strata import FloatStratum, Solved
 
 Floats = NDArray[np.float64]
 

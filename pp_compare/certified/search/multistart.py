@@ -16,9 +16,9 @@ from flint import arb_mat, ctx
 from numpy.typing import NDArray
 
 from pp_compare.certified.equations.curvature import derivatives
+from pp_compare.certified.equations.mixed_equations import solve
 from pp_compare.certified.search.descent import descend
 from pp_compare.certified.search.float_criterion import FloatCriterion
-from pp_compare.certified.equations.mixed_equations import solve
 from pp_compare.certified.search.starts import basins, each_alone, enough, spread, suggested
 
 Floats = NDArray[np.float64]
