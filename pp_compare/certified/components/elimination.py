@@ -14,39 +14,10 @@ from functools import cached_property
 
 from flint import arb, arb_mat
 
-from pp_compare.certified.equations.crossproducts import Component, part
+from pp_compare.certified.components.component import Component, part
 
 WIDE = 12
 """Coefficients of a component from which elimination takes less time than one whole inverse."""
-
-
-@dataclass(frozen=True)
-class Whole:
-    """A narrow component: I + Z'Z G inverted as it is; F = Z'V^-1 [X y] (r, p + 1)."""
-
-    zz: arb_mat
-    system: arb_mat
-    inverse: arb_mat
-    F: arb_mat
-    explained: arb_mat
-
-    @staticmethod
-    def of(component: Component, joint: arb_mat) -> Whole:
-        """Invert at G = ``joint`` (r, r)."""
-        system = component.zz * joint + component.unit
-        inverse = system.inv(nonstop=True)
-        F = inverse * component.zf
-        return Whole(component.zz, system, inverse, F, component.fz * (joint * F))
-
-    @property
-    def moment(self) -> arb_mat:
-        """Z'V^-1 Z, (r, r)."""
-        return self.inverse * self.zz
-
-    @property
-    def determinant(self) -> arb:
-        """|I + Z'Z G|."""
-        return self.system.det()
 
 
 @dataclass(frozen=True)

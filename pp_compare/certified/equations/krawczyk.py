@@ -27,6 +27,9 @@ Gradient = Callable[[arb_mat], arb_mat]
 NEWTON_STEPS = 15
 """From eight digits Newton needs four or five steps; fifteen means that it is going nowhere."""
 
+CONDITIONING = 32
+"""Bits that ill-conditioned equations may cost where half the precision is wanted."""
+
 BOX_PRECISION = 128
 """Bits for the Hessian over a wide box, whose width exceeds any rounding at 128 bits."""
 
@@ -151,16 +154,19 @@ def _newton(
     """
     fixed = None if curvature is None else _if_positive(curvature)
     before, came_from = arb("inf"), x
-    for _ in range(NEWTON_STEPS):
-        if fixed is None:
-            at, hessian = derivatives(x)
-            whitener = _whitener(hessian, "the Hessian")
-        else:
-            at, whitener = slope(x), fixed
+    full = ctx.prec
+    first = full if fixed is None else _half(full)
+    for bits in (first, *[full] * NEWTON_STEPS):
+        with ctx.workprec(bits):
+            if fixed is None:
+                at, hessian = derivatives(x)
+                whitener = _whitener(hessian, "the Hessian")
+            else:
+                at, whitener = slope(x), fixed
         blurred = whitener.transpose() * at
         white = blurred.mid()
         size = _norm(white.entries())
-        if size < limit:
+        if size < limit and bits == full:
             return x, at, whitener
         if fixed is not None and not size < before / 1000:
             fixed = None  # the approximate Hessian does not do: Newton's own from here on
@@ -172,6 +178,15 @@ def _newton(
     if any(entry.rad() > limit for entry in blurred.entries()):
         raise UndecidedError(f"{ctx.prec} bits are too few for a step of Newton's method")
     raise NotProvedError(f"Newton's method has not converged in {NEWTON_STEPS} steps")
+
+
+def _half(bits: int) -> int:
+    """Precision at which half the digits of a result are right, conditioning included.
+
+    The first step from a float64 start gives no more, nor is more needed of a Hessian over a box
+    whose radius is half the digits: what it is multiplied by has the others.
+    """
+    return min(bits, bits // 2 + CONDITIONING)
 
 
 def _if_positive(curvature: arb_mat) -> arb_mat | None:
@@ -186,6 +201,10 @@ def _whitener(hessian: arb_mat, name: str) -> arb_mat:
     return cholesky(hessian, name).inv().transpose().mid()
 
 
+def _is_narrow(point: arb_mat, scale: list[arb], limit: arb) -> bool:
+    return all(point[i, 0].rad() < limit * s for i, s in enumerate(scale))
+
+
 def _tight(
     derivatives: Derivatives, x: arb_mat, at: arb_mat, whitener: arb_mat, limit: arb
 ) -> tuple[arb_mat, arb_mat, arb_mat, list[arb]]:
@@ -193,17 +212,25 @@ def _tight(
     floor = arb(2) ** -(ctx.prec * 3 // 4)
     step = whitener * (whitener.transpose() * at)
     scale = [_norm(row) for row in whitener.tolist()]
-    for inflation in (4, 1 << 12, 1 << 24):
+    for inflation, bits in ((4, _half(ctx.prec)), *((k, ctx.prec) for k in (4, 1 << 12, 1 << 24))):
         radii = [inflation * step[i, 0].abs_upper() + floor * s for i, s in enumerate(scale)]
         box = _box(x, radii)
-        _, hessian = derivatives(box)
-        whitener = _whitener(hessian, "the Hessian")
+        with ctx.workprec(bits):
+            _, hessian = derivatives(box)
+        try:
+            whitener = _whitener(hessian, "the Hessian")
+        except UndecidedError:
+            if bits == ctx.prec:
+                raise
+            continue
         step = whitener * (whitener.transpose() * at)
         image = _image(hessian, box, x, step, whitener)
-        if image is not None:
-            scale = [_norm(row) for row in whitener.tolist()]
-            if all(image[i, 0].rad() < limit * s for i, s in enumerate(scale)):
-                return image, whitener, step, scale
+        if image is None:
+            continue
+        scale = [_norm(row) for row in whitener.tolist()]
+        if _is_narrow(image, scale, limit):
+            return image, whitener, step, scale
+        if bits == ctx.prec:
             raise UndecidedError(f"{ctx.prec} bits are too few for the digits")
     raise UndecidedError(f"the Krawczyk operator maps no small box into itself at {ctx.prec} bits")
 

@@ -13,16 +13,19 @@ inverse of G: a singular covariance is a point like any other.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple
 
 from flint import arb, arb_mat
 
-from pp_compare.certified.components.elimination import WIDE, Eliminated, Whole
-from pp_compare.certified.equations.crossproducts import Component, CrossProducts, Stratum, part
+from pp_compare.certified.components.component import Component, Stratum, part
+from pp_compare.certified.components.elimination import WIDE, Eliminated
+from pp_compare.certified.components.narrow import Narrow, Whole
+from pp_compare.certified.equations.crossproducts import CrossProducts
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):
     """One component at a given G; ``solved`` has M (r, r), F (r, p + 1) and |I + Z'Z G|."""
 
     stratum: int
@@ -63,6 +66,8 @@ class Solution:
     q : arb
         y'Py.
     residual_of : (p + 1, 1) arb_mat
+    narrow : dict of int to Narrow
+        Strata whose components were solved together, by their number.
     """
 
     products: CrossProducts
@@ -74,6 +79,7 @@ class Solution:
     beta: arb_mat
     q: arb
     residual_of: arb_mat
+    narrow: Mapping[int, Narrow] = field(default_factory=dict)
 
     def df(self, reml: bool) -> int:
         """The divisor of y'Py: n - p under REML, n under ML."""
@@ -133,15 +139,20 @@ def solve(products: CrossProducts, G: Sequence[arb_mat]) -> Solution:
     which no comparison is ever certain. For wide balls ``perturb`` encloses more tightly.
     """
     joint, p = _joint(products, G), products.p
-    explained, pieces = arb_mat(p + 1, p + 1), []
+    explained = arb_mat(p + 1, p + 1)
+    pieces: list[Piece] = []
+    narrow: dict[int, Narrow] = {}
     for k, stratum in enumerate(products.strata):
-        wide = len(stratum.blocks) > 1 and _width(products, stratum) > WIDE
-        for component in stratum.components:
-            solved: Whole | Eliminated = (
-                Eliminated.of(component, G) if wide else Whole.of(component, joint[k])
-            )
-            explained += solved.explained
-            pieces.append(Piece(k, component, solved))
+        solved: Sequence[Whole | Eliminated]
+        if len(stratum.blocks) > 1 and _width(products, stratum) > WIDE:
+            wide = [Eliminated.of(component, G) for component in stratum.components]
+            explained += sum((one.explained for one in wide[1:]), wide[0].explained)
+            solved = wide
+        else:
+            narrow[k] = Narrow.of(stratum, joint[k])
+            solved = narrow[k].wholes
+            explained += narrow[k].explained(G)
+        pieces += map(partial(Piece, k), stratum.components, solved)
     precision = products.xx - part(explained, 0, p, 0, p)
     xy = products.xy - part(explained, 0, p, p, 1)
     H = precision.inv(nonstop=True)
@@ -156,6 +167,7 @@ def solve(products: CrossProducts, G: Sequence[arb_mat]) -> Solution:
         beta=beta,
         q=products.yy - explained[p, p] - dot(xy, beta),
         residual_of=_column_over_one(-beta),
+        narrow=narrow,
     )
 
 

@@ -17,7 +17,8 @@ from flint import arb, arb_mat, ctx
 from numpy.typing import NDArray
 
 from pp_compare.certified.components.blocks import RandomBlock
-from pp_compare.certified.equations.crossproducts import CrossProducts, Stratum, cross_products
+from pp_compare.certified.components.component import Stratum
+from pp_compare.certified.equations.crossproducts import CrossProducts, cross_products
 from pp_compare.certified.equations.curvature import derivatives, gradient, slopes
 from pp_compare.certified.equations.krawczyk import (
     Minimum,
@@ -222,7 +223,7 @@ def general_optimum(
             starts=count,
             hessian=_hessian(criterion, point.factors),
             point=point,
-            rises=() if point.reason else tuple(_rises(point, reml)),
+            rises=tuple(_rises(point, reml)) if point.face.singular and not point.reason else (),
         )
 
 
@@ -261,9 +262,10 @@ def _prove(criterion: FloatCriterion, face: Face, start: arb_mat, best: Stop, di
     factors = face.factors(minimum.point)
     face.require_positive_pivots(factors)
     solution = solve(products, [t * t.transpose() for t in factors])
-    for normal in face.normals(slopes(solution, reml)):
-        # The factorisation exists only if the matrix is positive definite.
-        cholesky(normal, "the slope off the boundary")
+    if face.singular:
+        for normal in face.normals(slopes(solution, reml)):
+            # The factorisation exists only if the matrix is positive definite.
+            cholesky(normal, "the slope off the boundary")
     ball = solution.profiled_deviance(reml)
     if not ball.rad() < (1 + abs(ball)) * LOOSE:
         raise UndecidedError(f"{ctx.prec} bits are too few for the deviance")

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pp_compare.certified.components.component import floats
 from pp_compare.certified.equations.crossproducts import CrossProducts
 from pp_compare.certified.equations.parametrisation import lower_triangle
-from pp_compare.certified.search.float_strata import FloatStratum, Solved, floats
+from pp_compare.certified.search.float_strata import FloatStratum, Solved
 
 Floats = NDArray[np.float64]
 
@@ -177,7 +178,7 @@ def _sums(
         long = s.F.reshape(len(q), -1, f) @ to_residual
         F, used = long.reshape(s.F.shape), (long @ middle).reshape(s.F.shape)
         R = 2 * (used @ F.swapaxes(2, 3)) - s.M
-        at = {b: stratum.starts(b) for b, _, _ in stratum.spans}
+        at = stratum.starts
         for a, rows in at.items():
             n = sizes[a]
             Fa = _levels(F, rows, n).reshape(len(q), -1, n * f)

@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from flint import arb_mat
 from numpy.typing import NDArray
 
 from pp_compare.certified.components.blocks import Lead
-from pp_compare.certified.equations.crossproducts import CrossProducts, Stratum
+from pp_compare.certified.components.component import Stratum, floats
+from pp_compare.certified.equations.crossproducts import CrossProducts
+from pp_compare.certified.search.float_levels import added, by_level, inverses, sum_of
 
 Floats = NDArray[np.float64]
 
@@ -65,7 +66,7 @@ class FloatStratum:
                 for block, start in zip(stratum.blocks, starts, strict=True)
             ),
             lead=Lead.of(stratum.blocks, products.sizes),
-            zz=np.array([floats(c.zz) for c in stratum.components]),
+            zz=stratum.rounded,
             zf=np.array([floats(c.zf) for c in stratum.components]),
         )
 
@@ -81,21 +82,25 @@ class FloatStratum:
         levels = (self.lead.stop - self.lead.start) // q
         return len(self.zz) * (levels * q * (q + rest + 3) ** 2 + (rest + 3) ** 3)
 
-    def starts(self, term: int) -> list[int]:
-        """Where the levels of a term begin."""
-        return [start for block, start, _ in self.spans if block == term]
+    @cached_property
+    def starts(self) -> dict[int, list[int]]:
+        """Where the levels of each term begin."""
+        found: dict[int, list[int]] = {}
+        for term, start, _ in self.spans:
+            found.setdefault(term, []).append(start)
+        return found
 
     def solve(self, G: Sequence[Floats], *, moments: bool = True) -> Solved:
         """Solve at relative covariances, (N, q, q) a term."""
         lead = G[self.lead.term]
         if not moments and self.lead.width <= 2 and self._rest_is_scalar:
             return self._values(G)
-        inverse, logdet = _inverses(self._zz_lead, lead)
+        inverse, logdet = inverses(self._zz_lead, lead)
         split = _Split(self, inverse, lead)
         if self._rest.size == 0:
             F = split.alone(self._zf_lead)
             return Solved(
-                explained=_sum_of(self._zf_lead, split.by_covariance(F)),
+                explained=sum_of(self._zf_lead, split.by_covariance(F)),
                 logdet=logdet,
                 M=split.alone(self.zz) if moments else np.empty(0),
                 F=F,
@@ -107,7 +112,7 @@ class FloatStratum:
 
         What the leading levels take from all products is one product of matrices.
         """
-        D, K = _added(self._entries, self._flat, G[self.lead.term])
+        D, K = added(self._entries, self._flat, G[self.lead.term])
         logdet = np.log(D).sum(axis=(1, 2))
         N, c = len(logdet), self._base.shape[-1]
         K = K.reshape(N, len(self.zz), -1)
@@ -226,13 +231,13 @@ class _Split:
 
     def alone(self, a: Floats) -> Floats:
         """Inverses times rows of leading levels, (k, a, f)."""
-        return _by_level(self.inverse, a[None])
+        return by_level(self.inverse, a[None])
 
     def by_covariance(self, a: Floats) -> Floats:
         """G times rows of leading levels, (N, k, a, f)."""
         if self.G.shape[-1] == 1:
             return self.G[:, :, None] * a
-        return _by_level(self.G[:, None, None], a)
+        return by_level(self.G[:, None, None], a)
 
     def whole(self, joint: Floats, logdet: Floats, moments: bool) -> Solved:
         """Solve what is left, and go back (see ``elimination``)."""
@@ -246,7 +251,7 @@ class _Split:
         both = np.linalg.solve(system, np.concatenate([N, Nf], axis=3))
         Mb, Fb = both[..., :b], both[..., b:]
         logdet = logdet + np.linalg.slogdet(system)[1].sum(axis=1)
-        explained = _sum_of(s._zf_lead, GFa) + (Nf.swapaxes(2, 3) @ (joint @ Fb)).sum(axis=1)
+        explained = sum_of(s._zf_lead, GFa) + (Nf.swapaxes(2, 3) @ (joint @ Fb)).sum(axis=1)
         if not moments:
             return Solved(explained, logdet, np.empty(0), np.empty(0))
         W = Y @ (joint - joint @ Mb @ joint)
@@ -267,64 +272,3 @@ class _Split:
         M[:, :, s._lead, s._rest] = cross.swapaxes(2, 3)
         M[:, :, s._rest[:, None], s._rest] = Mb
         return Solved(explained, logdet, M, F)
-
-
-def _added(N: Sequence[Floats], flat: Floats, G: Floats) -> tuple[Floats, Floats]:
-    """|I + N G| of levels, (N, k, levels), and the upper triangle of G (I + N G)^-1 before them."""
-    g = G[:, :, :, None, None]
-    if len(N) == 1:
-        D: Floats = np.asarray(1 + N[0] * g[:, 0, 0])
-        return D, np.asarray((g[:, 0, 0] / D)[:, :, None])
-    a, b, c = N
-    both = g[:, 0, 0] * g[:, 1, 1] - g[:, 0, 1] ** 2
-    D = 1 + a * g[:, 0, 0] + 2 * b * g[:, 0, 1] + c * g[:, 1, 1] + flat * both
-    K = [g[:, 0, 0] + both * c, g[:, 0, 1] - both * b, g[:, 1, 1] + both * a]
-    return D, np.asarray(np.stack([k / D for k in K], axis=2))
-
-
-def _inverses(zz: Floats, G: Floats) -> tuple[Floats, Floats]:
-    """(I + zz G)^-1, (N, k, levels, q, q), and the sum of the log determinants, (N,)."""
-    q = G.shape[-1]
-    if q > 2:
-        system = np.eye(q) + zz[None] @ G[:, None, None]
-        inverse: Floats = np.asarray(np.linalg.inv(system), dtype=np.float64)
-        return inverse, np.linalg.slogdet(system)[1].sum(axis=(1, 2))
-    if q == 1:
-        determinant = 1 + zz[None, ..., 0, 0] * G[:, 0, 0, None, None]
-        return (1 / determinant)[..., None, None], np.log(determinant).sum(axis=(1, 2))
-    g = G[:, :, :, None, None]
-    a, b, c = zz[None, ..., 0, 0], zz[None, ..., 0, 1], zz[None, ..., 1, 1]
-    upper = 1 + a * g[:, 0, 0] + b * g[:, 0, 1]
-    lower = 1 + b * g[:, 0, 1] + c * g[:, 1, 1]
-    flat = np.maximum(zz[..., 0, 0] * zz[..., 1, 1] - zz[..., 0, 1] ** 2, 0.0)
-    G_flat = g[:, 0, 0] * g[:, 1, 1] - g[:, 0, 1] ** 2
-    determinant = upper + lower - 1 + flat * np.maximum(G_flat, 0.0)
-    result = np.empty((*determinant.shape, 2, 2))
-    result[..., 0, 0] = lower / determinant
-    result[..., 1, 1] = upper / determinant
-    result[..., 0, 1] = -(a * g[:, 0, 1] + b * g[:, 1, 1]) / determinant
-    result[..., 1, 0] = -(b * g[:, 0, 0] + c * g[:, 0, 1]) / determinant
-    return result, np.log(determinant).sum(axis=(1, 2))
-
-
-def _by_level(small: Floats, a: Floats) -> Floats:
-    """Products of a (.., levels, q, q) matrix of each level with its rows of a, (.., a, f)."""
-    q, f = small.shape[-1], a.shape[-1]
-    if q == 1:
-        return np.asarray(small[..., 0, 0, None] * a)
-    rows = a.reshape(*a.shape[:2], -1, q, f)
-    parts = [sum(small[..., i, j, None] * rows[..., j, :] for j in range(q)) for i in range(q)]
-    found = np.stack(parts, axis=-2)
-    return found.reshape(*found.shape[:2], -1, f)
-
-
-def _sum_of(a: Floats, b: Floats) -> Floats:
-    """Sum over components and rows of a'b: a (k, r, f), b (N, k, r, g)."""
-    rows = a.shape[0] * a.shape[1]
-    return np.asarray(a.reshape(rows, -1).T @ b.reshape(len(b), rows, -1))
-
-
-def floats(a: arb_mat) -> Floats:
-    """Midpoints, rounded."""
-    values = [float(entry) for entry in a.entries()]
-    return np.array(values, dtype=np.float64).reshape(a.nrows(), a.ncols())

@@ -21,8 +21,6 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
-from scipy.special import ndtri
 
 from pp_compare.certified.equations.parametrisation import lower_triangle
 
@@ -75,7 +73,8 @@ def directions(q: int, count: int) -> Floats:
     if q == 2:
         angle = np.pi * np.arange(count) / count
         return np.column_stack([np.cos(angle), np.sin(angle)])
-    from scipy.stats import qmc  # noqa: PLC0415 - as in `spread`
+    from scipy.special import ndtri  # noqa: PLC0415 - as in `spread`
+    from scipy.stats import qmc  # noqa: PLC0415
 
     cube = qmc.Sobol(q, rng=np.random.default_rng(q)).random_base2(int(np.log2(count)))
     normal = ndtri(np.clip(cube, 1e-9, 1 - 1e-9))
@@ -142,6 +141,8 @@ def basins(cube: Floats, values: Floats, neighbours: int | None = None) -> list[
     neighbours : int, optional
         How many are asked, the point among them; those next to it in d dimensions by default.
     """
+    from scipy.spatial import cKDTree  # noqa: PLC0415 - a tenth of a second that few models need
+
     finite = np.flatnonzero(np.isfinite(values))
     if len(finite) == 0:
         return []
