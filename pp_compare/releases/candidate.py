@@ -7,11 +7,13 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from pp_compare.engines import r_stack
+from pp_compare.engines.glmm.recorded import RecordedGlmm
+from pp_compare.engines.recorded import RecordedEngine
 from pp_compare.errors import EngineError
 from pp_compare.model import Fit
 from pp_compare.releases import serve
@@ -42,6 +44,10 @@ class Candidate(Protocol):
     def engine(self) -> str:
         """Engine id of its Fits."""
 
+    @property
+    def runs(self) -> bool:
+        """Whether it fits anew, and may give other bits on another platform."""
+
     def versions(self, platform: Platform, effort: Effort) -> dict[str, str]:
         """Versions of what does the work; EngineError where it does not start."""
 
@@ -71,6 +77,7 @@ class PythonCandidate:
     label: str
     dialect: Dialect
     environment: Environment
+    runs = True
 
     @property
     def engine(self) -> str:
@@ -162,6 +169,7 @@ class RCandidate:
     command: tuple[str, ...]
     about: Mapping[str, Any]
     fitting: Callable[..., Iterator[Fit]] = r_stack.fits
+    runs = True
 
     def versions(self, platform: Platform, effort: Effort) -> dict[str, str]:
         """Versions of R and its packages."""
@@ -189,6 +197,41 @@ class RCandidate:
     ) -> list[Any]:
         """R engines have no probes."""
         return [EngineError("R engines are asked for fits alone") for _ in requests]
+
+
+@dataclass(frozen=True)
+class RecordedCandidate:
+    """lme4 or nlme of a recorded stack, played back.
+
+    Parameters
+    ----------
+    label, engine : str
+    playing : RecordedEngine or RecordedGlmm
+    """
+
+    label: str
+    engine: str
+    playing: RecordedEngine | RecordedGlmm
+    runs = False
+
+    def versions(self, platform: Platform, effort: Effort) -> dict[str, str]:
+        """Versions of R and its packages, when it was recorded."""
+        return dict(self.playing.references.provenance["versions"])
+
+    def identity(self) -> list[Any]:
+        """The list of its files with their checksums."""
+        return ["recorded", self.engine, self.playing.references.provenance]
+
+    def fits(self, designs: Sequence[Any], platform: Platform, effort: Effort) -> Iterator[Fit]:
+        """One Fit a design, in their order; of what is not recorded an unsupported one."""
+        for design in designs:
+            yield replace(self.playing.fit(design), engine=self.engine)
+
+    def calls(
+        self, requests: Sequence[tuple[str, Sequence[Any]]], platform: Platform, effort: Effort
+    ) -> list[Any]:
+        """Only fits are recorded."""
+        return [EngineError("only fits are recorded") for _ in requests]
 
 
 def _ahead(fits: Iterator[Fit]) -> Iterator[Fit]:

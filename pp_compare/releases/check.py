@@ -92,6 +92,8 @@ def check(
     for candidate, report in zip(candidates, reports, strict=True):
         if report.problem or isinstance(candidate, Broken) or report.engine in noise:
             continue
+        if not candidate.runs:
+            continue
         noise[report.engine], found = run.noise(candidate, report)
         rows += found
     differences = tuple(
@@ -110,7 +112,7 @@ def _expected(
 ) -> Work:
     """Every candidate is fitted and judged; the first of each engine gives the noise."""
     alive = [candidate for candidate in candidates if not isinstance(candidate, Broken)]
-    engines = {candidate.engine for candidate in alive}
+    engines = {candidate.engine for candidate in alive if candidate.runs}
     fits = len(alive) + len(engines) * len(plan.variants)
     return Work(fits * models, len(alive) * models, tell)
 

@@ -14,13 +14,15 @@ from pp_compare.audits.judging import PARITY_REFERENCES
 from pp_compare.audits.record import GLMM_PACKAGES
 from pp_compare.engines import engine_id, r_stack
 from pp_compare.engines.glmm.r import definition_of, glmm_fits
+from pp_compare.engines.glmm.recorded import make as make_recorded
 from pp_compare.engines.glmm.statsmodels import SETTINGS
 from pp_compare.engines.glmm.statsmodels import make as make_bayes
+from pp_compare.engines.recorded import playback
 from pp_compare.engines.rscript import PACKAGES, RscriptSession
 from pp_compare.engines.statsmodels import with_setting
 from pp_compare.errors import EngineError, InputError, UnavailableError
 from pp_compare.model import Fit
-from pp_compare.releases.candidate import Candidate, PythonCandidate, RCandidate
+from pp_compare.releases.candidate import Candidate, PythonCandidate, RCandidate, RecordedCandidate
 from pp_compare.releases.check import Broken
 from pp_compare.releases.dialect import BayesDialect, Dialect, PlainDialect, StatsmodelsDialect
 from pp_compare.releases.environment import Recipe, provide
@@ -119,6 +121,24 @@ def glmm_r_candidates(text: str, settings: Sequence[str] | None) -> Iterator[Can
     """
     for engine in glmm_r_engines(settings):
         yield _r_candidate(text, engine, GLMM_PACKAGES, glmm_fits)
+
+
+def recorded_candidates(
+    stack: str, of_glmm: bool, settings: Sequence[str] | None
+) -> Iterator[Candidate]:
+    """lme4 and nlme of a recorded stack, or of generalised models glmer's settings.
+
+    Raises
+    ------
+    InputError
+        For a stack, or a setting, that is not recorded; with those that are.
+    """
+    engines = glmm_r_engines(settings) if of_glmm else PARITY_REFERENCES
+    for engine in engines:
+        playing = make_recorded(f"{stack}/{engine}") if of_glmm else playback(stack, engine)
+        versions = playing.references.provenance["versions"]
+        label = f"{versions[engine.partition(':')[0]]} (R {versions['R']}, recorded)"
+        yield RecordedCandidate(label, engine, playing)
 
 
 GLMM_SETTINGS = ("default", "tight", "agq:10")

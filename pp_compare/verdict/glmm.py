@@ -87,8 +87,9 @@ class Told:
     @property
     def reports_the_best(self) -> bool:
         """Whether its log-likelihood is the maximum, which its estimates do not have."""
-        reported = self.reported + self.counted_from
-        return not self.arrived and abs(reported - self.best) <= NEGLIGIBLE + self.rounding
+        off = abs(self.reported + self.counted_from - self.best)
+        short = not self.arrived and not self.evaluates
+        return short and off <= NEGLIGIBLE + self.rounding
 
     @property
     def elsewhere(self) -> bool:

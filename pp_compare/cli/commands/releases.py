@@ -8,7 +8,6 @@ import shlex
 import sys
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
@@ -35,6 +34,7 @@ from pp_compare.releases.named import (
     parse_sources,
     python_candidates,
     r_candidates,
+    recorded_candidates,
 )
 from pp_compare.releases.platform import pinned, variants
 from pp_compare.releases.store import Store, cache_folder, uv_cache
@@ -66,6 +66,10 @@ def releases_command(
     rscript: Annotated[
         list[str] | None,
         typer.Option(help="Command that starts an R with lme4 and nlme; repeatable."),
+    ] = None,
+    recorded: Annotated[
+        list[str] | None,
+        typer.Option(help="Stack of recorded references, as sid: its lme4 and nlme; repeatable."),
     ] = None,
     setting: Annotated[
         list[str] | None,
@@ -124,8 +128,10 @@ def releases_command(
     recipe = Recipe(package, tuple(companion or ()), python, _day(exclude_newer), index)
     asked = parse_sources(candidates or [], recipe)
     commands = [shlex.join(options.words_of(command, "--rscript")) for command in rscript or ()]
-    if not asked and not rscript:
-        raise InputError("name a version, a wheel or another candidate, or give --rscript")
+    if not asked and not rscript and not recorded:
+        raise InputError(
+            "name a version, a wheel or another candidate, or give --rscript or --recorded"
+        )
     told = options.read_as(types, na_value)
     of_glmm = family is not None or are_generalised(case)
     subjects: list[AnySubject]
@@ -134,21 +140,28 @@ def releases_command(
     else:
         methods = options.parse_methods(method)
         chosen = options.select(case, methods, data, formula, None, large, told)
+        if generate is None:
+            # Of what is recorded there are the named cases.
+            generate = GENERATED if asked or rscript else 0
         subjects = _subjects(chosen, na, generate, seed)
-    dialects = choose_dialects(package, adapter, setting, of_glmm) if asked else []
-    in_r = partial(glmm_r_candidates, settings=None if asked else setting)
+    dialects = []
+    if asked or not of_glmm:
+        dialects = choose_dialects(package, adapter, setting, of_glmm)
+    # Settings are those of the package under test, and of glmer where there is none.
+    of_r = None if asked else setting
+    played = [c for name in recorded or () for c in recorded_candidates(name, of_glmm, of_r)]
     plan = _plan(floor, limit, folder, of_glmm)
     if warning:
         sys.stderr.write(f"{warning}\n")
     with follow("") as show:
-        named: list[Candidate | Broken] = []
+        named: list[Candidate | Broken] = [*played]
         for source, its_recipe in asked:
             built = ", built here, which may take minutes" if source.kind == "source" else ""
             show(f"environment of {source.label}{built}", 0, None)
             named += python_candidates(source, its_recipe, dialects, folder)
         for command in commands:
             show(command, 0, None)
-            named += in_r(command) if of_glmm else r_candidates(command)
+            named += glmm_r_candidates(command, of_r) if of_glmm else r_candidates(command)
         check_labels(named, baseline)
         report = check(
             named,
@@ -171,12 +184,10 @@ def _day(text: str | None) -> date | None:
         raise InputError(f"--exclude-newer is a day as in 2026-01-31, not '{text}'") from None
 
 
-def _subjects(
-    chosen: Sequence[Selection], na: str, count: int | None, seed: int
-) -> list[AnySubject]:
+def _subjects(chosen: Sequence[Selection], na: str, count: int, seed: int) -> list[AnySubject]:
     policy = options.na_policy(na)
     named = [Subject(selection, options.design_of(selection, policy)) for selection in chosen]
-    return [*named, *generated(GENERATED if count is None else count, seed)]
+    return [*named, *generated(count, seed)]
 
 
 def _generalised(
