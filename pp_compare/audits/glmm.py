@@ -12,7 +12,7 @@ from pp_compare.certified.glmm.model import Answer, GlmmModel
 from pp_compare.engines.glmm.registry import DEFAULT_ENGINES, fit_glmm, make_glmm_engine
 from pp_compare.engines.worker import Workers
 from pp_compare.errors import UnavailableError
-from pp_compare.identities.glmm import check_modes, check_score
+from pp_compare.identities.glmm import check_modes, check_score, check_sum
 from pp_compare.identities.record import IdentityCheck
 from pp_compare.model import Dataset, Fit
 from pp_compare.model.design import RankPolicy
@@ -177,22 +177,24 @@ def verdicts(design: GlmmDesign, fits: dict[str, Fit]) -> Verdicts:
         judgement, lines = judge_glmm(model, fit)
         judgements.append(judgement)
         comparisons += lines
-        identities += _identities(model, fit)
+        identities += identities_of(model, fit)
     definitions = dict.fromkeys([*model.definitions, *(f.definition for f in fits.values())])
     answers = [model.optimum(d) for d in definitions if d and not model.why_not(d)]
     return Verdicts(tuple(answers), tuple(judgements), tuple(comparisons), tuple(identities))
 
 
-def _identities(model: GlmmModel, fit: Fit) -> list[IdentityCheck]:
+def identities_of(model: GlmmModel, fit: Fit) -> list[IdentityCheck]:
+    """What must hold at a fit's own estimates, of what it gives."""
     if fit.status != "ok" or model.optimum(model.definitions[0]).direction:
         return []
-    modes = check_modes(model.design, fit)
-    found = [modes] if modes else []
+    found = [check_modes(model.design, fit)]
     if model.why_not(fit.definition) == "" and model.optimum(fit.definition).found:
         near = model.near(fit.definition, fit["beta"], fit.covariances)
         allowed = criterion_tolerance(rounding_of(model, near.value.middle))
         found.append(check_score(fit, near.decrement, allowed))
-    return found
+        curvature = model.curvature(fit.definition, "Intercept")
+        found.append(check_sum(model.design, fit, curvature, allowed))
+    return [check for check in found if check is not None]
 
 
 def certified_fits(answers: Sequence[Answer]) -> dict[str, Fit]:

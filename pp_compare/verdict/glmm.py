@@ -251,9 +251,8 @@ def _lines(model: GlmmModel, fit: Fit, told: Told, own: Answer) -> Iterator[Comp
             told.reported + told.counted_from, told.value, allowed / 2,
             "half the criterion's tolerance",
         )  # fmt: skip
-    for name, tolerance in glmm_tolerances(
-        model, told.definition, told.rounding, told.beta_se
-    ).items():
+    tolerances = glmm_tolerances(model, told.definition, told.rounding, told.beta_se)
+    for name, tolerance in tolerances.items():
         yield from _compared(fit, reference, own.quantities[name], tolerance)
 
 
