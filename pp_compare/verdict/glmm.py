@@ -254,9 +254,8 @@ def _lines(model: GlmmModel, fit: Fit, told: Told, own: Answer) -> Iterator[Comp
     )  # fmt: skip
     if not math.isnan(told.reported):
         yield _evaluated(fit, told)
-    for name, tolerance in glmm_tolerances(
-        model, told.definition, told.rounding, told.beta_se
-    ).items():
+    tolerances = glmm_tolerances(model, told.definition, told.rounding, told.beta_se)
+    for name, tolerance in tolerances.items():
         yield from _compared(fit, reference, own.quantities[name], tolerance)
 
 

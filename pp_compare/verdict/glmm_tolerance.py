@@ -15,12 +15,9 @@ import numpy as np
 from pp_compare.certified.glmm.model import GlmmModel
 from pp_compare.verdict.tolerance import NEGLIGIBLE, Tolerance
 
-CURVATURE = float(np.sqrt(NEGLIGIBLE))
-"""Of a standard error, relative to it. A criterion that passes is known to e = NEGLIGIBLE/2; its
-second differences, with the best step, leave sqrt(4 e k / 3) of the curvature open, k its fourth
-derivative in units of the curvature, and a standard error half of that: sqrt(NEGLIGIBLE) where
-k = 6. On the named cases k is 1.3 at most, and sound engines are off by 3e-5."""
-
+FOURTH = 1.0
+"""Least fourth derivative of a criterion, in units of its curvature, that is allowed for: where it
+is less a longer step would be better, and no engine knows that."""
 
 ROUNDING = 1e-9
 """Of a log-likelihood in double precision, relative to its size and to the rows: a sum of n terms,
@@ -38,7 +35,10 @@ def criterion_tolerance(rounding: float) -> float:
 
 
 def glmm_tolerances(
-    model: GlmmModel, definition: str, rounding: float, beta_se: np.ndarray | None = None
+    model: GlmmModel,
+    definition: str,
+    rounding: float,
+    own: np.ndarray | None = None,
 ) -> dict[str, Tolerance]:
     """Tolerances by quantity; empty where no optimum is proved.
 
@@ -49,7 +49,7 @@ def glmm_tolerances(
         Of a criterion that is worked out for the model.
     rounding : float
         Of a log-likelihood in double precision.
-    beta_se : ndarray, optional
+    own : ndarray, optional
         Standard errors by the criterion's second derivatives at the engine's own numbers: what they
         are off by there comes from where it stopped, and no further tolerance is needed for that.
     """
@@ -59,17 +59,33 @@ def glmm_tolerances(
     allowed = criterion_tolerance(rounding)
     moved = f"what it moves while the deviance rises by {allowed:.1g}"
     se = answer.quantities["beta_se"].values
-    tolerances = {"beta": Tolerance(se * np.sqrt(allowed), moved)}
-    own = np.zeros(len(se)) if beta_se is None else np.nan_to_num(np.abs(beta_se - se))
-    tolerances["beta_se"] = Tolerance(
-        CURVATURE * se + own,
-        f"{CURVATURE:.1g} of it, what second differences leave of a criterion known to "
-        f"{NEGLIGIBLE / 2:g}; and what it is off by at its own estimates",
-    )
     theta = np.array([float(x.mid()) for x in found.at.entries()])[len(se) :]
+    tolerances = {"beta": Tolerance(se * np.sqrt(allowed), moved)}
+    stop = np.zeros(len(se)) if own is None else np.nan_to_num(np.abs(own - se))
+    fourth = max(FOURTH, np.nan_to_num(model.fourth_derivative(definition)))
+    open_ = standard_error_tolerance(found.information, se, float(fourth))
+    tolerances["beta_se"] = Tolerance(
+        open_ + stop,
+        f"what second differences of a criterion known to {NEGLIGIBLE / 2:g} leave of it, and what "
+        "it is off by at its own estimates",
+    )
     for name, reach in _covariances(model, theta, found.information, allowed).items():
         tolerances[name] = Tolerance(reach, moved)
     return tolerances
+
+
+def standard_error_tolerance(information: np.ndarray, se: np.ndarray, fourth: float) -> np.ndarray:
+    """What second differences leave of standard errors open.
+
+    A criterion that passes is known to e = NEGLIGIBLE/2; with the best step its second differences
+    are off by sqrt(4 e k / 3) of a curvature, k its fourth derivative in units of the curvature.
+    With errors of that size, independent, in the entries of H, a variance C_ii of C = H^-1 is off
+    by sqrt(2) times them times sum_r C_ir^2 H_rr, and the standard error by half of that over C_ii.
+    """
+    error = np.sqrt(4 * NEGLIGIBLE / 2 * fourth / 3)
+    cov = np.linalg.inv(information)
+    spread = (cov**2 @ np.diag(information))[: len(se)]
+    return np.asarray(se * error / np.sqrt(2) * spread / np.diag(cov)[: len(se)])
 
 
 def _covariances(

@@ -19,6 +19,7 @@ from pp_compare.certified.glmm.data import Effects, Floats, GlmmData
 from pp_compare.certified.glmm.exact import ExactCriterion
 from pp_compare.certified.glmm.laplace import LaplaceCriterion
 from pp_compare.certified.glmm.optimum import GlmmOptimum, glmm_optimum
+from pp_compare.certified.glmm.search import BITS as SEARCH_BITS
 from pp_compare.certified.glmm.search import Criterion
 from pp_compare.errors import DataError, InputError
 from pp_compare.model import Quantity
@@ -29,6 +30,9 @@ BITS = 128
 """Of a value at given numbers: its enclosure then has some thirty digits."""
 
 DIGITS = 30
+
+STEP = 0.1
+"""Of second differences of the curvature, in its units: 1/100 of the sixth derivative stays."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,7 @@ class GlmmModel:
         )
         self._answers: dict[str, Answer] = {}
         self._optima: dict[str, GlmmOptimum] = {}
+        self._fourth: dict[str, float] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
         """The design: balls do not cross to another process."""
@@ -198,6 +203,39 @@ class GlmmModel:
             criterion = self.criterion(definition)
             self._optima[definition] = glmm_optimum(criterion, starts, also=also, digits=DIGITS)
         return self._optima[definition]
+
+    def curvature(self, definition: str, label: str) -> float:
+        """Minus the second derivative at the optimum in a fixed effect; nan where none is known."""
+        information, labels = self.found(definition).information, self.design.design.labels
+        if information is None or label not in labels:
+            return float("nan")
+        return float(information[labels.index(label), labels.index(label)])
+
+    def fourth_derivative(self, definition: str) -> float:
+        """The largest along a parameter at the optimum, in units of the curvature; nan of none."""
+        if definition not in self._fourth:
+            self._fourth[definition] = self._fourth_derivative(self.found(definition))
+        return self._fourth[definition]
+
+    def _fourth_derivative(self, found: GlmmOptimum) -> float:
+        if found.at is None or found.information is None:
+            return float("nan")
+        definition = found.definition
+        at, changes = _middles(found.at), []
+        for r, bend in enumerate(np.diag(found.information).tolist()):
+            step = STEP / np.sqrt(bend)
+            ends = [self._bend(definition, at, r, side * step) for side in (-1, 1)]
+            changes.append(abs(sum(ends) - 2 * bend) / step**2 / bend**2)
+        return float(np.nanmax(changes))
+
+    def _bend(self, definition: str, at: Floats, place: int, move: float) -> float:
+        """The second derivative along a parameter; nan where it cannot be enclosed."""
+        there = arb_mat([[float(x + move * (i == place))] for i, x in enumerate(at)])
+        with ctx.workprec(SEARCH_BITS):
+            try:
+                return float(self.criterion(definition).derivatives(there)[1][place, place].mid())
+            except NotProvedError:
+                return float("nan")
 
     def _also(self) -> list[Floats]:
         points = [self._numbers(beta, covariances) for beta, covariances in self.starts]
