@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -19,19 +19,23 @@ from pp_compare.errors import InputError, PPCompareError
 
 if TYPE_CHECKING:
     from pp_compare.conformance.checks import Check
+    from pp_compare.conformance.contract import Adapter
+    from pp_compare.conformance.glmm.checks import GlmmCheck
+    from pp_compare.conformance.glmm.trial import GlmmTrial
     from pp_compare.conformance.models import Model
     from pp_compare.conformance.trial import Trial
     from pp_compare.engines import Engine
+    from pp_compare.engines.glmm.registry import GlmmEngine
     from pp_compare.report.record import Report
     from pp_compare.verdict.deviations import Deviation
 
-TRIAL = pytest.StashKey["Trial"]()
+TRIAL = pytest.StashKey["Trial | GlmmTrial"]()
 OWN = pytest.StashKey[frozenset[str]]()
 """Ids of the known deviations of --pp-known."""
 NAMES = pytest.StashKey[frozenset[str]]()
 DIGITS = pytest.StashKey[tuple[str, float]]()
 """Kind of quantity and digits right, of a test that held one against the certified optimum."""
-_MODEL = re.compile(r"\[.+?-(REML|ML)\b")
+_MODEL = re.compile(r"\[.+?-(REML|ML|binomial|poisson)\b")
 FAIL_ON = ("wrong", "news", "any", "none")
 MARKERS = (
     "pp_cases(*names, level='quick', methods=('REML', 'ML')): the models that the fixture pp_case "
@@ -52,6 +56,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--pp-case", action="append", default=[], metavar="NAME", help="named case; repeatable"
+    )
+    group.addoption(
+        "--pp-generalised",
+        action="store_true",
+        help="generalised models (binomial, poisson); an engine that has a 'definition', the "
+        "criterion that it names, is asked for them without",
     )
     group.addoption(
         "--pp-level",
@@ -123,7 +133,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     trial = config.stash.get(TRIAL, None)
     if trial is None:
         return None
-    return f"pp-compare: engine {trial.name}, against {' and '.join(trial.references.names)}"
+    return f"pp-compare: {trial.header}"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -171,7 +181,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session")
-def pp_engine(pytestconfig: pytest.Config) -> Engine:
+def pp_engine(pytestconfig: pytest.Config) -> Engine | GlmmEngine:
     """The engine of --pp-engine."""
     if TRIAL not in pytestconfig.stash:
         pytest.fail("the fixture pp_engine needs --pp-engine package.module:factory", pytrace=False)
@@ -179,9 +189,19 @@ def pp_engine(pytestconfig: pytest.Config) -> Engine:
 
 
 @pytest.fixture(scope="session")
-def pp_trial(pytestconfig: pytest.Config) -> Trial:
+def pp_trial(pytestconfig: pytest.Config) -> Trial | GlmmTrial:
     """The engine of --pp-engine with its references and what was found so far."""
     return pytestconfig.stash[TRIAL]
+
+
+@pytest.fixture(scope="session")
+def pp_adapter(pp_engine: Engine | GlmmEngine) -> Adapter:
+    """The engine of --pp-engine under contract, with its answers."""
+    from pp_compare.conformance.contract import Adapter  # noqa: PLC0415  # heavy: see above
+    from pp_compare.conformance.glmm.contract import GlmmAdapter  # noqa: PLC0415
+
+    generalised = isinstance(getattr(pp_engine, "definition", None), str)
+    return GlmmAdapter(pp_engine) if generalised else Adapter(pp_engine)
 
 
 @pytest.fixture
@@ -209,10 +229,10 @@ def pp_check(request: pytest.FixtureRequest) -> Callable[..., Report]:
 
 
 @pytest.fixture
-def pp_settle(request: pytest.FixtureRequest) -> Callable[[Check], None]:
+def pp_settle(request: pytest.FixtureRequest) -> Callable[[Check | GlmmCheck], None]:
     """Run a check as a test: a known deviation is an expected failure, with its id."""
 
-    def run(check: Check) -> None:
+    def run(check: Check | GlmmCheck) -> None:
         outcome = check.run()
         if check.kind == "truth" and outcome.digits is not None:
             request.node.stash[DIGITS] = (check.subject.partition("[")[0], outcome.digits)
@@ -266,7 +286,34 @@ def _bundled(error: BaseException, folder: Path, test: str) -> str:
     return f"bundle of the model: {written}" if written else ""
 
 
-def _trial(config: pytest.Config) -> Trial:
+def _trial(config: pytest.Config) -> Trial | GlmmTrial:
+    from pp_compare.engines import is_path, make_engine  # noqa: PLC0415  # heavy: see above
+
+    engine = config.option.pp_engine
+    if config.option.pp_generalised and not is_path(engine):
+        return _glmm_trial(config, engine)
+    made = make_engine(engine)
+    if config.option.pp_generalised or isinstance(getattr(made, "definition", None), str):
+        return _glmm_trial(config, made)
+    return _lmm_trial(config)
+
+
+def _glmm_trial(config: pytest.Config, engine: Any) -> GlmmTrial:
+    """A trial on generalised models; they have no registry of known deviations of one's own."""
+    from pp_compare.conformance.glmm.models import glmm_models_of  # noqa: PLC0415  # heavy
+    from pp_compare.conformance.glmm.trial import GlmmTrial  # noqa: PLC0415
+
+    options = config.option
+    glmm_models_of(options.pp_level, options.pp_case)  # a misspelt case is told at once
+    for option in ("pp_known", "pp_retired", "pp_reference", "pp_bundle"):
+        if getattr(options, option):
+            name = option.replace("_", "-")
+            raise InputError(f"--{name} is of linear models; a generalised one has none yet")
+    config.stash[OWN] = frozenset()
+    return GlmmTrial(engine, options.pp_engine)
+
+
+def _lmm_trial(config: pytest.Config) -> Trial:
     from pp_compare.conformance.models import models_of  # noqa: PLC0415  # heavy: see above
     from pp_compare.conformance.references import DEFAULT  # noqa: PLC0415
     from pp_compare.conformance.trial import Trial  # noqa: PLC0415
@@ -305,10 +352,19 @@ def _known(path: Path) -> Sequence[Deviation]:
 
 def _checks(metafunc: pytest.Metafunc) -> list[Any]:
     from pp_compare.conformance.checks import checks_of  # noqa: PLC0415
+    from pp_compare.conformance.glmm.checks import GLMM_KINDS, glmm_checks_of  # noqa: PLC0415
+    from pp_compare.conformance.glmm.models import glmm_models_of  # noqa: PLC0415
+    from pp_compare.conformance.glmm.trial import GlmmTrial  # noqa: PLC0415
 
     (kind,) = next(metafunc.definition.iter_markers("pp_checks")).args
     trial = metafunc.config.stash[TRIAL]
-    checks = checks_of(trial, _models(metafunc), [kind])
+    checks: Iterable[Check | GlmmCheck]
+    if isinstance(trial, GlmmTrial):
+        option = metafunc.config.option
+        models = glmm_models_of(option.pp_level, option.pp_case)
+        checks = glmm_checks_of(trial, models, [kind]) if kind in GLMM_KINDS else ()
+    else:
+        checks = checks_of(trial, _models(metafunc), [kind])
     nothing = pytest.mark.skip(reason=f"no {kind} is asked of {trial.name} on these models")
     return [pytest.param(check, id=check.id) for check in checks] or [
         pytest.param(None, id="none", marks=nothing)

@@ -93,6 +93,7 @@ RUNS = {
     "pp-compare at cbpp --criterion laplace --beta=-1.4,-1,-1.1,-1.5 --sd herd=0.64": Run(
         shows="-92.0500944783904756", r=False
     ),
+    "pp-compare explain cbpp": Run(shows="From own to mode", r=False),
     "pp-compare cases": Run(shows="The question this project grew from", r=False),
     "pp-compare doctor": Run(shows="engine certified: starts", without_r=R_NEEDED),
     "pp-compare reproduce seed_case1": Run(

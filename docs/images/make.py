@@ -10,10 +10,12 @@ from pp_compare.data.corpus import case
 from pp_compare.data.glmm_corpus import glmm_case
 from pp_compare.engines import make_engine
 from pp_compare.inferences.explain import explain
+from pp_compare.inferences.explain_glmm import explain_glmm
 from pp_compare.inferences.profile import criterion_profile
 from pp_compare.model import Method
 from pp_compare.model.design import Design, build_design
 from pp_compare.report.explain.figures import lines_figure, points_figure, weights_figure
+from pp_compare.report.explain.glmm_figures import modes_figure
 from pp_compare.report.glmm.figure import integrand, integrand_figure
 from pp_compare.report.profile_figure import profile_figure
 from pp_compare.report.svg import standalone_svg
@@ -52,6 +54,7 @@ def never_infected() -> str:
 def main() -> None:
     """Write one SVG a figure."""
     e = explain(design_of("seed_case1"), title="seed_case1")
+    clusters = explain_glmm(glmm_case("glmm_one_large").design(), title="glmm_one_large")
     two = design_of("two_optima_ml", "ML")
     fits = {engine: make_engine(source).fit(two) for engine, source in ENGINES.items()}
     figures = {
@@ -60,6 +63,7 @@ def main() -> None:
         "points": points_figure(e, "points"),
         "weights": weights_figure(e, "weights"),
         "integrand": never_infected(),
+        "modes": modes_figure(clusters, clusters.effects[0], "modes"),
         "two-optima": profile_figure(criterion_profile(two, fits), "profile", "ML"),
     }
     for name, svg in figures.items():

@@ -18,6 +18,7 @@ from pp_compare.data.glmm_corpus import glmm_cases
 from pp_compare.errors import InputError
 from pp_compare.inferences.explain import Explanation, ModelExplanation
 from pp_compare.inferences.explain import explain as explained
+from pp_compare.inferences.explain_glmm import GlmmExplanation, explain_glmm
 from pp_compare.inferences.r_inference import all_inference, first_factor
 from pp_compare.inferences.table import table_frame
 from pp_compare.model import Dataset, Method
@@ -121,22 +122,26 @@ def explain(
     engine: str = "certified",
     method: Method = "REML",
     *,
+    family: str | None = None,
+    weights: str | None = None,
     na: NaPolicy = "raise",
-) -> Explanation | ModelExplanation:
+) -> Explanation | ModelExplanation | GlmmExplanation:
     """Show why a mixed model's line lies where it lies, with the numbers of these data.
 
     Parameters
     ----------
-    data, formula, na
-        As for `audit`; any linear mixed model of the grammar, without weights and offset.
+    data, formula, family, weights, na
+        As for `audit`; any linear mixed model of the grammar, without weights and offset, and any
+        generalised one.
     engine : str
         Whose estimates are explained.
     method : {"REML", "ML"}
+        Of a linear model.
 
     Returns
     -------
-    Explanation or ModelExplanation
-        The first of one random intercept.
+    Explanation, ModelExplanation or GlmmExplanation
+        The first of one random intercept, the last of a generalised model.
 
     Raises
     ------
@@ -150,6 +155,9 @@ def explain(
     >>> round(float(told.lines["partial pooling"][1]), 6)
     2.347169
     """
+    generalised = _generalised(data, formula, family, weights, na)
+    if generalised is not None:
+        return explain_glmm(generalised.design(), engine, generalised.case)
     design, title = _design(data, formula, method, na)
     return explained(design, engine, title)
 

@@ -13,7 +13,7 @@ from pp_compare.audits.selection import GlmmSelection
 from pp_compare.certified.glmm.model import Answer, GlmmModel
 from pp_compare.engines.glmm.recorded import glmm_key
 from pp_compare.engines.recorded import Key
-from pp_compare.identities.glmm import check_modes, check_score
+from pp_compare.identities.glmm import check_modes, check_score, check_sum
 from pp_compare.identities.record import IdentityCheck
 from pp_compare.model import Fit
 from pp_compare.model.glmm import GlmmDesign
@@ -21,8 +21,8 @@ from pp_compare.report.record import CaseReport
 from pp_compare.verdict.agreement import Comparison
 from pp_compare.verdict.deviations import Deviation
 from pp_compare.verdict.glmm import judge_glmm
+from pp_compare.verdict.glmm_tolerance import criterion_tolerance, rounding_of
 from pp_compare.verdict.judgement import Judgement
-from pp_compare.verdict.tolerance import NEGLIGIBLE
 
 CERTIFIED = "certified"
 
@@ -66,7 +66,7 @@ def verdicts(
     identities: list[IdentityCheck] = []
     for fit in fits.values():
         judgement, lines = judge_glmm(model, fit)
-        judgement, lines, checks = known.marked(fit, judgement, lines, _identities(model, fit))
+        judgement, lines, checks = known.marked(fit, judgement, lines, identities_of(model, fit))
         judgements.append(judgement)
         comparisons += lines
         identities += checks
@@ -111,15 +111,18 @@ def _one_term(held: Held) -> GlmmModel:
     return GlmmModel(held.design)
 
 
-def _identities(model: GlmmModel, fit: Fit) -> list[IdentityCheck]:
+def identities_of(model: GlmmModel, fit: Fit) -> list[IdentityCheck]:
+    """What must hold at a fit's own estimates, of what it gives."""
     if fit.status != "ok" or model.optimum(model.definitions[0]).direction:
         return []
-    modes = check_modes(model.design, fit)
-    found = [modes] if modes else []
+    found = [check_modes(model.design, fit)]
     if model.why_not(fit.definition) == "" and model.optimum(fit.definition).found:
         near = model.near(fit.definition, fit["beta"], fit.covariances)
-        found.append(check_score(fit, near.score, NEGLIGIBLE**0.5))
-    return found
+        allowed = criterion_tolerance(rounding_of(model, near.value.middle))
+        found.append(check_score(fit, near.decrement, allowed))
+        curvature = model.curvature(fit.definition, "Intercept")
+        found.append(check_sum(model.design, fit, curvature, allowed))
+    return [check for check in found if check is not None]
 
 
 def certified_fits(answers: Sequence[Answer]) -> dict[str, Fit]:

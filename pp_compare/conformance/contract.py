@@ -13,17 +13,19 @@ from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from pp_compare.conformance.checks import ConformanceError
 from pp_compare.data.corpus import case
-from pp_compare.engines import Engine
 from pp_compare.model import Dataset, Fit, Method
 from pp_compare.model.answer import labels_of, quantities_of
 from pp_compare.model.design import Design, build_design
 from pp_compare.model.formula import parse_formula
+from pp_compare.model.glmm import GlmmDesign
+from pp_compare.verdict.agreement import Comparison
 from pp_compare.verdict.metamorphic import RELATIONS, check_relation
 
 USUAL = ("seed_case1", "sleepstudy", "Penicillin", "Pastes", "cake_additive")
@@ -40,19 +42,53 @@ ODD = ("a'quote", 'b"quotes"', "c, comma", "d[T.x]", "e\\n", "f ~ (1|g)", "é", 
 ODD_COLUMNS = ("lambda", "if", "T")
 
 
+AnyDesign = Design | GlmmDesign
+
+
 class Adapter:
     """An engine under contract, with the designs it is asked for and its answers to them."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Any) -> None:
         self.engine = engine
 
     @cached_property
-    def designs(self) -> tuple[Design, ...]:
+    def designs(self) -> tuple[AnyDesign, ...]:
         """The usual models and the edges; engines get copies of them."""
         return tuple(_named(name, "ML" if name in UNDER_ML else "REML") for name in USUAL + EDGES)
 
+    def owed(self, design: AnyDesign) -> tuple[str, ...]:
+        """Names of the quantities that an answer has."""
+        return quantities_of(inner_of(design))
+
+    def arrays(self, design: AnyDesign) -> dict[str, np.ndarray]:
+        """What nobody may change."""
+        inner = inner_of(design)
+        found = {"y": inner.y, "X": inner.X}
+        found |= {f"Z of block {i}": block.Z for i, block in enumerate(inner.blocks)}
+        return found | {f"codes of block {i}": b.codes for i, b in enumerate(inner.blocks)}
+
+    def ten_clusters(self, names: Sequence[str], y: str, x: str, group: str) -> AnyDesign:
+        """Four rows a cluster, a predictor within, with names as given."""
+        rng = np.random.default_rng(20)
+        codes = np.repeat(np.arange(len(names)), 4)
+        values = rng.normal(size=len(codes))
+        effects, noise = rng.normal(size=len(names))[codes], rng.normal(size=len(codes))
+        response = 1 + 0.5 * values + effects + noise
+        frame = pd.DataFrame({y: response, x: values, group: np.repeat(names, 4)})
+        spec = parse_formula(f"`{y}` ~ `{x}` + (1|`{group}`)", "REML")
+        return build_design(Dataset("odd names", frame), spec)
+
+    def contradictions(self) -> Iterator[str]:
+        """Where names and order matter, on a model whose optimum is well defined."""
+        design = deepcopy(_named("seed_case1", "REML"))
+        for relation in RELATIONS:
+            if relation.id in {"labels-renamed", "rows-permuted", "column-added"}:
+                for line in check_relation(relation, self.engine, design) or []:
+                    if line.verdict == "fail":
+                        yield contradiction(relation.statement, line)
+
     @cached_property
-    def fits(self) -> tuple[tuple[Design, Fit], ...]:
+    def fits(self) -> tuple[tuple[AnyDesign, Fit], ...]:
         """What `fit` returns for each design.
 
         Raises
@@ -63,7 +99,7 @@ class Adapter:
         return tuple((design, self.fit(deepcopy(design))) for design in self.designs)
 
     @property
-    def answers(self) -> list[tuple[Design, Fit]]:
+    def answers(self) -> list[tuple[AnyDesign, Fit]]:
         """The fits with status ``"ok"``.
 
         Raises
@@ -77,7 +113,7 @@ class Adapter:
             raise ConformanceError(f"it fits none of the models:\n  {_lines(sorted(said))}")
         return found
 
-    def fit(self, design: Design) -> Fit:
+    def fit(self, design: AnyDesign) -> Fit:
         """Fit a design, and be sure that a Fit comes back."""
         try:
             fit = self.engine.fit(design)
@@ -130,8 +166,23 @@ def _named(name: str, method: Method) -> Design:
     return build_design(known.dataset, known.spec(method))
 
 
-def _title(design: Design) -> str:
-    return f"{design.dataset.name} {design.spec.method} '{design.spec.formula}'"
+def inner_of(design: AnyDesign) -> Design:
+    """Rows, matrices and labels of a model, linear or generalised."""
+    return design.design if isinstance(design, GlmmDesign) else design
+
+
+def contradiction(statement: str, line: Comparison) -> str:
+    """Two fits of one engine that should be one."""
+    return (
+        f"{statement}: {line.quantity} {line.label} goes from {line.reference_value!r} to "
+        f"{line.candidate_value!r}"
+    )
+
+
+def _title(design: AnyDesign) -> str:
+    inner = inner_of(design)
+    of = design.family if isinstance(design, GlmmDesign) else inner.spec.method
+    return f"{inner.dataset.name} {of} '{inner.spec.formula}'"
 
 
 def _lines(found: list[str]) -> str:
@@ -171,17 +222,17 @@ def _never_raises(adapter: Adapter) -> Iterator[str]:
 
 def _quantities(adapter: Adapter) -> Iterator[str]:
     for design, fit in adapter.answers:
-        for name in quantities_of(design):
+        for name in adapter.owed(design):
             if name not in fit.quantities and name.partition("[")[0] not in fit.not_given:
                 yield f"{_title(design)}: no {name}, and not_given does not say why"
-        for name in set(fit.quantities) - set(quantities_of(design)):
+        for name in set(fit.quantities) - set(adapter.owed(design)):
             yield f"{_title(design)}: no model has a quantity '{name}'"
 
 
 def _labels(adapter: Adapter) -> Iterator[str]:
     for design, fit in adapter.answers:
-        for name in set(fit.quantities) & set(quantities_of(design)):
-            quantity, wanted = fit.quantities[name], labels_of(design, name)
+        for name in set(fit.quantities) & set(adapter.owed(design)):
+            quantity, wanted = fit.quantities[name], labels_of(inner_of(design), name)
             if (quantity.rows, quantity.columns) != wanted:
                 axes = zip((quantity.rows, quantity.columns), wanted, strict=True)
                 shown = " and ".join(f"{_few(a)}, not {_few(b)}" for a, b in axes if a != b)
@@ -195,21 +246,14 @@ def _few(labels: tuple[str, ...]) -> str:
 
 def _leaves_data(adapter: Adapter) -> Iterator[str]:
     for known in adapter.designs:
-        design, frame = deepcopy(known), known.dataset.frame
+        design, frame = deepcopy(known), inner_of(known).dataset.frame
         adapter.fit(design)
-        before = _bytes(known)
-        for name, now in _bytes(design).items():
-            if now != before[name]:
+        before = adapter.arrays(known)
+        for name, now in adapter.arrays(design).items():
+            if now.tobytes() != before[name].tobytes():
                 yield f"{_title(design)}: fit changed the design's {name}"
-        if not design.dataset.frame.equals(frame):
+        if not inner_of(design).dataset.frame.equals(frame):
             yield f"{_title(design)}: fit changed the data"
-
-
-def _bytes(design: Design) -> dict[str, bytes]:
-    arrays = {"y": design.y, "X": design.X}
-    arrays |= {f"Z of block {i}": block.Z for i, block in enumerate(design.blocks)}
-    arrays |= {f"codes of block {i}": block.codes for i, block in enumerate(design.blocks)}
-    return {name: array.tobytes() for name, array in arrays.items()}
 
 
 def _deterministic(adapter: Adapter) -> Iterator[str]:
@@ -223,8 +267,9 @@ def _deterministic(adapter: Adapter) -> Iterator[str]:
 
 
 def _odd_labels(adapter: Adapter) -> Iterator[str]:
-    plain = _ten_clusters(adapter, [f"g{i}" for i in range(len(ODD))], "y", "x", "g")
-    odd = _ten_clusters(adapter, ODD, *ODD_COLUMNS)
+    usual = [f"g{i}" for i in range(len(ODD))]
+    plain = adapter.fit(adapter.ten_clusters(usual, "y", "x", "g"))
+    odd = adapter.fit(adapter.ten_clusters(ODD, *ODD_COLUMNS))
     if odd.status != plain.status:
         called = f"columns {', '.join(ODD_COLUMNS)} and clusters {', '.join(ODD)}"
         yield f"with {called}: {odd.status}: {'; '.join(odd.messages)}"
@@ -236,28 +281,8 @@ def _odd_labels(adapter: Adapter) -> Iterator[str]:
             yield f"{name} is labelled {_few(other.rows)}, not by the names of the clusters"
 
 
-def _ten_clusters(adapter: Adapter, names: Sequence[str], y: str, x: str, group: str) -> Fit:
-    """Four rows a cluster, a predictor within, with names as given."""
-    rng = np.random.default_rng(20)
-    codes = np.repeat(np.arange(len(names)), 4)
-    values = rng.normal(size=len(codes))
-    response = 1 + 0.5 * values + rng.normal(size=len(names))[codes] + rng.normal(size=len(codes))
-    frame = pd.DataFrame({y: response, x: values, group: np.repeat(names, 4)})
-    spec = parse_formula(f"`{y}` ~ `{x}` + (1|`{group}`)", "REML")
-    return adapter.fit(build_design(Dataset("odd names", frame), spec))
-
-
 def _keeps_relations(adapter: Adapter) -> Iterator[str]:
-    """Where names and order must not matter, on a model whose optimum is well defined."""
-    design = deepcopy(_named("seed_case1", "REML"))
-    for relation in RELATIONS:
-        if relation.id in {"labels-renamed", "rows-permuted", "column-added"}:
-            for line in check_relation(relation, adapter.engine, design) or []:
-                if line.verdict == "fail":
-                    yield (
-                        f"{relation.statement}: {line.quantity} {line.label} goes from "
-                        f"{line.reference_value!r} to {line.candidate_value!r}"
-                    )
+    yield from adapter.contradictions()
 
 
 def _pickles(adapter: Adapter) -> Iterator[str]:

@@ -6,20 +6,13 @@ import pytest
 
 from pp_compare.conformance.checks import ConformanceError
 from pp_compare.conformance.contract import CONTRACT, Adapter, Clause
-from pp_compare.engines import Engine
-
-
-@pytest.fixture(scope="module")
-def adapter(pp_engine: Engine) -> Adapter:
-    """The engine, with its answers."""
-    return Adapter(pp_engine)
 
 
 @pytest.mark.pp_checks("contract")
 @pytest.mark.parametrize("clause", CONTRACT, ids=lambda clause: clause.id)
-def test_contract(clause: Clause, adapter: Adapter) -> None:
+def test_contract(clause: Clause, pp_adapter: Adapter) -> None:
     """One clause."""
     try:
-        clause(adapter)
+        clause(pp_adapter)
     except ConformanceError as broken:
         pytest.fail(str(broken), pytrace=False)

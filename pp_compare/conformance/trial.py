@@ -48,6 +48,9 @@ class Trial:
         For one that this machine cannot run.
     """
 
+    generates = True
+    """Whether there are generated data for its models."""
+
     def __init__(
         self,
         engine: Engine | str,
@@ -68,6 +71,11 @@ class Trial:
     def name(self) -> str:
         """Engine id under which the engine's numbers stand in reports."""
         return self.engine.name
+
+    @property
+    def header(self) -> str:
+        """What it is and what it is held against, in a line."""
+        return f"engine {self.name}, against {' and '.join(self.references.names)}"
 
     def again(self) -> Trial:
         """The same engine and references, with nothing found yet and no bundle."""

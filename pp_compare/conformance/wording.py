@@ -38,10 +38,15 @@ def differs(trial: Trial, model: Model, check_id: str, lines: Sequence[Compariso
     worst = f"{line.quantity} {digits_text(ordered[0].digits)} digits"
     rows = [f"{worst}: {trial.name} differs from {where}", "", *_model(model)]
     for each in ordered[:SHOWN]:
-        rows += _number(each)
+        rows += number_rows(each)
     if len(lines) > SHOWN:
         rows += [f"  and {len(lines) - SHOWN} more of {line.quantity}"]
-    rows += ["", *_cause(line), *_said(trial, model), *_again(trial, model, check_id, line.kind)]
+    rows += [
+        "",
+        *cause_rows(line),
+        *_said(trial, model),
+        *_again(trial, model, check_id, line.kind),
+    ]
     return "\n".join(rows)
 
 
@@ -109,7 +114,8 @@ def _model(model: Model) -> list[str]:
     return [*rows, f"             {model.case.why}"] if model.case.why else rows
 
 
-def _number(line: Comparison) -> list[str]:
+def number_rows(line: Comparison) -> list[str]:
+    """A number, what it is held against, and by how much they differ."""
     worst = f" (the worst of {line.count})" if line.count > 1 else ""
     width = max(len(line.candidate), len(line.reference), 9)
     return [
@@ -122,7 +128,8 @@ def _number(line: Comparison) -> list[str]:
     ]
 
 
-def _cause(line: Comparison) -> list[str]:
+def cause_rows(line: Comparison) -> list[str]:
+    """Why, in a line."""
     if line.cause is None:
         return ["  cause      none found: neither side is off the certified optimum by itself"]
     follows = f"; it follows from {line.follows}" if line.follows else ""

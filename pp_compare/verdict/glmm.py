@@ -20,17 +20,14 @@ from pp_compare.model import Fit, Quantity
 from pp_compare.verdict import glmm_sentences as sentences
 from pp_compare.verdict.agreement import Cause, Comparison
 from pp_compare.verdict.digits import lre
+from pp_compare.verdict.glmm_tolerance import criterion_tolerance, glmm_tolerances, rounding_of
 from pp_compare.verdict.harm import Harm, measure_harm
 from pp_compare.verdict.judgement import Judgement, Standing, without_answer
-from pp_compare.verdict.tolerance import HARMLESS, NEGLIGIBLE
+from pp_compare.verdict.tolerance import HARMLESS, NEGLIGIBLE, Tolerance
 
 STILL = 0.01
 """Share of the distance to the optimum that Newton's method expects to gain from an engine's
 numbers; with less the engine stands at a stationary point, and that is another optimum."""
-
-ROUNDING = 1e-9
-"""Of a log-likelihood in double precision, relative to its size and to the rows: a sum of n terms,
-each of some 1e-16 of itself, of differences between logarithms a thousand times as large."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +76,7 @@ class Told:
     @property
     def arrived(self) -> bool:
         """Whether it is at the optimum, but for `NEGLIGIBLE` and rounding."""
-        return self.above <= NEGLIGIBLE + 2 * self.rounding
+        return self.above <= criterion_tolerance(self.rounding)
 
     @property
     def evaluates(self) -> bool:
@@ -146,7 +143,7 @@ def _judged(
     model: GlmmModel, fit: Fit, told: Told, own: Answer, truth: Answer
 ) -> tuple[Judgement, tuple[Comparison, ...]]:
     harm = _harm(model, fit, own, told)
-    lines = tuple(_lines(fit, told, own))
+    lines = tuple(_lines(model, fit, told, own))
     standing, cause = _standing(told, harm, lines)
     lines = tuple(replace(x, cause=cause) if x.verdict == "fail" else x for x in lines)
     distance = None if own.definition == truth.definition else _harm(model, fit, truth, None)
@@ -185,7 +182,7 @@ def tell(model: GlmmModel, fit: Fit, best: float) -> Told:
         raise InputError("the criterion cannot be enclosed at its estimates")
     loglik = fit.quantities.get("loglik")
     reported = float("nan") if loglik is None else float(loglik.values)
-    rounding = ROUNDING * (1 + abs(value) / 1e3 + model.design.design.n_obs / 1e3)
+    rounding = rounding_of(model, value)
     counted_from, saturated = 0.0, model.saturated()
     off = reported - value
     # An engine that counts from the saturated model is off by just that; nothing else is.
@@ -224,7 +221,7 @@ def link_variance(model: GlmmModel) -> float:
 def _standing(
     told: Told, harm: Harm, lines: tuple[Comparison, ...]
 ) -> tuple[Standing, Cause | None]:
-    if told.above < -(NEGLIGIBLE + 2 * told.rounding):
+    if told.above < -criterion_tolerance(told.rounding):
         return "not judged", None
     if not told.arrived and told.elsewhere:
         return "wrong optimum", "wrong optimum"
@@ -247,53 +244,40 @@ def _standing(
     return "right", cause
 
 
-def _lines(fit: Fit, told: Told, own: Answer) -> Iterator[Comparison]:
+def _lines(model: GlmmModel, fit: Fit, told: Told, own: Answer) -> Iterator[Comparison]:
     """The criterion, the reported log-likelihood, and every estimate, against the optimum."""
     reference = f"certified:{told.definition}"
-    allowed = NEGLIGIBLE + 2 * told.rounding
+    allowed = criterion_tolerance(told.rounding)
     yield _line(
         fit, reference, ("criterion", ""), -2 * told.value, -2 * told.best, allowed,
         f"{NEGLIGIBLE:g} (lme4's convergence criterion) and rounding",
     )  # fmt: skip
     if not math.isnan(told.reported):
         yield _evaluated(fit, told)
-    se = own.quantities["beta_se"].values
-    reach = {
-        "beta": (se * math.sqrt(NEGLIGIBLE), "what it moves while the deviance rises by 2e-06"),
-        # Where the criterion is nearly flat they move much while it does not: that is no fault.
-        "beta_se": (
-            HARMLESS * se + np.nan_to_num(np.abs(told.beta_se - se)),
-            "one per cent, and what they are off by at its own estimates",
-        ),
-    }
-    for name, (tolerance, why) in reach.items():
-        yield from _compared(fit, reference, own.quantities[name], tolerance, why)
-    for name, quantity in own.quantities.items():
-        if name.startswith("random_cov["):
-            size = np.sqrt(np.abs(np.diag(quantity.values)))
-            tolerance = 2 * HARMLESS * np.maximum(np.outer(size, size), 0.05)
-            yield from _compared(fit, reference, quantity, tolerance, "two per cent of a variance")
+    tolerances = glmm_tolerances(model, told.definition, told.rounding, told.beta_se)
+    for name, tolerance in tolerances.items():
+        yield from _compared(fit, reference, own.quantities[name], tolerance)
 
 
 def _evaluated(fit: Fit, told: Told) -> Comparison:
     """The reported log-likelihood against the criterion at the engine's own estimates."""
     reference = f"certified:{told.definition} at its own estimates"
-    bound = NEGLIGIBLE / 2 + told.rounding
+    bound = criterion_tolerance(told.rounding) / 2
     reported = told.reported + told.counted_from
     why = "half the criterion's tolerance"
     return _line(fit, reference, ("loglik", ""), reported, told.value, bound, why)
 
 
 def _compared(
-    fit: Fit, reference: str, truth: Quantity, tolerance: np.ndarray, why: str
+    fit: Fit, reference: str, truth: Quantity, tolerance: Tolerance
 ) -> Iterator[Comparison]:
     theirs = fit.quantities.get(truth.name)
     if theirs is None:
         return
-    bounds = Quantity(truth.name, tolerance, truth.rows, truth.columns)
+    bounds = Quantity(truth.name, tolerance.values, truth.rows, truth.columns)
     triples = zip(theirs.entries(), truth.entries(), bounds.entries(), strict=True)
     for (label, value), (_, best), (_, bound) in triples:
-        yield _line(fit, reference, (truth.name, label), value, best, bound, why)
+        yield _line(fit, reference, (truth.name, label), value, best, bound, tolerance.reason)
 
 
 def _line(

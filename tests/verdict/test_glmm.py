@@ -13,6 +13,11 @@ from pp_compare.identities.glmm import check_modes, check_score
 from pp_compare.model import Fit
 from pp_compare.model.answer import labelled
 from pp_compare.verdict.glmm import Told, judge_glmm
+from pp_compare.verdict.glmm_tolerance import (
+    FOURTH,
+    glmm_tolerances,
+    standard_error_tolerance,
+)
 from tests.glmm_models import PlainQuadrature, design_of, simulated
 from tests.verdict.faulty_glmm_engines import FAULTS, Fault, changed, numbers, right
 
@@ -141,9 +146,111 @@ def test_modes_that_solve_their_equations_pass_and_others_do_not(model: GlmmMode
 
 def test_the_score_is_zero_at_the_optimum_alone(model: GlmmModel) -> None:
     beta, se, cov, _ = numbers(model)
-    for shift, verdict in ((0.0, "pass"), (0.01, "fail")):
+    for shift, verdict in ((0.0, "pass"), (0.0003, "pass"), (0.01, "fail")):
         near = model.near("laplace", beta + shift * se, {"herd": cov})
-        assert check_score(right(model), near.score, 1.4e-3).verdict == verdict
+        assert check_score(right(model), near.decrement, 2e-6).verdict == verdict
+
+
+def test_the_score_allows_what_the_deviance_allows_in_every_direction(model: GlmmModel) -> None:
+    """Collinear fixed effects must not make a stop within the tolerance a fault."""
+    information = model.found("laplace").information
+    assert information is not None
+    values, vectors = np.linalg.eigh(information)
+    beta, _, cov, _ = numbers(model)
+    for allowed, verdict in ((0.9 * 2e-6, "pass"), (1.2 * 2e-6, "fail")):
+        for value, vector in zip(values, vectors.T, strict=True):
+            move = vector * np.sqrt(allowed / value)
+            sd = np.sqrt(cov) + move[-1]
+            near = model.near("laplace", beta + move[:-1], {"herd": sd**2})
+            assert check_score(right(model), near.decrement, 2e-6).verdict == verdict
+
+
+def test_where_the_criterion_is_not_concave_the_score_fails(model: GlmmModel) -> None:
+    beta, se, cov, _ = numbers(model)
+    near = model.near("laplace", beta + 30 * se, {"herd": 100 * cov})
+    assert np.isnan(near.decrement)
+    assert check_score(right(model), near.decrement, 2e-6).verdict == "fail"
+
+
+# ---- the tolerances -----------------------------------------------------------------------------
+
+CASES = ("cbpp", "glmm_boundary", "glmm_one_large", "glmm_exposure", "glmm_overdispersed")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_stop_within_the_deviance_that_is_let_pass_moves_nothing_beyond_its_tolerance(
+    name: str,
+) -> None:
+    model = GlmmModel(glmm_case(name).design())
+    found, tolerances = model.found("laplace"), glmm_tolerances(model, "laplace", 0.0)
+    assert found.at is not None
+    at = np.array([float(x.mid()) for x in found.at.entries()])
+    p = len(model.design.design.labels)
+    draw = np.random.default_rng(2)
+    axes = np.linalg.cholesky(np.linalg.inv(found.information))
+    most = dict.fromkeys(tolerances, 0.0)
+    for _ in range(200):
+        z = draw.normal(size=len(at))
+        move = axes @ (z / np.linalg.norm(z)) * np.sqrt(2e-6)
+        moved = {"beta": at[:p] + move[:p], **model.covariances(at[p:] + move[p:])}
+        best = {"beta": at[:p], **model.covariances(at[p:])}
+        for key, value in moved.items():
+            share = np.abs(value - best[key]) / tolerances[key].values
+            most[key] = max(most[key], float(np.nanmax(share)))
+    del most["beta_se"]
+    # 1e-6 is rounding, and what the square of a move adds to its first order.
+    assert all(0.5 < share < 1 + 1e-6 for share in most.values()), most
+
+
+def test_the_fourth_derivative_is_that_of_the_criterion() -> None:
+    """One row a group and one intercept, at a standard deviation of 0: binomial log-likelihood."""
+    y, f = np.array([7, 7, 7, 7]), np.array([3, 3, 3, 3])
+    design = design_of("binomial", "cbind(y, f) ~ 1 + (1|g)", y=y, f=f, g=["a", "b", "c", "d"])
+    model, v = GlmmModel(design), 0.7 * 0.3
+    assert model.optimum("laplace").singular
+    along_beta = abs(1 - 6 * v) / (40 * v)
+    assert model.fourth_derivative("laplace") >= along_beta * (1 - 1e-3)
+
+
+def test_second_differences_of_a_criterion_that_passes_stay_within_the_tolerance() -> None:
+    """Entries with independent errors: the tolerance is one standard deviation of them, at most."""
+    draw = np.random.default_rng(3)
+    root = draw.normal(size=(3, 3)) + 2
+    H, k = root @ root.T, 6.0
+    C = np.linalg.inv(H)
+    true = np.sqrt(np.diag(C))[:2]
+    tolerance = standard_error_tolerance(H, true, k)
+    errors = []
+    for _ in range(4000):
+        off = draw.normal(size=(3, 3))
+        off = (np.triu(off) + np.triu(off, 1).T) * np.sqrt(np.outer(np.diag(H), np.diag(H)))
+        # To first order, which is what is claimed.
+        off *= np.sqrt(4e-6 * k / 3)
+        errors.append(np.diag(C @ off @ C)[:2] / (2 * true))
+    spread = np.std(errors, axis=0) / tolerance
+    assert ((spread > 0.5) & (spread < 1.03)).all(), spread
+
+
+def test_where_the_criterion_is_far_from_quadratic_an_engine_in_doubles_is_not_accused() -> None:
+    """Three groups of 0/1 rows, at a standard deviation of 84: of no interest, and no fault."""
+    y = [1, 1, 0, 0, 1, 1, 1, 1]
+    x = [-0.4, -1.1, 0.7, -1.1, 2.0, 0.9, -0.4, 0.6]
+    g = ["a", "a", "b", "b", "b", "c", "c", "c"]
+    design = design_of("binomial", "y ~ x + (1|g)", y=y, x=x, g=g)
+    model = GlmmModel(design)
+    assert model.fourth_derivative("laplace") > 10 * FOURTH
+    judgement, _ = judge_glmm(model, PlainQuadrature().fit(design))
+    assert judgement.standing == "right", judgement.sentence
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.001, "pass"), (1.003, "fail")])
+def test_a_standard_error_is_held_to_second_differences(
+    factor: float, verdict: str, model: GlmmModel
+) -> None:
+    judgement, lines = judge_glmm(model, changed(model, beta_se=numbers(model)[1] * factor))
+    assert {line.verdict for line in lines if line.quantity == "beta_se"} == {verdict}
+    assert judgement.standing == "right"
+    assert judgement.cause == (None if verdict == "pass" else "post-processing")
 
 
 def test_who_reports_the_value_of_its_own_criterion_does_not_report_the_maximum() -> None:

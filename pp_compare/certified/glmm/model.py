@@ -13,12 +13,13 @@ from functools import cached_property
 import numpy as np
 from flint import arb, arb_mat, ctx
 
-from pp_compare.certified.general.krawczyk import NotProvedError
+from pp_compare.certified.equations.krawczyk import NotProvedError
 from pp_compare.certified.glmm.agq import MOST_NODES, AgqCriterion
 from pp_compare.certified.glmm.data import Effects, Floats, GlmmData
 from pp_compare.certified.glmm.exact import ExactCriterion
 from pp_compare.certified.glmm.laplace import LaplaceCriterion
 from pp_compare.certified.glmm.optimum import GlmmOptimum, glmm_optimum
+from pp_compare.certified.glmm.search import BITS as SEARCH_BITS
 from pp_compare.certified.glmm.search import Criterion
 from pp_compare.errors import DataError, InputError
 from pp_compare.model import Quantity
@@ -29,6 +30,9 @@ BITS = 128
 """Of a value at given numbers: its enclosure then has some thirty digits."""
 
 DIGITS = 30
+
+STEP = 0.1
+"""Of second differences of the curvature, in its units: 1/100 of the sixth derivative stays."""
 
 
 @dataclass(frozen=True)
@@ -90,15 +94,12 @@ class Nearness:
         The log-likelihood.
     decrement : float
         What Newton's method expects to gain from there; nan where the criterion is not concave.
-    score : ndarray, shape (t,)
-        The gradient of the log-likelihood, each entry times the standard error of its parameter.
     beta_se : ndarray, shape (p,)
         Standard errors of the fixed effects from the second derivatives there; nan likewise.
     """
 
     value: Enclosure
     decrement: float
-    score: np.ndarray
     beta_se: np.ndarray
 
 
@@ -131,6 +132,7 @@ class GlmmModel:
         )
         self._answers: dict[str, Answer] = {}
         self._optima: dict[str, GlmmOptimum] = {}
+        self._fourth: dict[str, float] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
         """The design: balls do not cross to another process."""
@@ -202,6 +204,39 @@ class GlmmModel:
             self._optima[definition] = glmm_optimum(criterion, starts, also=also, digits=DIGITS)
         return self._optima[definition]
 
+    def curvature(self, definition: str, label: str) -> float:
+        """Minus the second derivative at the optimum in a fixed effect; nan where none is known."""
+        information, labels = self.found(definition).information, self.design.design.labels
+        if information is None or label not in labels:
+            return float("nan")
+        return float(information[labels.index(label), labels.index(label)])
+
+    def fourth_derivative(self, definition: str) -> float:
+        """The largest along a parameter at the optimum, in units of the curvature; nan of none."""
+        if definition not in self._fourth:
+            self._fourth[definition] = self._fourth_derivative(self.found(definition))
+        return self._fourth[definition]
+
+    def _fourth_derivative(self, found: GlmmOptimum) -> float:
+        if found.at is None or found.information is None:
+            return float("nan")
+        definition = found.definition
+        at, changes = _middles(found.at), []
+        for r, bend in enumerate(np.diag(found.information).tolist()):
+            step = STEP / np.sqrt(bend)
+            ends = [self._bend(definition, at, r, side * step) for side in (-1, 1)]
+            changes.append(abs(sum(ends) - 2 * bend) / step**2 / bend**2)
+        return float(np.nanmax(changes))
+
+    def _bend(self, definition: str, at: Floats, place: int, move: float) -> float:
+        """The second derivative along a parameter; nan where it cannot be enclosed."""
+        there = arb_mat([[float(x + move * (i == place))] for i, x in enumerate(at)])
+        with ctx.workprec(SEARCH_BITS):
+            try:
+                return float(self.criterion(definition).derivatives(there)[1][place, place].mid())
+            except NotProvedError:
+                return float("nan")
+
     def _also(self) -> list[Floats]:
         points = [self._numbers(beta, covariances) for beta, covariances in self.starts]
         return [np.array(point) for point in points if np.isfinite(point).all()]
@@ -236,11 +271,10 @@ class GlmmModel:
         slope, bend = slope[free], bend[np.ix_(free, free)]
         values = np.linalg.eigvalsh(bend)
         if not (values > 0).all():
-            return Nearness(enclosure, float("nan"), slope, np.full(p, np.nan))
+            return Nearness(enclosure, float("nan"), np.full(p, np.nan))
         inverse = np.linalg.inv(bend)
-        score = -slope * np.sqrt(np.diag(inverse))
         se = np.sqrt(np.diag(inverse)[:p])
-        return Nearness(enclosure, float(slope @ inverse @ slope / 2), score, se)
+        return Nearness(enclosure, float(slope @ inverse @ slope / 2), se)
 
     def saturated(self) -> float:
         """The log-likelihood of a parameter a row: what a deviance is counted from."""

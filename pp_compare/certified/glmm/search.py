@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from flint import arb, arb_mat, ctx
+from numpy.typing import NDArray
 
-from pp_compare.certified.general.krawczyk import NotProvedError
-from pp_compare.certified.glmm.data import Floats, GlmmData
+from pp_compare.certified.equations.krawczyk import NotProvedError
+from pp_compare.certified.glmm.data import Family, Floats, GlmmData
 
 BITS = 64
 """Of the search; derivatives keep some eight digits, which is where the proof wants to start."""
@@ -101,13 +102,26 @@ def own_starts(data: GlmmData) -> Iterator[Floats]:
 
 
 def glm(data: GlmmData) -> Floats:
-    """Fixed effects of the model without random effects, by scoring with halved steps."""
-    X, y, n = data.X, data.y, data.trials
+    """Fixed effects of the model without random effects."""
+    return scored(data.family, data.X, data.y, data.trials, data.offset)
+
+
+def scored(family: Family, X: Floats, y: NDArray[Any], n: NDArray[Any], offset: Floats) -> Floats:
+    """The maximum of a generalised linear model, by scoring with halved steps.
+
+    Parameters
+    ----------
+    family : {"binomial", "poisson"}
+    X : (n, p) array
+    y, n : (n,) arrays
+        Successes or counts, whole or not, and trials.
+    offset : (n,) array
+    """
 
     def loss(beta: Floats) -> tuple[float, Floats, Floats]:
-        eta = data.offset + X @ beta
+        eta = offset + X @ beta
         with np.errstate(over="ignore", invalid="ignore"):
-            if data.family == "poisson":
+            if family == "poisson":
                 mean = np.exp(eta)
                 return float(mean.sum() - y @ eta), mean, mean
             p = 1 / (1 + np.exp(-eta))

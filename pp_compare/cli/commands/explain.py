@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from pp_compare.audits.glmm_asked import are_generalised, generalised
 from pp_compare.audits.selection import Selection
 from pp_compare.cli import options
 from pp_compare.cli.app import app
 from pp_compare.cli.console import print_lines, stdout
 from pp_compare.errors import InputError
-from pp_compare.inferences.explain import explain
+from pp_compare.inferences.explain import Explanation, ModelExplanation, explain
+from pp_compare.inferences.explain_glmm import GlmmExplanation, explain_glmm
 from pp_compare.inferences.r_inference import all_inference, first_factor
+from pp_compare.inferences.table import InferenceTable
 from pp_compare.model.variables import NaPolicy
 from pp_compare.report.explain.terminal import print_explanation, print_inference
 from pp_compare.resources import require_folder
@@ -25,6 +29,8 @@ def explain_command(
     data: options.Data = None,
     formula: Annotated[str | None, typer.Option(help="As in lme4: 'y ~ x + (x|g)'.")] = None,
     method: options.Methods = None,
+    family: options.FamilyName = None,
+    weights: options.Weights = None,
     engine: Annotated[str, typer.Option(help="Whose estimates to explain.")] = "certified",
     types: options.Types = None,
     na_value: options.NaValues = None,
@@ -44,6 +50,16 @@ def explain_command(
         raise InputError("give either a named case or --data with --formula")
     require_folder(out)
     told, methods = options.read_as(types, na_value), options.parse_methods(method)
+    if family or are_generalised([name] if name else None):
+        if methods or inference:
+            raise InputError("--method and --inference are a linear model's")
+        policy, names = options.na_policy(na), [name] if name else None
+        of = (family, weights, told, None, policy, "raise")
+        (chosen,) = generalised(names, data, formula, *of)
+        _show(explain_glmm(chosen.design(), engine, chosen.case), out)
+        return
+    if weights:
+        raise InputError("weights are the trials of a binomial response: --family is needed")
     selections = options.select([name] if name else None, methods, data, formula, None, True, told)
     asked = selections[: len(methods or ("REML",))]
     if data is not None:
@@ -61,8 +77,17 @@ def _explain(
     tables, remarks = (
         all_inference(design, selection.case, first_factor(design)) if inference else ([], [])
     )
+    _show(explanation, out, tables, remarks)
+
+
+def _show(
+    explanation: Explanation | ModelExplanation | GlmmExplanation,
+    out: Path | None,
+    tables: Sequence[InferenceTable] = (),
+    remarks: Sequence[str] = (),
+) -> None:
     print_explanation(stdout(), explanation)
-    if inference:
+    if tables or remarks:
         print_inference(stdout(), tables, remarks)
     if out is not None:
         from pp_compare.report.explain.folder import write_explanation  # noqa: PLC0415  # as in _deliver

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pp_compare.inferences.explain import Explanation, ModelExplanation
+from pp_compare.inferences.explain_glmm import GlmmExplanation
 from pp_compare.inferences.table import InferenceTable
 from pp_compare.report.explain.figures import lines_figure, points_figure, weights_figure
+from pp_compare.report.explain.glmm_figures import glmm_figures
+from pp_compare.report.explain.glmm_html import glmm_html
 from pp_compare.report.explain.html import explanation_html
 from pp_compare.report.explain.model_html import model_figures, model_html
 from pp_compare.report.svg import standalone_svg
@@ -16,12 +19,15 @@ from pp_compare.resources import write_text
 
 def write_explanation(
     folder: Path,
-    e: Explanation | ModelExplanation,
+    e: Explanation | ModelExplanation | GlmmExplanation,
     inference: Sequence[InferenceTable] = (),
     remarks: Sequence[str] = (),
 ) -> None:
     """Write explain.html and its figures as files of their own."""
-    if isinstance(e, ModelExplanation):
+    if isinstance(e, GlmmExplanation):
+        figures = glmm_figures(e)
+        write_text(folder / "explain.html", glmm_html(e, figures))
+    elif isinstance(e, ModelExplanation):
         figures = model_figures(e)
         write_text(folder / "explain.html", model_html(e, inference, remarks, figures))
     else:

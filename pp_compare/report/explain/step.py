@@ -1,4 +1,4 @@
-"""One step of an explanation."""
+"""One step of an explanation, and the whole of it."""
 
 from __future__ import annotations
 
@@ -14,3 +14,14 @@ class Step:
     title: str
     text: str
     table: Table | None = None
+
+
+@dataclass(frozen=True)
+class Story:
+    """An explanation in words: what is explained, the answer, the steps, and why."""
+
+    title: str
+    model: str
+    answer: str
+    steps: tuple[Step, ...]
+    why: tuple[str, ...]

@@ -9,22 +9,25 @@ from rich.padding import Padding
 from rich.text import Text
 
 from pp_compare.inferences.explain import Explanation, ModelExplanation
+from pp_compare.inferences.explain_glmm import GlmmExplanation
 from pp_compare.inferences.table import InferenceTable
 from pp_compare.report.explain.answer import answer
+from pp_compare.report.explain.glmm_story import glmm_story
 from pp_compare.report.explain.inference_tables import defined_tables
+from pp_compare.report.explain.step import Story
 from pp_compare.report.explain.story import steps, why
 from pp_compare.report.rich_table import SHOWN, rich_table
 from pp_compare.report.verbatim import verbatim
 
 
-def print_explanation(console: Console, e: Explanation | ModelExplanation) -> None:
+def print_explanation(
+    console: Console, e: Explanation | ModelExplanation | GlmmExplanation
+) -> None:
     """Print the answer in one sentence, the steps, and the closing paragraph."""
-    design = e.design
-    console.print(
-        verbatim(e.title, "bold"), verbatim(f"{design.spec.formula}, {design.spec.method}")
-    )
-    console.print("", verbatim(answer(e)), sep="\n")
-    for number, step in enumerate(steps(e), 1):
+    story = glmm_story(e) if isinstance(e, GlmmExplanation) else _story(e)
+    console.print(verbatim(story.title, "bold"), verbatim(story.model))
+    console.print("", verbatim(story.answer), sep="\n")
+    for number, step in enumerate(story.steps, 1):
         console.print(
             "", verbatim(f"{number}. {step.title}", "bold"), verbatim(step.text), sep="\n"
         )
@@ -33,7 +36,13 @@ def print_explanation(console: Console, e: Explanation | ModelExplanation) -> No
             hidden = len(step.table.rows) - SHOWN
             if hidden > 0:
                 console.print(Text(f"  ... and {hidden} more; --out DIR writes the page", "dim"))
-    console.print("", Text("Why", style="bold"), Text("\n\n").join(map(verbatim, why(e))), sep="\n")
+    paragraphs = Text("\n\n").join(map(verbatim, story.why))
+    console.print("", Text("Why", style="bold"), paragraphs, sep="\n")
+
+
+def _story(e: Explanation | ModelExplanation) -> Story:
+    spec = e.design.spec
+    return Story(e.title, f"{spec.formula}, {spec.method}", answer(e), steps(e), why(e))
 
 
 def print_inference(
