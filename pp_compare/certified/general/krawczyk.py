@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 
 from flint import arb, arb_mat, ctx
 
@@ -181,11 +182,18 @@ def _whitener(hessian: arb_mat, name: str) -> arb_mat:
 def _tight(
     derivatives: Derivatives, x: arb_mat, at: arb_mat, step: arb_mat, whitener: arb_mat
 ) -> tuple[arb_mat, arb_mat, arb_mat]:
-    """Enclose the zero, the box inflated until the operator maps it into itself."""
+    """Enclose the zero, the box inflated until the operator maps it into itself.
+
+    First by each coordinate's own step, then, where one of them is 0 by chance and the box too thin
+    for what the others do there, by the largest of all in units of their scales.
+    """
     floor = arb(2) ** -(ctx.prec * 3 // 4)
     scale = [_norm(row) for row in whitener.tolist()]
-    for inflation in (4, 1 << 12, 1 << 24):
-        radii = [inflation * step[i, 0].abs_upper() + floor * s for i, s in enumerate(scale)]
+    own = [s.abs_upper() for s in step.entries()]
+    worst = max((o / s for o, s in zip(own, scale, strict=True)), default=arb(0), key=float)
+    even = [worst * s for s in scale]
+    for sizes, inflation in product((own, even), (4, 1 << 12, 1 << 24)):
+        radii = [inflation * size + floor * s for size, s in zip(sizes, scale, strict=True)]
         box = _box(x, radii)
         _, hessian = derivatives(box)
         whitener = _whitener(hessian, "the Hessian")
