@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
 
-from pp_compare.identities.glmm_modes import criterion_at_modes
+from pp_compare.identities.glmm_modes import criterion_at_modes, one_step
 from pp_compare.identities.record import IdentityCheck
 from pp_compare.model import Fit
 from pp_compare.model.glmm import GlmmDesign
@@ -18,6 +18,9 @@ from pp_compare.verdict.deviations import Deviation, Fact, facts_of, find
 from pp_compare.verdict.digits import excess
 from pp_compare.verdict.judgement import Judgement
 from pp_compare.verdict.versions import package_version
+
+TOL_PWRSS = 1e-7
+"""At which glmer's inner iteration ends by default."""
 
 Failure = TypeVar("Failure", Comparison, IdentityCheck)
 
@@ -47,36 +50,33 @@ class Known:
         checks: Sequence[IdentityCheck],
     ) -> tuple[Judgement, tuple[Comparison, ...], tuple[IdentityCheck, ...]]:
         """The judgement of a fit and its evidence, with the entries that know what fails."""
+        if "fail" not in {*(x.verdict for x in lines), *(x.verdict for x in checks)}:
+            return judgement, tuple(lines), tuple(checks)
         facts = {**data_facts(self.design), **fit_facts(self.design, fit, lines)}
-
-        def entry(quantity: str, cause: str | None, size: float) -> Deviation | None:
-            version = package_version(fit)
-            told = {**facts, "excess": size}
-            return find(self.registry, fit.engine, version, quantity, cause, told)
-
-        found = tuple(
-            _known(line, entry(line.quantity, line.cause, excess(line.error, line.tolerance)))
-            if line.verdict == "fail"
-            else line
-            for line in lines
-        )
+        found = tuple(self._told(fit, facts, line.quantity, line.cause, line) for line in lines)
         # What an identity shows is what the judgement has found: it has no cause of its own.
         checked = tuple(
-            _known(
-                check,
-                entry(
-                    f"identity:{check.identity}",
-                    judgement.cause,
-                    excess(check.error, check.tolerance),
-                ),
-            )
-            if check.verdict == "fail"
-            else check
+            self._told(fit, facts, f"identity:{check.identity}", judgement.cause, check)
             for check in checks
         )
         ids = dict.fromkeys(line.deviation for line in found if line.deviation)
         news = any(line.verdict == "fail" for line in found)
         return replace(judgement, deviations=tuple(ids), news=news), found, checked
+
+    def _told(
+        self,
+        fit: Fit,
+        facts: Mapping[str, Fact],
+        quantity: str,
+        cause: str | None,
+        failure: Failure,
+    ) -> Failure:
+        """A failure with the entry that knows it; anything else as it is."""
+        if failure.verdict != "fail":
+            return failure
+        told = {**facts, "excess": excess(failure.error, failure.tolerance)}
+        entry = find(self.registry, fit.engine, package_version(fit), quantity, cause, told)
+        return replace(failure, verdict="known", deviation=entry.id) if entry else failure
 
     def stale(
         self,
@@ -98,10 +98,6 @@ class Known:
         for entry in self.registry:
             if self.case in {example.case for example in entry.examples}:
                 yield entry
-
-
-def _known(failure: Failure, entry: Deviation | None) -> Failure:
-    return replace(failure, verdict="known", deviation=entry.id) if entry else failure
 
 
 def data_facts(design: GlmmDesign) -> dict[str, Fact]:
@@ -134,6 +130,8 @@ def fit_facts(design: GlmmDesign, fit: Fit, lines: Iterable[Comparison]) -> dict
         estimates. ``modes_share``: the share of that which is there too where the criterion is
         worked out about its own conditional modes, so that its inner iteration is to blame; where
         there is next to none of it, its modes are good, and what it makes of them is not.
+        ``one_step``: what a determinant that is one step of glmer's inner iteration behind its
+        modes can be off by at most (`pp_compare.identities.glmm_modes.one_step`).
         ``zero_se``: whether all its standard errors are 0. `facts_of` has the others.
     """
     named = {line.quantity: line for line in lines if line.quantity in ("criterion", "loglik")}
@@ -145,6 +143,7 @@ def fit_facts(design: GlmmDesign, fit: Fit, lines: Iterable[Comparison]) -> dict
         facts["misevaluated"] = line.error
         off = criterion_at_modes(design, fit) - line.reference_value
         facts["modes_share"] = abs(off) / line.error if line.error else math.nan
+        facts["one_step"] = one_step(design, fit, TOL_PWRSS)
     return facts
 
 

@@ -7,11 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from pp_compare.audits import record as module
-from pp_compare.audits.record import record
+from pp_compare.audits.record import record, record_glmm
+from pp_compare.cli.app import app
+from pp_compare.cli.commands.record import _chosen
 from pp_compare.data.corpus import case
+from pp_compare.data.glmm_corpus import glmm_case
 from pp_compare.engines import make_engine
+from pp_compare.engines.glmm.r import glmm_fits
+from pp_compare.engines.glmm.recorded import RecordedGlmm
 from pp_compare.engines.recorded import RecordedEngine, References
 from pp_compare.errors import InputError, UnavailableError
 from tests.examples import corpus_design
@@ -120,3 +126,66 @@ def test_a_write_that_fails_leaves_the_old_file(
     with pytest.raises(OSError, match="no space"):
         record(RSCRIPT, CASES, stack, engines=("lme4", "nlme"))
     assert contents(stack) == before
+
+
+def test_generalised_models_have_a_folder_of_their_own_in_the_stack(tmp_path: Path) -> None:
+    stack, engines = tmp_path / "here", ("lme4", "lme4:agq:10", "glmmpql")
+    cases = [glmm_case("glmm_rare"), glmm_case("glmm_overdispersed")]
+    told: list[str] = []
+    written = record_glmm(RSCRIPT, cases, stack, engines, progress=told.append)
+    assert [path.name for path in written] == [*told, "provenance.json"]
+    assert set(contents(stack / "glmm")) == {
+        "glmm_rare.json", "glmm_overdispersed.json", "provenance.json",
+    }  # fmt: skip
+    before = contents(stack / "glmm")
+    record_glmm(RSCRIPT, cases, stack, engines)
+    assert contents(stack / "glmm") == before
+    provenance = json.loads(before["provenance.json"])
+    assert provenance["stack"] == "here"
+    assert provenance["definitions"] == {
+        "lme4": "laplace", "lme4:agq:10": "agq:10", "glmmpql": "pql",
+    }  # fmt: skip
+    design = cases[0].design()
+    references = References(stack / "glmm", "here")
+    for engine in engines:
+        (live,) = glmm_fits(RSCRIPT, [(engine, design)])
+        back = RecordedGlmm(engine, engine, references).fit(design)
+        assert (back.definition, back.versions) == (live.definition, live.versions)
+        for name, quantity in live.quantities.items():
+            assert np.array_equal(back[name], quantity.values)
+    several = RecordedGlmm("r", "lme4:agq:10", references).fit(cases[1].design())
+    assert several.status == "unsupported"
+
+
+def test_the_command_records_linear_and_generalised_cases_each_in_their_place(
+    tmp_path: Path,
+) -> None:
+    done = CliRunner().invoke(
+        app, ["record", str(tmp_path / "s"), "glmm_rare", "smallest", "--engine", "lme4"]
+    )
+    assert done.exit_code == 0, done.output
+    assert "5 files in" in done.output
+    assert set(contents_of_files(tmp_path / "s")) == {
+        "smallest.reml.json", "smallest.ml.json", "provenance.json",
+    }  # fmt: skip
+    assert set(contents(tmp_path / "s" / "glmm")) == {"glmm_rare.json", "provenance.json"}
+
+
+def contents_of_files(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir() if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    ("engines", "linear", "generalised"),
+    [
+        (None, True, True),
+        (["lme4"], True, True),
+        (["nlme"], True, False),
+        (["lme4:agq:10", "glmmpql"], False, True),
+    ],
+)
+def test_without_names_all_cases_are_recorded_that_the_engines_are_for(
+    engines: list[str] | None, linear: bool, generalised: bool
+) -> None:
+    found = _chosen(None, engines)
+    assert (bool(found[0]), bool(found[1])) == (linear, generalised)

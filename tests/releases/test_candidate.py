@@ -10,7 +10,6 @@ import pytest
 
 from pp_compare.errors import UnavailableError
 from pp_compare.model import Fit
-from pp_compare.releases import candidate as module
 from pp_compare.releases.candidate import Effort, RCandidate
 from pp_compare.releases.platform import Platform
 
@@ -18,13 +17,12 @@ PLATFORM = Platform("Haswell")
 MODELS: list[Any] = list(range(5))
 
 
-def lme4(monkeypatch: pytest.MonkeyPatch, fits: Any) -> Iterator[Fit]:
+def lme4(fits: Any) -> Iterator[Fit]:
     """Fits of `MODELS` by two Rs that are `fits`."""
-    monkeypatch.setattr(module.r_stack, "fits", fits)
-    return RCandidate("1", "lme4", ("Rscript",), {}).fits(MODELS, PLATFORM, Effort(1.0, 2))
+    return RCandidate("1", "lme4", ("Rscript",), {}, fits).fits(MODELS, PLATFORM, Effort(1.0, 2))
 
 
-def test_in_order_and_before_the_rest_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_order_and_before_the_rest_is_made() -> None:
     seen = threading.Event()
 
     def fits(command: Sequence[str], tasks: Sequence[Any], seconds: float) -> Iterator[Fit]:
@@ -35,18 +33,16 @@ def test_in_order_and_before_the_rest_is_made(monkeypatch: pytest.MonkeyPatch) -
                 assert seen.wait(10.0), "nobody got the first fits"
             yield Fit.failed(engine, f"model {model}")
 
-    made = lme4(monkeypatch, fits)
+    made = lme4(fits)
     first = [next(made) for _ in range(3)]
     seen.set()
     assert [fit.messages[0] for fit in [*first, *made]] == [f"model {k}" for k in MODELS]
 
 
-def test_what_an_r_raises_is_raised_where_fits_are_asked_for(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_what_an_r_raises_is_raised_where_fits_are_asked_for() -> None:
     def fits(command: Sequence[str], tasks: Sequence[Any], seconds: float) -> Iterator[Fit]:
         yield Fit.failed("lme4", "first")
         raise UnavailableError("no R here")
 
     with pytest.raises(UnavailableError, match="no R here"):
-        list(lme4(monkeypatch, fits))
+        list(lme4(fits))
