@@ -20,9 +20,7 @@ def plain(value: Any) -> Any:
 
 def _is_plain(items: list[Any] | tuple[Any, ...]) -> bool:
     kinds = set(map(type, items))
-    return kinds <= {float, int, str} and all(
-        math.isfinite(item) for item in items if float in kinds and type(item) is float
-    )
+    return kinds <= {int, str} or (kinds == {float} and all(map(math.isfinite, items)))
 
 
 def json_text(value: Any) -> str:
@@ -40,7 +38,7 @@ def _indented(value: Any, level: int) -> str:
         parts = [f"{_flat(key)}: {_indented(item, level + 1)}" for key, item in value.items()]
         return "{" + inside + f",{inside}".join(parts) + outside + "}"
     if isinstance(value, list) and value:
-        if any(isinstance(item, dict | list) for item in value):
+        if {dict, list} & set(map(type, value)):
             body = f",{inside}".join(_indented(item, level + 1) for item in value)
         else:
             body = _flat(value, f",{inside}")[1:-1]
