@@ -33,6 +33,9 @@ from pp_compare.certified.optima import (
 from pp_compare.model import Quantity
 from pp_compare.model.design import Design
 
+FEW = 128
+"""Bits for estimates of which a difference to others is wanted, in double precision at most."""
+
 
 class GeneralModel:
     """Every other model: the best optimum that a search finds, and a local proof of it.
@@ -143,7 +146,7 @@ class GeneralModel:
         values, vectors = np.linalg.eigh(self.found.hessian)
         curved = values > 1e-10 * values.max()
         steps = vectors[:, curved] * np.sqrt(2 * delta / values[curved])
-        return [(self.at(theta + step), self.at(theta - step)) for step in steps.T]
+        return [(self.at(theta + step, FEW), self.at(theta - step, FEW)) for step in steps.T]
 
     def _by_block(self, covariances: Covariances) -> list[np.ndarray]:
         """By random term, the nearest covariance with no eigenvalue below 0."""
@@ -169,10 +172,10 @@ class GeneralModel:
     def _data(self) -> tuple[np.ndarray, np.ndarray, list[RandomBlock]]:
         return self.design.y, self.design.X, self.blocks
 
-    def at(self, theta: np.ndarray) -> Quantities:
+    def at(self, theta: np.ndarray, bits: int = 256) -> Quantities:
         """Estimates at given theta, the residual variance profiled."""
         design = self.design
-        found = estimates_of(self.products, theta, design.X, self.blocks, reml=self.reml)
+        found = estimates_of(self.products, theta, design.X, self.blocks, reml=self.reml, bits=bits)
         return self._quantities(found)
 
     def _quantities(self, estimates: Estimates) -> Quantities:

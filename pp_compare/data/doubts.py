@@ -92,10 +92,9 @@ def _questions(dataset: Dataset, spec: ModelSpec, told: ReadAs) -> Iterator[str]
             continue
         if isinstance(column.dtype, pd.CategoricalDtype):
             continue  # whoever made it a factor has decided
-        texts = [
-            None if missing else str(x).strip()
-            for x, missing in zip(column, column.isna(), strict=True)
-        ]
+        values = column.tolist()
+        stripped = {x: str(x).strip() for x in set(values) if not pd.isna(x)}
+        texts = [stripped.get(x) for x in values]
         if name in measured:
             yield from _code(texts, name)
         yield from _stray(texts, name, name in measured)

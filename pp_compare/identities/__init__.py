@@ -18,9 +18,10 @@ from pp_compare.identities.fixed_effects import (
     cluster_level_design,
     has_cluster_level_design,
 )
+from pp_compare.identities.parts import TooLargeError
 from pp_compare.identities.random_effects import RANDOM_EFFECTS
 from pp_compare.identities.record import Identity, IdentityCheck, Residue
-from pp_compare.identities.workings import TooLargeError, Workings
+from pp_compare.identities.workings import Workings
 from pp_compare.model import Fit
 from pp_compare.model.design import Design
 

@@ -10,49 +10,15 @@ roots (`Design.scaled`), after which all have one residual variance.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import scipy.linalg
-import scipy.sparse
 
+from pp_compare.identities.parts import Parts, eliminated
 from pp_compare.identities.rounding import Rounding, rounding_at
 from pp_compare.model import Fit
 from pp_compare.model.design import Block, Design
-
-LARGEST = 20_000_000
-"""Entries of the largest dense matrix that is formed, 160 MB."""
-
-
-class TooLargeError(Exception):
-    """A connected part of the model is too large for a dense matrix."""
-
-
-@dataclass(frozen=True, eq=False)
-class Part:
-    """Rows that are connected by their random effects, and what is left of them.
-
-    Parameters
-    ----------
-    effects : tuple of (ndarray, ndarray)
-        For each block, the levels that occur and the columns of `triangle` that are theirs, (m, q).
-    triangle : ndarray, shape (r, r)
-        R of the random effects: ``triangle' triangle = L'Z'Z L + I``.
-    beside : ndarray, shape (r, p + 1)
-        Rows of Q'[X, y] beside it.
-    below : ndarray, shape (k, p + 1)
-        What remains for the fixed effects: whitened [X, y].
-    norm : float
-        Largest eigenvalue of ``Z L L' Z'``.
-    """
-
-    effects: tuple[tuple[np.ndarray, np.ndarray], ...]
-    triangle: np.ndarray
-    beside: np.ndarray
-    below: np.ndarray
-    norm: float
 
 
 class Workings:
@@ -115,34 +81,14 @@ class Workings:
         return tuple(found)
 
     @cached_property
-    def parts(self) -> tuple[Part, ...]:
-        """The model, part by part.
+    def parts(self) -> tuple[Parts, ...]:
+        """The model, parts of one shape together.
 
         Raises
         ------
         TooLargeError
         """
-        return tuple(self._part(rows) for rows in _connected(self.design))
-
-    def _part(self, rows: np.ndarray) -> Part:
-        design = self.design
-        columns, effects, at = [], [], 0
-        for block, factor in zip(design.blocks, self.factors, strict=True):
-            levels, codes = np.unique(block.codes[rows], return_inverse=True)
-            m, q = len(levels), len(block.columns)
-            if (len(rows) + at + m * q) * (at + m * q) > LARGEST:
-                raise TooLargeError
-            wide = np.zeros((len(rows), m, q))
-            wide[np.arange(len(rows)), codes] = design.scaled(block.Z)[rows] @ factor
-            columns.append(wide.reshape(len(rows), m * q))
-            effects.append((levels, at + np.arange(m * q).reshape(m, q)))
-            at += m * q
-        ZL = np.hstack(columns)
-        W = design.scaled(np.column_stack([design.X, design.y]))[rows]
-        stacked = np.block([[ZL, W], [np.eye(at), np.zeros((at, W.shape[1]))]])
-        R = _triangle(stacked)
-        norm = float(np.linalg.norm(ZL, 2)) ** 2
-        return Part(tuple(effects), R[:at, :at], R[:at, at:], R[at:, at:], norm)
+        return tuple(eliminated(self.design, self.factors))
 
     @cached_property
     def norm(self) -> float:
@@ -152,14 +98,16 @@ class Workings:
     @cached_property
     def logdet(self) -> float:
         """``log |V / sigma^2|``, with ``V / sigma^2 = W^-1 + Z D Z' / sigma^2``."""
-        value = 2 * float(sum(np.log(np.abs(np.diag(p.triangle))).sum() for p in self.parts))
+        diagonals = (np.diagonal(p.triangle, axis1=1, axis2=2) for p in self.parts)
+        value = 2 * float(sum(np.log(np.abs(diagonal)).sum() for diagonal in diagonals))
         weights = self.design.weights
         return value if weights is None else value - float(np.log(weights).sum())
 
     @cached_property
     def triangle(self) -> np.ndarray:
         """R of the whitened [X, y], (p + 1, p + 1)."""
-        return _triangle(np.vstack([part.below for part in self.parts]))
+        rows = [part.below.reshape(-1, part.below.shape[2]) for part in self.parts]
+        return np.asarray(np.linalg.qr(np.vstack(rows), mode="r"))
 
     @cached_property
     def gls_beta(self) -> np.ndarray:
@@ -189,29 +137,8 @@ class Workings:
         found = [np.zeros((len(b.levels), len(b.columns))) for b in self.design.blocks]
         weights = np.append(-self.fit["beta"], 1.0)
         for part in self.parts:
-            spherical = scipy.linalg.solve_triangular(
-                part.triangle, part.beside @ weights, check_finite=False
-            )
+            # Of an upper triangular matrix this is back substitution: no row is exchanged.
+            spherical = np.linalg.solve(part.triangle, (part.beside @ weights)[..., None])[..., 0]
             for u, factor, (levels, at) in zip(found, self.factors, part.effects, strict=True):
-                u[levels] = spherical[at] @ factor.T
+                u[levels] = spherical[:, at] @ factor.T
         return tuple(found)
-
-
-def _triangle(matrix: np.ndarray) -> np.ndarray:
-    return np.asarray(np.linalg.qr(matrix, mode="r"))
-
-
-def _connected(design: Design) -> Iterator[np.ndarray]:
-    """Rows of each connected part: two rows are connected where they share a level."""
-    n, codes = design.n_obs, list(design.group_codes.values())
-    if len(codes) == 1:
-        labels = codes[0]
-    else:
-        starts = np.cumsum([n, *(len(levels) for levels in design.group_levels.values())])[:-1]
-        ends = np.concatenate([start + code for start, code in zip(starts, codes, strict=True)])
-        rows = np.tile(np.arange(n), len(codes))
-        size = n + sum(len(levels) for levels in design.group_levels.values())
-        graph = scipy.sparse.coo_array((np.ones(len(rows)), (rows, ends)), shape=(size, size))
-        labels = scipy.sparse.csgraph.connected_components(graph, directed=False)[1][:n]
-    order = np.argsort(labels, kind="stable")
-    yield from np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)

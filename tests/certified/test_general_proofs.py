@@ -1,5 +1,6 @@
 """What the general core proves and what it refuses to prove."""
 
+import math
 from dataclasses import replace
 
 import mpmath as mp
@@ -87,6 +88,18 @@ def test_a_box_that_the_operator_does_not_map_into_itself_proves_nothing():
 
     with pytest.raises(NotProvedError, match="Krawczyk"):
         prove(lambda a, b: (a, b), hessian, 0.01, 0.02)
+
+
+@pytest.mark.parametrize("start", [0.68, 0.6931, 0.69314, 0.7, 1.0])
+def test_a_coordinate_that_is_right_by_chance_does_not_spoil_the_box(start):
+    """Newton's last step along b is 0, and over the box a's width shows in the mixed derivative."""
+
+    def hessian(a, b):
+        none = a.sin() - a.sin()  # 0, as wide as a
+        return [[a.exp(), none], [none, 1]]
+
+    found = prove(lambda a, b: (a.exp() - 2, b), hessian, start, 0.0)
+    assert float(found.point[0, 0]) == pytest.approx(math.log(2), rel=1e-15)
 
 
 def test_a_gradient_known_to_few_digits_is_not_certified():

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pp_compare.data.types import numbers_or_text
+from pp_compare.data.types import ReadAs, numbers_or_text
+from pp_compare.errors import DataError
 from pp_compare.model import Dataset, Fit, Quantity
 
 
@@ -17,6 +18,47 @@ def test_every_double_of_the_exact_csv_reads_back_to_the_same_bits() -> None:
     text = Dataset("x", pd.DataFrame({"y": values})).exact_csv()
     again = numbers_or_text(pd.read_csv(io.StringIO(text), dtype=str)["y"].tolist())
     assert (again.to_numpy().view(np.int64) == values.view(np.int64)).all()
+
+
+def test_the_exact_csv_is_that_of_pandas_with_the_shortest_digits() -> None:
+    frame = pd.DataFrame(
+        {
+            "y": [1.0, np.nan, 0.1 + 0.2, -0.0, np.inf],
+            "k": [1, 2, 3, 4, 5],
+            'a "name", quoted': ["x,y", None, 'say "no"', "1.5", ""],
+            "c": pd.Categorical(["u", "v", None, "u", "v"]),
+        }
+    )
+    wanted = frame.to_csv(
+        index=False, float_format=lambda x: repr(float(x)), na_rep="NA", lineterminator="\n"
+    )
+    assert Dataset("x", frame).exact_csv() == wanted
+
+
+CELLS = ["1", "-2", "+3", "1.", ".5", "1e3", "001", "12345678901234567", "NA", "", "a", " 1", "0"]
+CELLS += ["123456789012345", "99999999999999", "1_1", "nan", "-0", "00", "1e400", "0.10", "T"]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_column_of_plain_numbers_is_read_as_any_other(seed: int) -> None:
+    """The short way and the general one, which a word for a missing value leads to."""
+    rng = np.random.default_rng(seed)
+    pool = rng.choice(CELLS[: 6 if seed % 2 else len(CELLS)], rng.integers(1, 4))
+    cells = [str(cell) for cell in rng.choice(pool, rng.integers(1, 6))]
+    general = ReadAs(missing=("a word that no cell holds",))
+    short, long = (_read(cells, told) for told in (ReadAs(), general))
+    if isinstance(short, str) or isinstance(long, str):
+        assert isinstance(short, str)
+        assert short == long
+    else:
+        pd.testing.assert_series_equal(short, long, check_exact=True)
+
+
+def _read(cells: list[str], told: ReadAs) -> pd.Series | str:
+    try:
+        return numbers_or_text(cells, "x", told)
+    except DataError as error:
+        return str(error)
 
 
 def test_the_checksum_is_of_the_data_and_sees_the_last_bit() -> None:

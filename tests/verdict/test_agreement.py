@@ -13,7 +13,7 @@ from pp_compare.engines import make_engine
 from pp_compare.model import Fit, Quantity
 from pp_compare.verdict.agreement import compare, compare_criterion
 from pp_compare.verdict.definitions import residual_df_cov
-from pp_compare.verdict.tolerance import NEGLIGIBLE, derive_tolerances
+from pp_compare.verdict.tolerance import NEGLIGIBLE, Tolerance, Tolerances, derive_tolerances
 from tests.broken_engines import altered
 from tests.examples import clusters, corpus_design, design
 
@@ -51,6 +51,45 @@ def test_nan_and_a_missing_quantity_fail(seed) -> None:
     del fewer.quantities["blup[cluster]"]  # type: ignore[attr-defined]  # a dict here
     (line,) = [x for x in compare(fewer, fit, tolerances) if x.quantity == "blup[cluster]"]
     assert (line.verdict, line.cause, line.count) == ("fail", "failure", 8)
+
+
+def _quantity(values, name="fitted") -> Quantity:
+    return Quantity(name, np.array(values), tuple(map(str, range(len(values)))))
+
+
+@pytest.mark.parametrize("at", [0, 7, 29])
+@pytest.mark.parametrize("wrong", [100.0, math.nan, math.inf])
+def test_a_long_quantity_is_told_by_its_worst_number(at: int, wrong: float) -> None:
+    """Its label, values and verdict are those of the number that is furthest off, of 30."""
+    truth, limits = np.arange(1.0, 31.0), np.full(30, 1e-3)
+    values = truth + 1e-4
+    values[at] = truth[at] + wrong
+    values[3], limits[3] = truth[3], 0.0  # 0 of a tolerance of 0 is sound
+    tolerances = Tolerances(1e-6, {"fitted": Tolerance(limits, "a reason")})
+    fits = [Fit(e, "ok", {"fitted": _quantity(v)}) for e, v in (("a", values), ("b", truth))]
+    (line,) = compare(*fits, tolerances)
+    assert (line.label, line.count, line.verdict) == (str(at), 30, "fail")
+    assert line.reference_value == truth[at]
+    assert line.digits == 0.0
+    assert line.reason == "both sides: a reason"
+    values[at] = truth[at]
+    fits[0] = Fit("a", "ok", {"fitted": _quantity(values)})
+    (line,) = compare(*fits, tolerances)
+    assert line.verdict == "pass"
+
+
+def test_numbers_are_found_by_their_labels() -> None:
+    """Another order of the rows, and a row that the candidate lacks."""
+    truth = _quantity(np.arange(30.0))
+    order = np.random.default_rng(0).permutation(30)
+    mixed = Quantity("fitted", truth.values[order], tuple(truth.rows[k] for k in order))
+    less = Quantity("fitted", truth.values[:-1], truth.rows[:-1])
+    assert (mixed.numbers_as(truth) == truth.values).all()
+    assert np.isnan(less.numbers_as(truth)[-1])
+    for quantity in (truth, Quantity("c", np.arange(9.0).reshape(3, 3), (*"abc",), (*"abc",))):
+        assert quantity.numbers.tolist() == [value for _, value in quantity.entries()]
+        labels = [label for label, _ in quantity.entries()]
+        assert [quantity.label(k) for k in range(len(labels))] == labels
 
 
 def test_the_criterion_may_be_neither_above_nor_below(seed) -> None:

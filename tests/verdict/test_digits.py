@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 
+import numpy as np
 import pytest
 
-from pp_compare.verdict.digits import digits_text, least, lre, worst_first
+from pp_compare.verdict.digits import digits_text, least, lre, lre_of, worst_first
 
 INF, NAN = math.inf, math.nan
 
@@ -41,3 +43,10 @@ def test_an_exact_zero_has_no_digits_and_enters_no_statistic(value: float) -> No
 def test_lre_takes_a_scale_where_the_truth_is_zero() -> None:
     assert lre(1e-6, 0.0, scale=1.0) == pytest.approx(6.0)
     assert lre(1.001, 1.0, scale=1e-9) == pytest.approx(3.0, abs=1e-3)
+
+
+def test_many_digits_are_those_of_each() -> None:
+    pool = [0.0, -0.0, 1.0, -1.0, 1.0 + 1e-9, 1e300, -1e-300, math.inf, -math.inf, math.nan, 3e-9]
+    pairs = list(product(pool, repeat=2))
+    found = lre_of(np.array([v for v, _ in pairs]), np.array([t for _, t in pairs]))
+    np.testing.assert_allclose(found, [lre(v, t) for v, t in pairs], rtol=1e-14, equal_nan=True)

@@ -62,6 +62,19 @@ def test_a_number_that_is_none_moves_without_bound() -> None:
     assert measure_harm(DESIGN, changed("beta_se", math.nan), TRUTH.quantities).worst == math.inf
 
 
+def test_every_number_beyond_what_is_harmless_is_named() -> None:
+    """The standard errors of two fixed effects, one off by two per cent and one by half."""
+    old = TRUTH["beta_se"]
+    moved = Quantity("beta_se", old * [1.02, 1.005], DESIGN.labels)
+    fit = replace(TRUTH, engine="other", quantities={**TRUTH.quantities, "beta_se": moved})
+    harm = measure_harm(DESIGN, fit, TRUTH.quantities)
+    assert harm.beyond == (("beta_se", DESIGN.labels[0]),)
+    move = harm.of("beta_se")
+    assert move is not None
+    assert (move.label, move.value, move.truth) == (DESIGN.labels[0], old[0] * 1.02, old[0])
+    assert measure_harm(DESIGN, changed("sigma", 1.1), TRUTH.quantities).beyond == (("sigma", ""),)
+
+
 def test_an_error_of_a_variance_of_0_is_told_by_the_residual_one() -> None:
     design = corpus_design("no_between_variance")
     truth = certified_model(design).optimum.quantities

@@ -132,6 +132,14 @@ class Stratum:
         return found
 
     @cached_property
+    def levels(self) -> dict[int, list[int]]:
+        """The levels of each term in the order in which `long` has them."""
+        found: dict[int, list[int]] = {}
+        for i, term in enumerate(self.blocks):
+            found.setdefault(term, []).extend(c.levels[i][1] for c in self.components)
+        return found
+
+    @cached_property
     def rounded(self) -> Floats:
         """Z'Z of each component, (k, r, r), the nearest doubles."""
         return np.array([floats(c.zz) for c in self.components])

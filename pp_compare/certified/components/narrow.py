@@ -7,7 +7,7 @@ place of several small ones a component.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -41,19 +41,46 @@ class Narrow:
     """A stratum of narrow components, solved."""
 
     stratum: Stratum
-    wholes: list[Whole]
+    systems: list[arb_mat]
+    inverses: list[arb_mat]
+    effects: list[arb_mat]
 
     @staticmethod
     def of(stratum: Stratum, joint: arb_mat) -> Narrow:
         """Invert every component at G = ``joint`` (r, r)."""
         r = joint.nrows()
         unit = arb_mat([[int(i == j) for j in range(r)] for i in range(r)])
-        wholes = []
-        for component in stratum.components:
-            system = component.zz * joint + unit
-            inverse = system.inv(nonstop=True)
-            wholes.append(Whole(component.zz, system, inverse, inverse * component.zf))
-        return Narrow(stratum, wholes)
+        systems = [c.zz * joint + unit for c in stratum.components]
+        inverses = [system.inv(nonstop=True) for system in systems]
+        pairs = zip(inverses, stratum.components, strict=True)
+        return Narrow(stratum, systems, inverses, [inverse * c.zf for inverse, c in pairs])
+
+    @property
+    def wholes(self) -> Iterator[Whole]:
+        """Each component."""
+        zz = (component.zz for component in self.stratum.components)
+        return map(Whole, zz, self.systems, self.inverses, self.effects)
+
+    @property
+    def determinant(self) -> arb:
+        """The product of |I + Z'Z G|."""
+        product = arb(1)
+        for system in self.systems:
+            product *= system.det()
+        return product
+
+    def random(self, G: Sequence[arb_mat], to_residual: arb_mat) -> dict[int, arb_mat]:
+        """G Z'P y of every level, by term: a row an effect, a column a level."""
+        f = to_residual.nrows()
+        found = {}
+        for term, rows in self.rows.items():
+            q = G[term].nrows()
+            spread = arb_mat(q, q * f)
+            for i in range(q):
+                for x in range(f):
+                    spread[i, i * f + x] = to_residual[x, 0]
+            found[term] = G[term] * (spread * rows)
+        return found
 
     def explained(self, G: Sequence[arb_mat]) -> arb_mat:
         """[X y]'(I - V^-1)[X y] of all components: the sum of Z'[X y] times G F."""
@@ -63,9 +90,10 @@ class Narrow:
 
     def slopes(self, middle: arb_mat) -> dict[int, arb_mat]:
         """Sums over the levels of each term of their (q, q) blocks of M - F middle F'."""
-        total = self.wholes[0].moment
-        for whole in self.wholes[1:]:
-            total += whole.moment
+        components = self.stratum.components
+        total = arb_mat(self.systems[0].nrows(), self.systems[0].nrows())
+        for inverse, component in zip(self.inverses, components, strict=True):
+            total += inverse * component.zz
         result = {}
         for term, starts in self.stratum.starts.items():
             rows, q = self.rows[term], self.stratum.sizes[term]
@@ -76,7 +104,7 @@ class Narrow:
     @cached_property
     def rows(self) -> dict[int, arb_mat]:
         """F of all components, as `Stratum.long` has it."""
-        return self.stratum.long([whole.F for whole in self.wholes])
+        return self.stratum.long(self.effects)
 
 
 def _first(a: arb_mat, G: arb_mat) -> arb_mat:

@@ -41,9 +41,7 @@ def slopes(solution: Solution, reml: bool) -> list[arb_mat]:
     for narrow in solution.narrow.values():
         for term, total in narrow.slopes(middle).items():
             result[term] += total
-    for piece in solution.pieces:
-        if piece.stratum in solution.narrow:
-            continue
+    for piece in solution.alone:
         F = piece.solved.F
         if isinstance(piece.solved, Eliminated):
             _add_levels(result, cp.strata[piece.stratum], cp.sizes, piece.solved, middle)

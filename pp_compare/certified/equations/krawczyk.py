@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 
 from flint import arb, arb_mat, ctx
 
@@ -208,19 +209,27 @@ def _is_narrow(point: arb_mat, scale: list[arb], limit: arb) -> bool:
 def _tight(
     derivatives: Derivatives, x: arb_mat, at: arb_mat, whitener: arb_mat, limit: arb
 ) -> tuple[arb_mat, arb_mat, arb_mat, list[arb]]:
-    """Enclose the zero, the box inflated until the operator maps it into itself."""
+    """Enclose the zero, the box inflated until the operator maps it into itself.
+
+    First by each coordinate's own step, then, where one of them is 0 by chance and the box too thin
+    for what the others do there, by the largest of all in units of their scales.
+    """
     floor = arb(2) ** -(ctx.prec * 3 // 4)
     step = whitener * (whitener.transpose() * at)
     scale = [_norm(row) for row in whitener.tolist()]
-    for inflation, bits in ((4, _half(ctx.prec)), *((k, ctx.prec) for k in (4, 1 << 12, 1 << 24))):
-        radii = [inflation * step[i, 0].abs_upper() + floor * s for i, s in enumerate(scale)]
+    own = [s.abs_upper() for s in step.entries()]
+    worst = max((o / s for o, s in zip(own, scale, strict=True)), default=arb(0), key=float)
+    even, full = [worst * s for s in scale], ctx.prec
+    wider = product((own, even), (4, 1 << 12, 1 << 24), (full,))
+    for sizes, inflation, bits in ((own, 4, _half(full)), *wider):
+        radii = [inflation * size + floor * s for size, s in zip(sizes, scale, strict=True)]
         box = _box(x, radii)
         with ctx.workprec(bits):
             _, hessian = derivatives(box)
         try:
             whitener = _whitener(hessian, "the Hessian")
         except UndecidedError:
-            if bits == ctx.prec:
+            if bits == full:
                 raise
             continue
         step = whitener * (whitener.transpose() * at)
@@ -230,8 +239,8 @@ def _tight(
         scale = [_norm(row) for row in whitener.tolist()]
         if _is_narrow(image, scale, limit):
             return image, whitener, step, scale
-        if bits == ctx.prec:
-            raise UndecidedError(f"{ctx.prec} bits are too few for the digits")
+        if bits == full:
+            raise UndecidedError(f"{full} bits are too few for the digits")
     raise UndecidedError(f"the Krawczyk operator maps no small box into itself at {ctx.prec} bits")
 
 

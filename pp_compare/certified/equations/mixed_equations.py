@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import NamedTuple
 
 from flint import arb, arb_mat
@@ -57,9 +57,8 @@ class Solution:
         Relative covariance of each random term.
     joint : tuple of (r, r) arb_mat
         G of a whole component, one for each stratum.
-    pieces : tuple of Piece
-        The components. The first p columns of their F are C = Z'V^-1 X, and F ``residual_of`` is
-        w = Z'P y.
+    alone : tuple of Piece
+        Components that were solved one by one.
     precision, H : (p, p) arb_mat
         X'V^-1 X and its inverse.
     beta : (p, 1) arb_mat
@@ -73,13 +72,21 @@ class Solution:
     products: CrossProducts
     G: tuple[arb_mat, ...]
     joint: tuple[arb_mat, ...]
-    pieces: tuple[Piece, ...]
+    alone: tuple[Piece, ...]
     precision: arb_mat
     H: arb_mat
     beta: arb_mat
     q: arb
     residual_of: arb_mat
     narrow: Mapping[int, Narrow] = field(default_factory=dict)
+
+    @cached_property
+    def pieces(self) -> tuple[Piece, ...]:
+        """The components: F has C = Z'V^-1 X in its first p columns, and F ``residual_of`` is w."""
+        found = list(self.alone)
+        for k, narrow in self.narrow.items():
+            found += map(partial(Piece, k), narrow.stratum.components, narrow.wholes)
+        return tuple(found)
 
     def df(self, reml: bool) -> int:
         """The divisor of y'Py: n - p under REML, n under ML."""
@@ -95,8 +102,10 @@ class Solution:
         With prior weights W the unit matrix in V is W^-1, and ``log_weights`` is the difference.
         """
         product = arb(1)
-        for piece in self.pieces:
+        for piece in self.alone:
             product *= piece.solved.determinant
+        for narrow in self.narrow.values():
+            product *= narrow.determinant
         value = product.log() - self.products.log_weights
         if reml:
             basis = self.products.coordinates.basis
@@ -122,7 +131,12 @@ class Solution:
         """Conditional means of the random effects, one (m, q) matrix a random term."""
         cp = self.products
         result: list[list[list[arb]]] = [[[]] * m for m in cp.levels]
-        for piece in self.pieces:
+        for narrow in self.narrow.values():
+            for term, effects in narrow.random(self.G, self.residual_of).items():
+                columns = zip(*effects.table(), strict=True)
+                for level, column in zip(narrow.stratum.levels[term], columns, strict=True):
+                    result[term][level] = list(column)
+        for piece in self.alone:
             w, at = self.w(piece).entries(), 0
             for term, level in piece.component.levels:
                 own = arb_mat(cp.sizes[term], 1, w[at : at + cp.sizes[term]])
@@ -140,19 +154,17 @@ def solve(products: CrossProducts, G: Sequence[arb_mat]) -> Solution:
     """
     joint, p = _joint(products, G), products.p
     explained = arb_mat(p + 1, p + 1)
-    pieces: list[Piece] = []
+    pieces = []
     narrow: dict[int, Narrow] = {}
     for k, stratum in enumerate(products.strata):
-        solved: Sequence[Whole | Eliminated]
         if len(stratum.blocks) > 1 and _width(products, stratum) > WIDE:
-            wide = [Eliminated.of(component, G) for component in stratum.components]
-            explained += sum((one.explained for one in wide[1:]), wide[0].explained)
-            solved = wide
+            for component in stratum.components:
+                solved = Eliminated.of(component, G)
+                explained += solved.explained
+                pieces.append(Piece(k, component, solved))
         else:
             narrow[k] = Narrow.of(stratum, joint[k])
-            solved = narrow[k].wholes
             explained += narrow[k].explained(G)
-        pieces += map(partial(Piece, k), stratum.components, solved)
     precision = products.xx - part(explained, 0, p, 0, p)
     xy = products.xy - part(explained, 0, p, p, 1)
     H = precision.inv(nonstop=True)
@@ -161,7 +173,7 @@ def solve(products: CrossProducts, G: Sequence[arb_mat]) -> Solution:
         products=products,
         G=tuple(G),
         joint=joint,
-        pieces=tuple(pieces),
+        alone=tuple(pieces),
         precision=precision,
         H=H,
         beta=beta,
@@ -197,7 +209,7 @@ def perturb(centre: Solution, G: Sequence[arb_mat]) -> Solution:
         products=products,
         G=tuple(G),
         joint=joint,
-        pieces=tuple(pieces),
+        alone=tuple(pieces),
         precision=centre.precision - bend,
         H=centre.H * swell,
         beta=centre.beta - shift,

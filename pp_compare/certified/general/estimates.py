@@ -231,10 +231,12 @@ def _fitted(
     n, p = X.shape
     total = arb_mat(n, p, X.ravel().tolist()) * beta
     for block, effects in zip(blocks, blup, strict=True):
-        rows, groups = effects.tolist(), block.group.tolist()
-        for j, z in enumerate(block.Z.T.tolist()):
-            terms = [value * rows[g][j] for value, g in zip(z, groups, strict=True)]
-            total = total + arb_mat(n, 1, terms)
+        columns, groups = effects.transpose().table(), block.group.tolist()
+        for effect, z in zip(columns, block.Z.T, strict=True):
+            own = [effect[g] for g in groups]
+            if not (z == 1).all():
+                own = [value * e for value, e in zip(z.tolist(), own, strict=True)]
+            total = total + arb_mat(n, 1, own)
     return total
 
 

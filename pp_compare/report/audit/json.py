@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, replace
 from typing import Any
 
 from pp_compare.model import Fit, Quantity
-from pp_compare.report.plain import plain
+from pp_compare.report.plain import json_text, plain
 from pp_compare.report.record import SCHEMA, CaseReport, Report
 from pp_compare.verdict.harm import Harm
 from pp_compare.verdict.judgement import Judgement
@@ -31,7 +30,7 @@ def to_json(report: Report) -> str:
             "engine_seconds": round(report.engine_seconds, 3),
         },
     }
-    return json.dumps(plain(document), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    return json_text(plain(document)) + "\n"
 
 
 def _case(case: CaseReport) -> dict[str, Any]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import Any
 
-from pp_compare.report.plain import plain
+from pp_compare.report.plain import json_text, plain
 from pp_compare.report.record import CaseReport
 from pp_compare.report.release.record import SCHEMA, CandidateReport, ReleaseReport
 from pp_compare.report.release.tables import row_of, verdict
@@ -28,7 +27,7 @@ def releases_json(report: ReleaseReport) -> str:
         "differences": [{**asdict(d), "worse": d.worse} for d in report.differences],
         "noise": [asdict(row) for row in report.noise],
     }
-    return json.dumps(plain(document), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    return json_text(plain(document)) + "\n"
 
 
 def _candidate(candidate: CandidateReport) -> dict[str, Any]:
