@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from pp_compare.audits.glmm_judging import identities_of
+from pp_compare.audits.glmm_known import Known
 from pp_compare.certified.glmm.model import GlmmModel
 from pp_compare.conformance.glmm.models import GlmmModelCase
 from pp_compare.conformance.glmm.relations import GlmmRelation, check_relation
@@ -13,6 +14,7 @@ from pp_compare.identities.record import IdentityCheck
 from pp_compare.model import Fit
 from pp_compare.model.glmm import GlmmDesign
 from pp_compare.verdict.agreement import Comparison
+from pp_compare.verdict.deviations import load_glmm_deviations
 from pp_compare.verdict.glmm import judge_glmm
 from pp_compare.verdict.judgement import Judgement
 
@@ -51,6 +53,7 @@ class GlmmTrial:
     def __init__(self, engine: GlmmEngine | str, engine_id: str | None = None) -> None:
         self.engine_id = engine if isinstance(engine, str) else engine_id
         self.engine = make_glmm_engine(engine) if isinstance(engine, str) else engine
+        self.registry = load_glmm_deviations()
         self._models: dict[str, GlmmModel] = {}
         self._judged: dict[str, Judged] = {}
 
@@ -83,7 +86,8 @@ class GlmmTrial:
             checks = (
                 tuple(identities_of(certified, fit)) if judgement.standing != "no answer" else ()
             )
-            self._judged[model.id] = Judged(fit, judgement, lines, checks)
+            known = Known(self.registry, model.design, model.case.name)
+            self._judged[model.id] = Judged(fit, *known.marked(fit, judgement, lines, checks))
         return self._judged[model.id]
 
     def fit(self, design: GlmmDesign) -> Fit:
