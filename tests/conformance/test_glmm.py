@@ -272,11 +272,13 @@ def test_what_is_of_linear_models_is_refused(run) -> None:
 
 
 @pytest.mark.needs_r
-def test_glmer_by_its_name_fails_and_its_tight_settings_pass(run) -> None:
+def test_glmer_by_its_name_shows_what_is_known_and_its_tight_settings_pass(run) -> None:
     asked = ("--pp-generalised", "--pp-case", "cbpp", "-k", "cbpp-binomial and not permuted")
-    bad = run("--pp-engine", "lme4", *asked)
-    bad.stdout.fnmatch_lines("*cause      objective: its log-likelihood is not*")
-    assert bad.parseoutcomes()["failed"] >= 1
+    known = run("--pp-engine", "lme4", *asked)
+    assert "failed" not in known.parseoutcomes()
+    if "xfailed" not in known.parseoutcomes():
+        pytest.skip("an lme4 that has mended its determinant")
+    known.stdout.fnmatch_lines("*glmer-stale-determinant: glmer's Laplace log-likelihood*")
     assert "failed" not in run("--pp-engine", "lme4:tight", *asked).parseoutcomes()
 
 
