@@ -429,7 +429,8 @@ def _nothing_is_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for name in ("audit.audit", "reproduce.audit", "explain.explain", "record.record",
                  "record.record_glmm", "releases.check", "releases.python_candidates",
-                 "releases.r_candidates", "releases.glmm_r_candidates", "releases.generated"):  # fmt: skip
+                 "releases.r_candidates", "releases.glmm_r_candidates",
+                 "releases.generated"):  # fmt: skip
         monkeypatch.setattr(f"pp_compare.cli.commands.{name}", reached)
     monkeypatch.setattr("pp_compare.search.run.search", reached)
     monkeypatch.setattr("pp_compare.campaign.run.run_campaign", reached)
