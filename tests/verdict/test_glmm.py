@@ -12,16 +12,12 @@ from pp_compare.data.glmm_corpus import glmm_case
 from pp_compare.identities.glmm import check_modes, check_score
 from pp_compare.model import Fit
 from pp_compare.model.answer import labelled
-<<<<<<< HEAD
-from pp_compare.verdict.glmm import judge_glmm
+from pp_compare.verdict.glmm import Told, judge_glmm
 from pp_compare.verdict.glmm_tolerance import (
     FOURTH,
     glmm_tolerances,
     standard_error_tolerance,
 )
-=======
-from pp_compare.verdict.glmm import Told, judge_glmm
->>>>>>> glmmr
 from tests.glmm_models import PlainQuadrature, design_of, simulated
 from tests.verdict.faulty_glmm_engines import FAULTS, Fault, changed, numbers, right
 
@@ -80,12 +76,8 @@ def test_where_there_is_no_maximum_nobody_is_accused() -> None:
     }  # fmt: skip
     fit = Fit("candidate", "ok", labelled(model.design.design, values), definition="laplace")
     judgement, lines = judge_glmm(model, fit)
-<<<<<<< HEAD
-    assert judgement.standing == "not judged"
-=======
     assert (judgement.standing, judgement.cause) == ("not judged", None)
     # The criterion has a value there, and it is what the log-likelihood is held against.
->>>>>>> glmmr
     assert [(line.quantity, line.verdict) for line in lines] == [("loglik", "pass")]
     assert "the data are separated" in judgement.sentence
     assert "x at 200" in judgement.sentence
@@ -156,7 +148,6 @@ def test_the_score_is_zero_at_the_optimum_alone(model: GlmmModel) -> None:
     beta, se, cov, _ = numbers(model)
     for shift, verdict in ((0.0, "pass"), (0.0003, "pass"), (0.01, "fail")):
         near = model.near("laplace", beta + shift * se, {"herd": cov})
-<<<<<<< HEAD
         assert check_score(right(model), near.decrement, 2e-6).verdict == verdict
 
 
@@ -260,8 +251,6 @@ def test_a_standard_error_is_held_to_second_differences(
     assert {line.verdict for line in lines if line.quantity == "beta_se"} == {verdict}
     assert judgement.standing == "right"
     assert judgement.cause == (None if verdict == "pass" else "post-processing")
-=======
-        assert check_score(right(model), near.score, 1.4e-3).verdict == verdict
 
 
 def test_who_reports_the_value_of_its_own_criterion_does_not_report_the_maximum() -> None:
@@ -274,4 +263,3 @@ def test_who_reports_the_value_of_its_own_criterion_does_not_report_the_maximum(
     assert not told.arrived
     assert not told.reports_the_best
     assert replace(told, reported=told.best).reports_the_best
->>>>>>> glmmr
