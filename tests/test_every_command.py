@@ -112,6 +112,12 @@ RUNS = {
         status=1,  # 0.15.0 drops keywords of the optimisers, which is worse
         r=False,
     ),
+    "pp-compare releases --recorded bookworm --recorded sid --case toenail": Run(
+        "pp-compare releases --recorded bookworm --recorded sid --case cbpp --setting default "
+        "--cache {cache}",
+        "wrong became right",
+        r=False,
+    ),
     "pp-compare campaign small-clusters": Run(
         "pp-compare campaign plan.toml", "statsmodels", r=False
     ),

@@ -337,4 +337,5 @@ def _without_optimum(
     except InputError:
         return judgement, ()
     cause: Cause | None = None if told.evaluates else "objective"
-    return judgement, (replace(_evaluated(fit, told), cause=cause),)
+    # It rises towards its bound, often 0, and digits of next to nothing say nothing.
+    return judgement, (replace(_evaluated(fit, told), cause=cause, digits=float("nan")),)

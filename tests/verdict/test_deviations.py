@@ -183,3 +183,16 @@ def test_every_deviation_still_shows_in_the_data_that_it_is_pinned_to(entry, exa
     assert report.stale == (), f"retire {entry.id}"
     shown = {line.deviation for line in (*report.comparisons, *report.identities, *report.probes)}
     assert entry.id in shown
+
+
+def test_a_recorded_engine_has_the_deviations_of_the_engine_that_was_recorded(
+    tmp_path: Path,
+) -> None:
+    text = ENTRY.replace('"statsmodels"', '"lme4"').replace(">=0.14, <0.16", "<2.1")
+    (tmp_path / "r.toml").write_text(text)
+    (entry,) = load_deviations(tmp_path)
+    assert entry.concerns("recorded:bookworm/lme4", "1.1-31")
+    assert entry.must_show("recorded:bookworm/lme4", "1.1-31")
+    assert not entry.concerns("recorded:sid/lme4", "2.1-0")
+    assert not entry.concerns("recorded:bookworm/lme4:tight", "1.1-31")
+    assert not entry.concerns("recorded:bookworm/nlme", "1.1-31")
