@@ -9,6 +9,7 @@ import pytest
 
 from pp_compare.certified.glmm.model import GlmmModel
 from pp_compare.data.glmm_corpus import glmm_case
+from pp_compare.identities.conditional_modes import conditional_modes
 from pp_compare.identities.glmm import check_modes, check_score
 from pp_compare.model import Fit
 from pp_compare.model.answer import labelled
@@ -249,3 +250,42 @@ def test_a_standard_error_is_held_to_second_differences(
     assert {line.verdict for line in lines if line.quantity == "beta_se"} == {verdict}
     assert judgement.standing == "right"
     assert judgement.cause == (None if verdict == "pass" else "post-processing")
+
+
+# ---- standard errors of another definition ------------------------------------------------------
+
+
+def test_standard_errors_of_another_definition_are_named_and_no_fault(model: GlmmModel) -> None:
+    beta, se, cov, _ = numbers(model)
+    near = model.near("laplace", beta, {"herd": cov})
+    modes = conditional_modes(model.design, beta, {"herd": cov})
+    penalised = np.sqrt(np.diag(np.linalg.inv(modes.information)))
+    for other, words in (
+        (near.known_se, "by the second derivatives in the fixed effects alone"),
+        (penalised, "by the penalised least squares at the modes"),
+    ):
+        assert np.abs(other / se - 1).max() > 0.01
+        judgement, lines = judge_glmm(model, changed(model, beta_se=other))
+        assert (judgement.standing, judgement.cause) == ("right, other definition", "definition")
+        assert f"; its standard errors are {words}, as if " in judgement.sentence
+        failed = {(line.quantity, line.cause) for line in lines if line.verdict == "fail"}
+        assert failed == {("beta_se", "definition")}
+
+
+def test_standard_errors_near_another_definition_are_a_fault(model: GlmmModel) -> None:
+    beta, _, cov, _ = numbers(model)
+    known = model.near("laplace", beta, {"herd": cov}).known_se
+    judgement, _ = judge_glmm(model, changed(model, beta_se=1.003 * known))
+    assert (judgement.standing, judgement.cause) == ("wrong", "post-processing")
+    assert "its standard errors are" not in judgement.sentence
+
+
+def test_another_definition_excuses_nothing_else(model: GlmmModel) -> None:
+    beta, se, cov, _ = numbers(model)
+    fit = changed(model, beta=beta + 0.3 * se, cov=cov)
+    near = model.near("laplace", fit["beta"], fit.covariances)
+    fit = changed(model, fit, loglik=near.value.middle, beta_se=near.known_se)
+    judgement, lines = judge_glmm(model, fit)
+    assert (judgement.standing, judgement.cause) == ("wrong", "optimiser")
+    causes = {line.quantity: line.cause for line in lines if line.verdict == "fail"}
+    assert (causes["beta"], causes["beta_se"]) == ("optimiser", "definition")
