@@ -35,13 +35,13 @@ import numpy as np  # noqa: E402
 from flint import arb_mat, ctx  # noqa: E402
 from numpy.typing import NDArray  # noqa: E402
 
+from pp_compare.certified.components.blocks import RandomBlock  # noqa: E402
+from pp_compare.certified.equations.crossproducts import cross_products  # noqa: E402
+from pp_compare.certified.equations.mixed_equations import solve  # noqa: E402
 from pp_compare.certified.existence.direction import fitted_in_one_direction  # noqa: E402
 from pp_compare.certified.existence.span import span_of  # noqa: E402
-from pp_compare.certified.general import search as core  # noqa: E402
-from pp_compare.certified.general.blocks import RandomBlock  # noqa: E402
-from pp_compare.certified.general.crossproducts import cross_products  # noqa: E402
-from pp_compare.certified.general.float_criterion import FloatCriterion  # noqa: E402
-from pp_compare.certified.general.mixed_equations import solve  # noqa: E402
+from pp_compare.certified.search import multistart as core  # noqa: E402
+from pp_compare.certified.search.float_criterion import FloatCriterion  # noqa: E402
 from pp_compare.errors import DataError  # noqa: E402
 
 Floats = NDArray[np.float64]

@@ -32,8 +32,8 @@ pp_plain <- function(x) {
 
 # Only functions of this kind are called; a request cannot name another.
 pp_allowed <- c(
-  "pp_fit_lme4", "pp_fit_nlme", "pp_fit_glmmtmb", "pp_batch_lme4", "pp_batch_nlme", "pp_about",
-  "pp_require"
+  "pp_fit_lme4", "pp_fit_nlme", "pp_fit_glmmtmb", "pp_fit_glmer", "pp_fit_glmmtmb_family",
+  "pp_fit_glmmpql", "pp_batch_lme4", "pp_batch_nlme", "pp_about", "pp_require"
 )
 
 pp_serve <- function(requests) {

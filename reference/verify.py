@@ -4,8 +4,7 @@ Needs Python 3.11 and python-flint, nothing else; the theorems are in README.md,
 y = X b + Z u + e, u ~ N(0, s2 G), e ~ N(0, s2 I); V = I + Z G Z', S = [X y]' V^-1 [X y],
 P = V^-1 - V^-1 X (X'V^-1 X)^-1 X'V^-1, s = y'P y, df = n (ML) or n - p (REML); the deviance
 (-2 log likelihood at the best b and s2 = s / df) is log|V| + df (1 + log(2 pi s / df)), under REML
-+ log|X'V^-1 X|. A double is an exact fraction and sums over rows are exact; then numbers are balls,
-and a comparison counts where it holds for all that is in them.
++ log|X'V^-1 X|. Doubles and sums over rows are exact; then numbers are balls, compared as wholes.
 """
 import csv
 import sys
@@ -143,7 +142,6 @@ def prove_global(model, proof):
         count, total = model.classes.get(n, (0, square * 0))
         model.classes[n] = count + 1, total + square
         model.within = model.within - square * fmpq(1, n)
-    within = pivots(model.within)[-1]  # s at infinity, exact
     origin, left, minima = Score(model, fmpq(0)), fmpq(0), []
     for point in proof["points"]:
         low, high, first, last = map(rational, point["isolated"] + point["enclosed"])
@@ -158,12 +156,11 @@ def prove_global(model, proof):
         require(exact or c.rising * d.rising < 0, "a point is not where it is said to be")
         kind = "maximum" if high > 0 > b.rising else "minimum"
         require(point["kind"] == kind, f"a {kind} is called a {point['kind']}")
-        minima += [arb(first).union(arb(last))] if kind == "minimum" else []
-        left = high
+        left, minima = high, minima + [arb(first).union(arb(last))] * (kind == "minimum")
     end = Score(model, arb(rational(proof["beyond"])))
     if origin.E != 0:  # a sum of squares over (1 + d r)^2, so 0 everywhere or nowhere
         require_apart(model, left, rational(proof["beyond"]))
-        require(end.r * end.F > model.df * (end.s - within), "open at infinity")
+        require(end.r * end.F > model.df * (end.s - pivots(model.within)[-1]), "open at infinity")
     for r in minima:
         state = Score(model, r)
         sums = enumerate((arb_mat(fmpq_mat(model.B)) * state.contrast).entries())
@@ -180,7 +177,7 @@ def spread(model, blocks):  # the same block for every level of a term
 class Dense(Solved):
     """Everything at T, G = T T': gradient and Hessian in its free entries, slopes in each G."""
     def __init__(self, model, T, free):
-        (A, B, C), n = model.balls, len(model.A)
+        (A, B, C), n, self.T, self.free = model.balls, len(model.A), T, free
         self.G, zero = [t * t.transpose() for t in T], [arb_mat(q, q) for q in model.sizes]
         G = spread(model, self.G)
         W = (G * A + 1).solve(G)
@@ -228,8 +225,8 @@ def prove_local(model, proof):
         require(all(T[t][k, j] > 0 for t, _, _, j, k in columns), "a pivot may be zero")
         for t, q, K in shape:
             rest = [k for k in range(q) if k not in K]
-            rises = all(v > 0 for v in pivots(part(state.slopes[t], rest, rest)))
-            require(rises, "the deviance may not rise off the boundary")
+            rises = pivots(part(state.slopes[t], rest, rest))
+            require(all(v > 0 for v in rises), "the deviance may not rise off the boundary")
         state.singular = any(len(K) < q for _, q, K in shape)
         state.position = [t[i, j] for t in T for j in range(t.ncols()) for i in range(j, t.nrows())]
         yield state
@@ -253,6 +250,12 @@ def truths(model, state, fitted):  # every quantity, by name and labels of row a
         value = (arb_mat([x]) * beta)[0, 0] + sum(state.effects[k] * v for k, v in z)
         yield ("fitted", str(i + 1), ""), value
 
+def check(said):  # the radius is half a unit of the last place, or 0 for an exact number
+    for (value, radius), ball in said:
+        half = Fraction(10) ** Decimal(value).as_tuple().exponent / 2
+        require(Fraction(radius) in (half, 0), f"the radius of {value} is {radius}")
+        require(abs(ball - rational(value)) <= rational(radius), f"{value} is not {ball.str(25)}")
+
 def prove(folder):  # whatever CHECKSUMS says of the item's files
     read = {path.name: path.read_text("utf-8") for path in folder.iterdir()}
     item = loads(read["item.json"])
@@ -274,14 +277,12 @@ def prove(folder):  # whatever CHECKSUMS says of the item's files
     for optimum, state in zip(item["optima"], states, strict=True):
         balls = [*state.position, state.deviance(model)]
         said += zip([*optimum["position"], optimum["deviance"]], balls, strict=True)
-    for (value, radius), ball in said:  # half a unit of the last place, or 0 for an exact number
-        half = Fraction(10) ** Decimal(value).as_tuple().exponent / 2
-        require(Fraction(radius) in (half, 0), f"the radius of {value} is {radius}")
-        require(abs(ball - rational(value)) <= rational(radius), f"{value} is not {ball.str(25)}")
+    check(said)
     require(all(k[0][:4] == "blup" and k[0] not in tables for k in truth), f"no {list(truth)}")
     require(list(csv.reader(read["values.csv"].splitlines()))[1:] == rows, "values.csv differs")
+    return item, model, states[0]
 
-def main(folder="reference"):
+def main(folder="reference", prove=prove):
     root, refused = Path(folder), []
     sums = {root / x[66:]: x[:64] for x in (root / "CHECKSUMS").read_text("utf-8").splitlines()}
     require(set(root.glob("items*/*/*")) == set(sums), "the files are not those of CHECKSUMS")
@@ -291,9 +292,8 @@ def main(folder="reference"):
                 require(sha256(path.read_bytes()).hexdigest() == sums[path], f"{path.name} changed")
             prove(item)
         except Exception as why:
-            refused.append(item.name)
-            print(f"{item.name}: {why!r}")
-    print(f"{len(items)} items, {len(refused)} refused")
+            refused.append(f"{item.name}: {why!r}")
+    print(*refused, f"{len(items)} items, {len(refused)} refused", sep="\n")
     return bool(refused)
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from pp_compare.audits import audit as audits
-from pp_compare.audits.glmm import GlmmSelection, audit_glmm
-from pp_compare.audits.selection import Selection
+from pp_compare.audits.glmm import audit_glmm
+from pp_compare.audits.selection import GlmmSelection, Selection
 from pp_compare.data.corpus import case
 from pp_compare.data.glmm_corpus import glmm_cases
 from pp_compare.errors import InputError

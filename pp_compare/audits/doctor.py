@@ -11,12 +11,16 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from pp_compare.audits.audit import DEFAULT_ENGINES
+from pp_compare.audits.glmm_cast import available_glmm_engines
 from pp_compare.engines import engine_names
 from pp_compare.engines.road import find_rscript
 from pp_compare.engines.rscript import RscriptSession
 from pp_compare.engines.worker import Workers
 from pp_compare.errors import PPCompareError
 from pp_compare.resources import resource, rpy2_for
+
+GLMM_ENGINES = ("lme4", "glmmtmb", "glmmpql", "statsmodels:vb")
+"""One of each package that fits generalised models."""
 
 START_LIMIT = 60.0
 """Seconds that an engine may take to start; R needs one to three."""
@@ -34,7 +38,7 @@ class Finding:
 
 def diagnose() -> list[Finding]:
     """Look at Python, its packages, R, and every engine, made in another process."""
-    return [*_packages(), *_r(), *_engines()]
+    return [*_packages(), *_r(), *_engines(), *_glmm_engines()]
 
 
 def _packages() -> Iterator[Finding]:
@@ -107,3 +111,19 @@ def _engines() -> Iterator[Finding]:
             else:
                 how = f"starts, by {road}" if road else "starts"
                 yield Finding(f"engine {name}", True, how, needed)
+
+
+def _glmm_engines() -> Iterator[Finding]:
+    """Of generalised models none is needed: in R they are played back where they do not run."""
+    with Workers(START_LIMIT) as workers:
+        for name in GLMM_ENGINES:
+            subject = f"generalised models, engine {name}"
+            cast = available_glmm_engines([name], workers)
+            if name in cast.missing:
+                text = (
+                    f"{cast.missing[name]}; played back, {cast.sources[name]}, on the named cases"
+                )
+                yield Finding(subject, False, text, needed=False)
+            else:
+                road = cast.roads.get(name, "")
+                yield Finding(subject, True, f"starts, by {road}" if road else "starts", False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import cast, get_args
 
-from pp_compare.audits.glmm import GlmmSelection
+from pp_compare.audits.selection import GlmmSelection
 from pp_compare.data.files import read_dataset
 from pp_compare.data.glmm_corpus import GlmmCase, glmm_case, glmm_cases
 from pp_compare.data.types import ReadAs

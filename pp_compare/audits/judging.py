@@ -15,6 +15,7 @@ from pp_compare.engines.certified import certified_fit
 from pp_compare.errors import DataError
 from pp_compare.identities import check_identities
 from pp_compare.model import Fit
+from pp_compare.model.dataset import checksum
 from pp_compare.model.design import Design
 from pp_compare.report.record import CaseReport
 from pp_compare.verdict import judgement
@@ -152,6 +153,7 @@ def _unfixed(model: CertifiedModel) -> str:
 
 def case_report(selection: Selection, design: Design, fits: Mapping[str, Fit]) -> CaseReport:
     """A case with its fits, before anything is held together."""
+    csv = design.dataset.exact_csv()
     return CaseReport(
         case=selection.case,
         why=selection.why,
@@ -161,9 +163,9 @@ def case_report(selection: Selection, design: Design, fits: Mapping[str, Fit]) -
         rows_dropped=design.rows_dropped,
         columns_dropped=design.columns_dropped,
         n_groups={group: len(levels) for group, levels in design.group_levels.items()},
-        data_sha256=design.dataset.sha256(),
+        data_sha256=checksum(csv),
         fits=dict(fits),
-        data_csv=design.dataset.exact_csv(),
+        data_csv=csv,
         weights=design.spec.weights,
     )
 

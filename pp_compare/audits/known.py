@@ -17,6 +17,7 @@ from pp_compare.verdict.deviations import Deviation, Fact, facts_of, find
 from pp_compare.verdict.digits import excess
 from pp_compare.verdict.outcome import ProbeCheck
 from pp_compare.verdict.probes import measure
+from pp_compare.verdict.versions import package_version
 
 
 @dataclass(frozen=True)
@@ -98,9 +99,3 @@ class Known:
             engine: {**self.facts, **facts_of(fit), **above.get(engine, {})}
             for engine, fit in self.fits.items()
         }
-
-
-def package_version(fit: Fit) -> str | None:
-    """Version of the package that an engine is named after."""
-    versions = {name.lower(): text for name, text in fit.versions.items()}
-    return versions.get(fit.engine.partition(":")[0].lower())

@@ -2,7 +2,8 @@
 
 `models.certified_model` gives the `CertifiedModel` of a `Design`, its optimum and its curvature;
 `intercept/` proves the global optimum of one random intercept, `general/` a local one of any other
-random part. `models` and the errors of `intercept.degenerate` are for everybody.
+random part from the points that `search/` finds, by the mixed model equations of `equations/`.
+`models` and the errors of `intercept.degenerate` are for everybody.
 
 Imports `model` and the ground; never an engine: half of the house stands on this room.
 """

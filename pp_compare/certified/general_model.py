@@ -8,11 +8,11 @@ from functools import cached_property
 import numpy as np
 from scipy.linalg import block_diag
 
+from pp_compare.certified.components.blocks import RandomBlock
 from pp_compare.certified.cover.extend import extended
 from pp_compare.certified.cover.proof import Cover
+from pp_compare.certified.equations.crossproducts import CrossProducts, cross_products
 from pp_compare.certified.existence.record import existence_of
-from pp_compare.certified.general.blocks import RandomBlock
-from pp_compare.certified.general.crossproducts import CrossProducts, cross_products
 from pp_compare.certified.general.estimates import Estimates, deviance_of, estimates_of, gls_of
 from pp_compare.certified.general.optimum import GeneralOptimum, general_optimum
 from pp_compare.certified.intercept.degenerate import DegenerateModelError

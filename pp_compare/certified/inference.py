@@ -9,18 +9,18 @@ from __future__ import annotations
 import numpy as np
 from flint import arb, arb_mat, ctx
 
+from pp_compare.certified.components.blocks import RandomBlock
+from pp_compare.certified.equations.crossproducts import CrossProducts, cross_products
+from pp_compare.certified.equations.krawczyk import NotProvedError
+from pp_compare.certified.equations.mixed_equations import solve
+from pp_compare.certified.equations.parametrisation import lower_triangle, units
 from pp_compare.certified.general.approximations import (
     FixedEffects,
     KenwardRoger,
     Satterthwaite,
 )
-from pp_compare.certified.general.blocks import RandomBlock
-from pp_compare.certified.general.crossproducts import CrossProducts, cross_products
 from pp_compare.certified.general.face import Face
 from pp_compare.certified.general.information import Information, information
-from pp_compare.certified.general.krawczyk import NotProvedError
-from pp_compare.certified.general.mixed_equations import solve
-from pp_compare.certified.general.parametrisation import lower_triangle, units
 from pp_compare.certified.general.profile import Profiled, profiled
 from pp_compare.certified.models import CertifiedModel, InterceptModel, certified_model
 from pp_compare.model.design import Design

@@ -13,11 +13,11 @@ from pp_compare.certified.intercept.optimum import InterceptOptimum, intercept_o
 from pp_compare.certified.intercept.statistics import InterceptStatistics
 from pp_compare.certified.optima import (
     Covariances,
+    DistinctRows,
     LocalOptimum,
     Optimum,
     Quantities,
     fixed_effects,
-    fixed_part,
     floats,
     only,
     row_labels,
@@ -58,6 +58,10 @@ class InterceptModel:
         if self._given is not None:
             raise TypeError("a model of decimals does not cross to another process")
         return InterceptModel, (self.design, None, self.optimum)
+
+    @cached_property
+    def _rows(self) -> DistinctRows:
+        return DistinctRows.of(self.design.X)
 
     def _search(self) -> InterceptOptimum:
         return intercept_optimum(self.statistics, reml=self.reml)
@@ -110,7 +114,7 @@ class InterceptModel:
         design, group = self.design, self.group
         levels, labels = design.group_levels[group], design.random_labels(group)
         beta = arb_mat(len(gls.beta), 1, list(gls.beta))
-        fitted = fixed_part(design.X, beta) + floats(gls.blup)[design.blocks[0].codes]
+        fitted = self._rows.times(beta) + floats(gls.blup)[design.blocks[0].codes]
         found = [
             *fixed_effects(design, beta, gls.beta_cov),
             Quantity("sigma", np.array(float(sigma))),

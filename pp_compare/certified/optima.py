@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, Protocol
 
 import numpy as np
@@ -123,16 +124,35 @@ def fixed_effects(design: Design, beta: arb_mat, beta_cov: arb_mat) -> list[Quan
     ]
 
 
-def fixed_part(X: np.ndarray, beta: arb_mat) -> np.ndarray:
-    """X beta, rounded once; rows that stand more than once are computed once."""
-    rows, inverse = np.unique(X, axis=0, return_inverse=True)
-    values = arb_mat(len(rows), rows.shape[1], rows.ravel().tolist()) * beta
-    return floats(values.entries())[inverse.ravel()]
+@dataclass(frozen=True, eq=False)
+class DistinctRows:
+    """The rows of a model matrix, each once, and where each stands among them."""
+
+    rows: arb_mat
+    places: np.ndarray
+
+    @staticmethod
+    def of(X: np.ndarray) -> DistinctRows:
+        """Find them; a row that stands more than once is computed with once."""
+        rows, places = np.unique(X, axis=0, return_inverse=True)
+        exact = arb_mat(len(rows), rows.shape[1], rows.ravel().tolist())
+        return DistinctRows(exact, places.ravel())
+
+    def times(self, beta: arb_mat) -> np.ndarray:
+        """X beta, rounded once."""
+        values: np.ndarray = floats((self.rows * beta).entries())[self.places]
+        return values
 
 
 def row_labels(design: Design) -> tuple[str, ...]:
     """Numbers of the rows, from 1."""
-    return tuple(str(i + 1) for i in range(design.n_obs))
+    return _numbered(design.n_obs)
+
+
+@lru_cache(maxsize=4)
+def _numbered(n: int) -> tuple[str, ...]:
+    """The same texts for every quantity of a data set, which may have a million rows."""
+    return tuple(map(str, range(1, n + 1)))
 
 
 def floats(balls: Sequence[arb]) -> np.ndarray:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from flint import arb, arb_mat, ctx
 
-from pp_compare.certified.general.blocks import RandomBlock
+from pp_compare.certified.components.blocks import RandomBlock
 from pp_compare.certified.general.estimates import deviance_at_variances, gls_at
 from pp_compare.errors import InputError
 from pp_compare.model.design import Design

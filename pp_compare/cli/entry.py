@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import _thread
 import io
 import os
 import signal
 import sys
+from threading import Timer
 from types import FrameType
 
 from pp_compare.cli.app import app
 from pp_compare.cli.failures import Stopped, explained
 from pp_compare.cli.workspace import workspace
 
+AGAIN_SECONDS = 0.05
+"""A callback takes microseconds."""
+
 
 def run() -> None:
     """Run the command line; whatever fails becomes one line on stderr and an exit status."""
     _tolerate_names()
     signal.signal(signal.SIGTERM, _stop)
+    sys.unraisablehook = _once_more
     try:
         with workspace():
             app(standalone_mode=True)
@@ -32,6 +38,29 @@ def run() -> None:
 def _stop(number: int, frame: FrameType | None) -> None:
     """End as on Ctrl-C, so that everything that was started is ended."""
     raise Stopped(number)
+
+
+def _once_more(lost: sys.UnraisableHookArgs) -> None:
+    """Send a signal again that came in a callback, where Python drops whatever is raised."""
+    match lost.exc_value:
+        case Stopped(number=number):
+            again = number
+        case KeyboardInterrupt():
+            again = int(signal.SIGINT)
+        case _:
+            sys.__unraisablehook__(lost)
+            return
+    # From another thread and a moment later, when the callback is over.
+    timer = Timer(AGAIN_SECONDS, _send, [again])
+    timer.daemon = True
+    timer.start()
+
+
+def _send(number: int) -> None:
+    if sys.platform == "win32":
+        _thread.interrupt_main(number)
+    else:
+        os.kill(os.getpid(), number)
 
 
 def _tolerate_names() -> None:

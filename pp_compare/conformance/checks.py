@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pp_compare.audits.known import package_version
 from pp_compare.conformance import wording
 from pp_compare.conformance.models import Model
 from pp_compare.conformance.references import CERTIFIED
@@ -20,6 +19,7 @@ from pp_compare.model.answer import quantities_of
 from pp_compare.verdict.agreement import Comparison, Verdict
 from pp_compare.verdict.deviations import Deviation, Example
 from pp_compare.verdict.digits import least
+from pp_compare.verdict.versions import package_version
 
 Kind = Literal["answer", "identity", "truth", "parity", "deviation"]
 KINDS: tuple[Kind, ...] = ("answer", "identity", "truth", "parity", "deviation")

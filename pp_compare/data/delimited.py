@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from pp_compare.data.types import POINT, Marks, is_number
+from pp_compare.data.types import POINT, Marks, are_numbers, is_number
 from pp_compare.errors import DataError, quoted
 
 DELIMITERS = {",": "", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
@@ -117,6 +117,14 @@ def _reader(text: str, delimiter: str, *, strict: bool) -> Iterator[list[str]]:
 
 
 def _rows(text: str, delimiter: str, name: str) -> Iterator[list[str]]:
+    try:
+        yield from list(_reader(text, delimiter, strict=True))
+    except csv.Error:
+        yield from _until_error(text, delimiter, name)
+
+
+def _until_error(text: str, delimiter: str, name: str) -> Iterator[list[str]]:
+    """Row by row, to say which one cannot be read."""
     rows = _reader(text, delimiter, strict=True)
     for number in count():
         try:
@@ -190,9 +198,9 @@ def _marks(columns: dict[str, tuple[str, ...]], delimiter: str) -> dict[str, Mar
     ``1,234`` alone it may stand between thousands), or where semicolons divide cells and no column
     has a decimal point.
     """
-    texts = {name: {cell.strip() for cell in cells} - {"", "NA"} for name, cells in columns.items()}
-    points = any(_all(t, is_number) and any("." in x for x in t) for t in texts.values())
-    odd = {n: t for n, t in texts.items() if t and not _all(t, is_number)}
+    texts = {n: set(map(str.strip, cells)) - {"", "NA"} for n, cells in columns.items()}
+    odd = {n: t for n, t in texts.items() if t and not are_numbers(t)}
+    points = any(any("." in x for x in t) for n, t in texts.items() if n not in odd)
     commas = {n: t for n, t in odd.items() if all(_COMMA_DECIMAL.fullmatch(x) for x in t)}
     sure = any(any("," in x and not _ONE_GROUP.fullmatch(x) for x in t) for t in commas.values())
     found: dict[str, Marks] = {}
@@ -205,10 +213,6 @@ def _marks(columns: dict[str, tuple[str, ...]], delimiter: str) -> dict[str, Mar
             if column not in found and grouped and (both or (mark == "," and points)):
                 found[column] = Marks(decimal, mark)
     return found
-
-
-def _all(texts: set[str], test: object) -> bool:
-    return bool(texts) and callable(test) and all(test(x) for x in texts)
 
 
 def _plain(text: str, decimal: str) -> bool:

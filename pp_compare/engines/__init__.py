@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pp_compare.errors import InputError, PPCompareError, UnavailableError, quoted
 from pp_compare.model import Fit
@@ -60,6 +60,8 @@ def not_asked(engine: Engine, design: Design) -> str | None:
 
 
 EngineFactory = Callable[[str | None], Engine]
+ENGINE_HAS = ("name", "fit", "unsupported")
+"""What `Engine` asks for."""
 
 
 @cache
@@ -90,12 +92,14 @@ def make_engine(engine_id: str) -> Engine:
     name, _, setting = engine_id.partition(":")
     point = _registered().get(name)
     if point is None:
-        return _by_path(name, setting, engine_id)
+        own: Engine = engine_by_path(engine_id, engine_names(), ENGINE_HAS)
+        return own
     try:
         factory: EngineFactory = point.load()
     except ImportError as error:
         raise UnavailableError(f"engine '{name}' cannot be loaded: {error}") from error
-    return _made(factory, engine_id, setting)
+    engine: Engine = made_by(factory, engine_id, setting)
+    return engine
 
 
 def is_path(engine_id: str) -> bool:
@@ -106,12 +110,30 @@ def is_path(engine_id: str) -> bool:
     return engine_id.partition(":")[0] not in _registered()
 
 
-def _by_path(module: str, rest: str, engine_id: str) -> Engine:
+def engine_by_path(engine_id: str, known: Sequence[str], has: Sequence[str], of: str = "") -> Any:
+    """The engine that a factory gives which goes by its path, ``package.module:factory[:setting]``.
+
+    Parameters
+    ----------
+    engine_id : str
+    known : sequence of str
+        Names of the engines that need no path, for who mistyped one.
+    has : sequence of str
+        What an engine has to have.
+    of : str
+        Of which models the engines are, as in ``" of generalised models"``.
+
+    Raises
+    ------
+    InputError
+        Where there is no such module, no such factory, or it makes no engine.
+    """
+    module, _, rest = engine_id.partition(":")
     attribute, _, setting = rest.partition(":")
     _see_working_directory()
     if not attribute or not _can_be_module(module):
         raise InputError(
-            f"no engine {quoted(module)}; there are: {', '.join(engine_names())}, "
+            f"no engine {quoted(module)}{of}; there are: {', '.join(known)}, "
             "or package.module:factory for one of your own"
         )
     try:
@@ -123,19 +145,19 @@ def _by_path(module: str, rest: str, engine_id: str) -> Engine:
             path = quoted(f"{module}:{attribute}")
             raise InputError(f"no engine factory {path}: {what}") from error
         raise InputError(f"{quoted(module)} cannot be imported, because {what}") from error
-    factory: EngineFactory | None = getattr(imported, attribute, None)
+    factory = getattr(imported, attribute, None)
     if factory is None:
         raise InputError(f"no engine factory {quoted(f'{module}:{attribute}')}")
     if not callable(factory):
         raise InputError(f"{quoted(f'{module}:{attribute}')} is no engine factory: not a function")
     try:
-        engine = _made(factory, engine_id, setting)
+        engine = made_by(factory, engine_id, setting)
     except PPCompareError:
         raise
     except Exception as error:  # as above
         what = quoted(f"{type(error).__name__}: {error}", 200)
         raise InputError(f"the factory {quoted(engine_id)} makes no engine: {what}") from error
-    missing = [name for name in ("name", "fit", "unsupported") if not hasattr(engine, name)]
+    missing = [name for name in has if not hasattr(engine, name)]
     if missing:
         raise InputError(
             f"{quoted(engine_id)} is no engine factory: it gives a {type(engine).__name__} "
@@ -158,16 +180,22 @@ def _see_working_directory() -> None:
         sys.path.append(here)
 
 
-def _made(factory: Callable[..., Engine], engine_id: str, setting: str) -> Engine:
-    """Call a factory with the setting, or without where it has no place for one."""
-    try:
-        inspect.signature(factory).bind(None)
-    except TypeError:
-        if setting:
-            name = engine_id.removesuffix(f":{setting}")
-            raise InputError(f"'{name}' has no settings, so no setting '{setting}'") from None
+def made_by(factory: Callable[..., Any], engine_id: str, setting: str) -> Any:
+    """Call a factory with the setting; one that needs none is given none where there is none."""
+    if not setting and _takes(factory):
         return factory()
+    if not _takes(factory, setting):
+        name = engine_id.removesuffix(f":{setting}")
+        raise InputError(f"'{name}' has no settings, so no setting '{setting}'")
     return factory(setting or None)
+
+
+def _takes(factory: Callable[..., Any], *arguments: str) -> bool:
+    try:
+        inspect.signature(factory).bind(*arguments)
+    except TypeError:
+        return False
+    return True
 
 
 def engine_id(name: str, setting: str | None) -> str:

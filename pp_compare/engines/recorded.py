@@ -49,9 +49,7 @@ def playback(stack: str, engine_id: str) -> RecordedEngine:
     if stack not in stacks():
         raise InputError(f"no recorded stack '{stack}'; there are: {', '.join(stacks())}")
     references = _references(stack)
-    if engine_id not in references.engines:
-        known = ", ".join(references.engines)
-        raise InputError(f"'{engine_id}' is not recorded in {stack}; there are: {known}")
+    references.require(engine_id)
     return RecordedEngine(f"recorded:{stack}/{engine_id}", engine_id, references)
 
 
@@ -86,24 +84,41 @@ class RecordedEngine:
 
     def unsupported(self, design: Design) -> str | None:
         """Why there is nothing to play back; None where there is."""
-        try:
-            self.references.find(design)
-        except DataError as reason:
-            return str(reason)
-        return None
+        return self.references.why_not(key_of(design))
 
     def fit(self, design: Design) -> Fit:
         """The recorded Fit, which has no seconds; a failed one where its file was changed."""
-        try:
-            fits = self.references.find(design)["fits"]
-        except DataError as reason:
-            return Fit.unsupported(self.name, str(reason))
-        except PPCompareError as error:
-            return Fit.failed(self.name, str(error))
-        if self.engine_id not in fits:
-            return Fit.unsupported(self.name, f"{self.engine_id} was not recorded for this case")
-        fit = decode_fit(self.engine_id, fits[self.engine_id])
-        return replace(fit, engine=self.name, not_given=_not_recorded(fit, design))
+        fit = self.references.fit(self.name, self.engine_id, key_of(design))
+        return replace(fit, not_given=_not_recorded(fit, design))
+
+
+@dataclass(frozen=True)
+class Key:
+    """What a model must agree with for its recorded fits to be played back.
+
+    Parameters
+    ----------
+    data_sha256, model, design_sha256 : str
+        Data, model (however it was typed), rows and matrices.
+    formula, method : str
+    told : str
+        The model and its data in words.
+    """
+
+    data_sha256: str
+    model: str
+    design_sha256: str
+    formula: str
+    method: str
+    told: str
+
+
+def key_of(design: Design) -> Key:
+    """The key of a linear mixed model."""
+    spec, dataset = design.spec, design.dataset
+    told = f"'{spec.formula}' under {spec.method} on these data ({dataset.name})"
+    sha, model = dataset.sha256(), model_key(spec)
+    return Key(sha, model, design_sha256(design), spec.formula, spec.method, told)
 
 
 class References:
@@ -113,10 +128,12 @@ class References:
     ----------
     folder : Path
         With ``provenance.json``.
+    stack : str, optional
+        Its name; that of the folder by default.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, stack: str = "") -> None:
+        self.folder, self.stack = folder, stack or folder.name
         text = (folder / PROVENANCE).read_text(encoding="utf-8")
         self.provenance: dict[str, Any] = json.loads(text)
         self._entries = {
@@ -128,36 +145,50 @@ class References:
         """Ids of the engines that were recorded."""
         return tuple(self.provenance["engines"])
 
-    def find(self, design: Design) -> dict[str, Any]:
-        """Everything recorded for the data, the model and the design.
+    def require(self, engine_id: str) -> None:
+        """Refuse an engine that is not recorded, by an InputError with those that are."""
+        if engine_id not in self.engines:
+            known = ", ".join(self.engines)
+            raise InputError(f"'{engine_id}' is not recorded in {self.stack}; there are: {known}")
 
-        Raises
-        ------
-        DataError
-            Where nothing is recorded for them, with what does not fit.
-        PPCompareError
-            Where the file is not the one that was recorded.
-        """
-        spec, name = design.spec, design.dataset.name
-        entry = self._entries.get((design.dataset.sha256(), model_key(spec)))
+    def why_not(self, key: Key) -> str | None:
+        """Why nothing is listed for a model; None where something is."""
+        try:
+            self._entry(key)
+        except DataError as reason:
+            return str(reason)
+        return None
+
+    def fit(self, name: str, engine_id: str, key: Key) -> Fit:
+        """The recorded Fit under another name, or why there is none."""
+        try:
+            fits = self._read(self._entry(key))["fits"]
+        except DataError as reason:
+            return Fit.unsupported(name, str(reason))
+        except PPCompareError as error:
+            return Fit.failed(name, str(error))
+        if engine_id not in fits:
+            return Fit.unsupported(name, f"{engine_id} was not recorded for this case")
+        return decode_fit(name, fits[engine_id])
+
+    def _entry(self, key: Key) -> Mapping[str, str]:
+        """What is listed for the data, the model and the design; DataError with what differs."""
+        entry: Mapping[str, str] | None = self._entries.get((key.data_sha256, key.model))
         if entry is None:
+            raise DataError(f"{key.told} is not recorded in {self.stack}")
+        if entry["design_sha256"] != key.design_sha256:
             raise DataError(
-                f"'{spec.formula}' under {spec.method} on these data ({name}) is not recorded in "
-                f"{self.folder.name}"
+                f"{self.stack} has {key.told} with another design: other rows, or factor levels in "
+                "another order"
             )
-        if entry["design_sha256"] != design_sha256(design):
-            raise DataError(
-                f"{self.folder.name} has '{spec.formula}' on these data ({name}) with another "
-                "design: other rows, or factor levels in another order"
-            )
-        return self._read(entry)
+        return entry
 
     def _read(self, entry: Mapping[str, str]) -> dict[str, Any]:
         content = (self.folder / entry["file"]).read_bytes()
         found = hashlib.sha256(content).hexdigest()
         if found != entry["sha256"]:
             raise PPCompareError(
-                f"{entry['file']} of {self.folder.name} was changed after it was recorded: its "
+                f"{entry['file']} of {self.stack} was changed after it was recorded: its "
                 f"sha256 is {found}, not {entry['sha256']}; restore it or record it again"
             )
         recorded: dict[str, Any] = json.loads(content)
@@ -189,9 +220,9 @@ def design_sha256(design: Design) -> str:
 def _not_recorded(fit: Fit, design: Design) -> dict[str, str]:
     """What a record leaves out on purpose; anything else that lacks is a fault."""
     if fit.status != "ok" or "fitted" in fit.quantities or design.n_obs <= MAX_ROWS_FITTED:
-        return {}
+        return dict(fit.not_given)
     why = f"not recorded: records of more than {MAX_ROWS_FITTED} rows leave it out"
-    return {"fitted": why}
+    return {**fit.not_given, "fitted": why}
 
 
 def encode_fit(fit: Fit) -> dict[str, Any]:
@@ -200,6 +231,7 @@ def encode_fit(fit: Fit) -> dict[str, Any]:
     Doubles are written as Python writes them, which reads back to the same bits; NaN and infinities
     as text.
     """
+    of_its_own = {"definition": fit.definition, "not_given": dict(fit.not_given)}
     return {
         "status": fit.status,
         "converged": fit.converged,
@@ -208,6 +240,7 @@ def encode_fit(fit: Fit) -> dict[str, Any]:
         "settings": dict(fit.settings),
         "versions": dict(fit.versions),
         "design_error": None if fit.design_error is None else _number(fit.design_error),
+        **{name: value for name, value in of_its_own.items() if value},
         "quantities": {name: _encode(quantity) for name, quantity in fit.quantities.items()},
     }
 
@@ -245,6 +278,8 @@ def decode_fit(engine_id: str, recorded: Mapping[str, Any]) -> Fit:
         recorded["settings"],
         recorded["versions"],
         design_error=None if error is None else float(error),
+        definition=recorded.get("definition", ""),
+        not_given=recorded.get("not_given", {}),
     )
 
 

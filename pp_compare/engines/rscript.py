@@ -40,6 +40,8 @@ _START_SECONDS = 120.0
 """For a container or a slow disk; loading R, lme4 and nlme takes 2 to 4 s here."""
 _GRACE_SECONDS = 5.0
 """After the limit at which R stops its own code, before it is killed within compiled code."""
+PACKAGES = ("lme4", "nlme", "Matrix")
+"""What linear mixed models in R rest on."""
 _WORDS = 5
 """Lines of R's standard error that are told where it ends."""
 
@@ -116,9 +118,9 @@ class RscriptSession:
             except EngineError as error:
                 yield error
 
-    def about(self) -> dict[str, Any]:
-        """Versions of R, lme4, nlme and Matrix, platform, BLAS and LAPACK."""
-        return deepcopy(_about(self.command))
+    def about(self, packages: Sequence[str] = PACKAGES) -> dict[str, Any]:
+        """Versions of R and of packages that it has, platform, BLAS and LAPACK."""
+        return deepcopy(_about(self.command, tuple(packages)))
 
     def require(self, package: str) -> None:
         """Load an R package.
@@ -158,11 +160,10 @@ class RscriptSession:
 
 
 @cache
-def _about(command: tuple[str, ...]) -> dict[str, Any]:
+def _about(command: tuple[str, ...], packages: tuple[str, ...]) -> dict[str, Any]:
     """Asked once: an R does not change while we run, and takes two seconds to start."""
-    packages = ["lme4", "nlme", "Matrix"]
     with RscriptSession(command) as session:
-        found = session.call("pp_about", {"packages": packages})
+        found = session.call("pp_about", {"packages": list(packages)})
     versions = dict(zip(found["names"], found["versions"], strict=True))
     return {"versions": versions} | {k: found[k][0] for k in ("platform", "blas", "lapack")}
 

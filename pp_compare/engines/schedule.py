@@ -8,7 +8,7 @@ waited there for as long as that start took.
 from __future__ import annotations
 
 import time
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from threading import Condition
@@ -56,6 +56,13 @@ class Schedule:
         self._up: dict[str, tuple[float, float]] = {}  # when it was, and after how long
         self._closed = False
         self._changed = Condition()
+
+    def join(self, started: Mapping[str, float]) -> None:
+        """A process comes that has started these already, each in so many seconds."""
+        with self._changed:
+            for name, seconds in started.items():
+                self._started[name] = self._started.get(name, 0) + 1
+                self._up.setdefault(name, (time.monotonic(), seconds))
 
     def put(self, task: Task) -> None:
         """Let a task wait for a process."""

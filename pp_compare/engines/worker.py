@@ -11,16 +11,16 @@ import base64
 import os
 import pickle
 import sys
-import time
 import traceback
 from collections.abc import Callable
+from concurrent import futures
 from concurrent.futures import Future
-from threading import Thread
 from types import TracebackType
 from typing import Any, TypeVar
 
 from pp_compare.engines import Engine, make_engine, not_asked
-from pp_compare.engines.child_process import Ask, ChildProcess, Message
+from pp_compare.engines.attendant import Attendant, hire, release
+from pp_compare.engines.child_process import Ask, Message
 from pp_compare.engines.parent import Parent
 from pp_compare.engines.schedule import Schedule, Task, runtime
 from pp_compare.errors import EngineError, PPCompareError, UnavailableError, quoted
@@ -42,6 +42,8 @@ _engines: dict[str, Engine] = {}
 class Workers:
     """Fits by engine id in a worker process that is killed at the time limit and replaced.
 
+    When all is done the processes are kept for the next audit (`pp_compare.engines.attendant`).
+
     Parameters
     ----------
     seconds : float
@@ -55,13 +57,9 @@ class Workers:
         # One BLAS thread: the matrices are small, and engines are compared on equal terms.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         command = [sys.executable, "-c", _PROGRAM, *sys.path]
-        self._children = [ChildProcess(command, os.environ, _begin) for _ in range(processes)]
         self._schedule = Schedule()
-        self._threads = [
-            Thread(target=self._attend, args=(child,), daemon=True) for child in self._children
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._attendants = hire(command, os.environ, _begin, processes)
+        self._working = [one.attend(self._schedule) for one in self._attendants]
 
     def __enter__(self) -> Workers:
         return self
@@ -75,17 +73,13 @@ class Workers:
         self.close(wait=kind is None)
 
     def close(self, wait: bool = True) -> None:
-        """Stop the processes; without `wait`, in the middle of a fit."""
+        """Let the processes go; without `wait`, end them in the middle of a fit."""
         self._schedule.close(drop=not wait)
         if wait:
-            self._join()
-        for child in self._children:
-            child.close()
-        self._join()
-
-    def _join(self) -> None:
-        for thread in self._threads:
-            thread.join()
+            futures.wait(self._working)
+        for attendant in self._attendants:
+            (release if wait else Attendant.close)(attendant)
+        futures.wait(self._working)
 
     def make(self, engine_id: str) -> str:
         """Make an engine in a worker, to see whether this machine can.
@@ -146,24 +140,6 @@ class Workers:
         task = Task(_packed((function, args)), needed, seconds)
         self._schedule.put(task)
         return task.answer
-
-    def _attend(self, child: ChildProcess) -> None:
-        """Have one process do what is scheduled, until nothing is."""
-        started: set[str] = set()
-        while (task := self._schedule.take(started)) is not None:
-            new = task.runtime not in started
-            started.add(task.runtime)
-            if not task.answer.set_running_or_notify_cancel():
-                continue
-            begun = time.monotonic()
-            try:
-                task.answer.set_result(child.ask({"task": task.message}, task.seconds))
-            except BaseException as error:  # the waiting one's to raise
-                self._schedule.forget(started)
-                started.clear()
-                task.answer.set_exception(error)
-            if new:
-                self._schedule.started(task.runtime, time.monotonic() - begun)
 
 
 def _answer(running: Future[dict[str, Any]], otherwise: Callable[[str], T]) -> Callable[[], T]:

@@ -21,8 +21,8 @@ Other = Literal["known variances", "penalised least squares"]
 
 SAME = 1e-3
 """Relative: second differences of a criterion that is known to 1e-6 leave 8e-4 of a standard error
-open at the best step; that of GPBoost is off by 1.1e-4 at most on the named cases. The other quantity
-is algebra, and met to rounding."""
+open at the best step; GPBoost's are off by 1.1e-4 at most on the named cases. The other quantity is
+algebra, and met to rounding."""
 
 
 def other_standard_errors(design: GlmmDesign, fit: Fit, known: np.ndarray) -> Other | None:

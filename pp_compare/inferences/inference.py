@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from pp_compare.certified.general.krawczyk import NotProvedError
+from pp_compare.certified.equations.krawczyk import NotProvedError
 from pp_compare.certified.inference import OptimumInference
 from pp_compare.certified.models import CertifiedModel, DegenerateModelError, certified_model
 from pp_compare.engines import make_engine

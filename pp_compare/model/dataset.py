@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
@@ -29,18 +28,27 @@ class Dataset:
 
     def sha256(self) -> str:
         """Checksum of the table as exact CSV (`exact_csv`)."""
-        return hashlib.sha256(self.exact_csv().encode()).hexdigest()
+        return checksum(self.exact_csv())
 
     def exact_csv(self) -> str:
         """The table as CSV in which every double reads back to the same bits.
 
         `repr` of a Python float is the shortest decimal that does so (David Gay's algorithm).
         """
-        return self.frame.to_csv(
-            index=False, float_format=_shortest, na_rep="NA", lineterminator="\n"
-        )
+        columns = {k: _shortest(self.frame.iloc[:, k]) for k in range(len(self.frame.columns))}
+        frame = pd.DataFrame(columns, index=self.frame.index)
+        frame.columns = self.frame.columns
+        return frame.to_csv(index=False, na_rep="NA", lineterminator="\n")
 
 
-def _shortest(x: Any) -> str:
-    """Numpy's own `repr` says np.float64(...)."""
-    return repr(float(x))
+def checksum(csv: str) -> str:
+    """SHA-256 of a table as text."""
+    return hashlib.sha256(csv.encode()).hexdigest()
+
+
+def _shortest(column: pd.Series) -> pd.Series:
+    """Doubles as texts, the missing ones left; numpy's own `repr` says np.float64(...)."""
+    if not pd.api.types.is_float_dtype(column):
+        return column
+    texts = pd.Series(list(map(repr, column.tolist())), index=column.index, dtype=object)
+    return texts.mask(column.isna(), None)

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -60,6 +61,24 @@ class Quantity:
     def is_symmetric_matrix(self) -> bool:
         """True for a covariance: both axes carry the same labels."""
         return bool(self.columns) and self.rows == self.columns
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """The numbers of `entries`, in their order."""
+        if self.is_symmetric_matrix:
+            return np.asarray(self.values[np.tril_indices(len(self.rows))])
+        return self.values.ravel()
+
+    def label(self, place: int) -> str:
+        """The label of the number in a place of `entries`."""
+        return next(islice(self.entries(), place, None))[0]
+
+    def numbers_as(self, other: Quantity) -> np.ndarray:
+        """The numbers that have the labels of another quantity, in its order; nan for none."""
+        if (self.rows, self.columns) == (other.rows, other.columns):
+            return self.numbers
+        found = dict(self.entries())
+        return np.array([found.get(label, np.nan) for label, _ in other.entries()])
 
     def entries(self) -> Iterator[tuple[str, float]]:
         """Every number once with its label; of a covariance only the lower triangle."""

@@ -14,13 +14,13 @@ from typing import Any
 
 from flint import arb, arb_mat, ctx
 
-from pp_compare.certified.general.blocks import RandomBlock
-from pp_compare.certified.general.crossproducts import CrossProducts, cross_products
-from pp_compare.certified.general.curvature import derivatives
+from pp_compare.certified.components.blocks import RandomBlock
+from pp_compare.certified.equations.crossproducts import CrossProducts, cross_products
+from pp_compare.certified.equations.curvature import derivatives
+from pp_compare.certified.equations.mixed_equations import solve
+from pp_compare.certified.equations.parametrisation import lower_triangle
 from pp_compare.certified.general.face import Face
-from pp_compare.certified.general.mixed_equations import solve
 from pp_compare.certified.general.optimum import GeneralOptimum
-from pp_compare.certified.general.parametrisation import lower_triangle
 from pp_compare.errors import PPCompareError
 from pp_compare.model.design import Design
 from pp_compare.reference.decimals import fraction, rounded

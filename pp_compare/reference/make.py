@@ -27,6 +27,12 @@ from pp_compare.reference.answers import recorded_answers
 from pp_compare.reference.columns import Table, describe
 from pp_compare.reference.decimals import decimals
 from pp_compare.reference.general_proof import general_certificate, refined
+from pp_compare.reference.inferences import (
+    Tables,
+    inferences_of,
+    information_of_general,
+    information_of_intercept,
+)
 from pp_compare.reference.intercept_proof import intercept_certificate
 from pp_compare.reference.items import LARGEST_FILE, Item, all_items
 from pp_compare.reference.scores import HEADER, difficulty, scores
@@ -117,7 +123,7 @@ def item_files(item: Item) -> Files:
     if certified.optimum.claim == "none":
         raise PPCompareError(certified.optimum.reason)
     model, table = describe(design)
-    balls, certificate = _proved(item, certified)
+    balls, certificate, inference = _proved(item, certified)
     values = values_of(design, balls)
     graded = {
         answers.name: score
@@ -134,13 +140,18 @@ def item_files(item: Item) -> Files:
         "model": {"words": in_words(design)} | model | {"reading": item.reading},
         "claim": _claim(certified),
         "values": values,
+        "inference": inference,
         "optima": _optima(certified, balls),
         "certificate": certificate,
         "difficulty": difficulty(graded),
         "data": _data(item, table, is_made),
     }
     files = {} if is_made else {"data.csv": table.text, "doubles.csv": table.doubles}
-    return files | {"item.json": json_text(about) + "\n", "values.csv": values_csv(values)}
+    return files | {
+        "item.json": json_text(about) + "\n",
+        "values.csv": values_csv(values),
+        "inference.csv": inference_csv(inference),
+    }
 
 
 def _data(item: Item, table: Table, is_made: bool) -> dict[str, Any]:
@@ -187,16 +198,20 @@ def _optimum(position: Iterable[arb], deviance: arb) -> dict[str, Any]:
     return {"position": where, "deviance": list(decimals(deviance, one))}
 
 
-def _proved(item: Item, model: CertifiedModel) -> tuple[Balls, dict[str, Any]]:
-    """The optimum in balls, and its certificate."""
+def _proved(item: Item, model: CertifiedModel) -> tuple[Balls, dict[str, Any], Tables]:
+    """The optimum in balls, its certificate, and tests of the fixed effects."""
     if isinstance(model, InterceptModel):
         exact = _exact_ratio(item.design, model)
         found = model.found
         proof = intercept_certificate(model.statistics, found, reml=model.reml, exact=exact)
-        return balls_of_intercept(found), proof
+        info, unit = information_of_intercept(
+            item.design, model, decimals=item.reading == "decimals"
+        )
+        return balls_of_intercept(found), proof, inferences_of(info, item.design.labels, unit)
     assert isinstance(model, GeneralModel)  # noqa: S101  # there are two cores
     point = refined(item.design, model.found)
-    return balls_of_general(item.design, point), general_certificate(point)
+    tests = inferences_of(information_of_general(point), item.design.labels, arb(1))
+    return balls_of_general(item.design, point), general_certificate(point), tests
 
 
 def _exact_ratio(design: Design, model: InterceptModel) -> Fraction | None:
@@ -222,6 +237,17 @@ def values_csv(values: Mapping[str, Mapping[str, list[str]]]) -> str:
         for row in zip(*table.values(), strict=True)
     ]
     return _csv([["quantity", "row", "column", "value", "radius"], *rows])
+
+
+def inference_csv(inference: Tables) -> str:
+    """The tests of an item below each other."""
+    rows = [
+        [definition, quantity, *row]
+        for definition, tables in inference.items()
+        for quantity, table in tables.items()
+        for row in zip(*table.values(), strict=True)
+    ]
+    return _csv([["definition", "quantity", "row", "column", "value", "radius"], *rows])
 
 
 def _csv(rows: Iterable[Sequence[str]]) -> str:

@@ -8,10 +8,10 @@ from typing import Any
 
 from flint import arb, arb_mat, ctx
 
-from pp_compare.certified.general.blocks import RandomBlock
+from pp_compare.certified.components.blocks import RandomBlock
+from pp_compare.certified.equations.mixed_equations import solve
+from pp_compare.certified.equations.parametrisation import enclosed_theta
 from pp_compare.certified.general.estimates import estimates
-from pp_compare.certified.general.mixed_equations import solve
-from pp_compare.certified.general.parametrisation import enclosed_theta
 from pp_compare.certified.intercept.optimum import InterceptOptimum
 from pp_compare.model.design import Block, Design
 from pp_compare.reference.decimals import decimals
@@ -85,10 +85,11 @@ def balls_of_general(design: Design, point: Refined) -> Balls:
 def values_of(design: Design, balls: Balls) -> dict[str, dict[str, list[str]]]:
     """The tables of an item: row and column labels, values and radii, by quantity."""
     with ctx.workprec(BITS):
-        return {name: _table(list(rows)) for name, rows in _quantities(design, balls)}
+        return {name: table_of(list(rows)) for name, rows in _quantities(design, balls)}
 
 
-def _table(rows: Sequence[Value]) -> dict[str, list[str]]:
+def table_of(rows: Sequence[Value]) -> dict[str, list[str]]:
+    """Labels, values and radii, each a list."""
     numbers = [decimals(value, unit) for _, _, value, unit in rows]
     return {
         "row": [row for row, _, _, _ in rows],

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from pp_compare.engines import r_stack
+from pp_compare.engines.glmm.recorded import RecordedGlmm
+from pp_compare.engines.recorded import RecordedEngine
 from pp_compare.errors import EngineError
 from pp_compare.model import Fit
-from pp_compare.model.design import Design
 from pp_compare.releases import serve
 from pp_compare.releases.dialect import Dialect
 from pp_compare.releases.environment import Environment
@@ -43,13 +44,17 @@ class Candidate(Protocol):
     def engine(self) -> str:
         """Engine id of its Fits."""
 
+    @property
+    def runs(self) -> bool:
+        """Whether it fits anew, and may give other bits on another platform."""
+
     def versions(self, platform: Platform, effort: Effort) -> dict[str, str]:
         """Versions of what does the work; EngineError where it does not start."""
 
     def identity(self) -> list[Any]:
         """All that its answers depend on, as values of JSON's kinds."""
 
-    def fits(self, designs: Sequence[Design], platform: Platform, effort: Effort) -> Iterator[Fit]:
+    def fits(self, designs: Sequence[Any], platform: Platform, effort: Effort) -> Iterator[Fit]:
         """One Fit a design, in their order."""
 
     def calls(
@@ -72,6 +77,7 @@ class PythonCandidate:
     label: str
     dialect: Dialect
     environment: Environment
+    runs = True
 
     @property
     def engine(self) -> str:
@@ -88,14 +94,14 @@ class PythonCandidate:
         code = file_sha256(Path(serve.__file__), self.dialect.adapter)
         return ["python", self.engine, self.environment.lock, code]
 
-    def fits(self, designs: Sequence[Design], platform: Platform, effort: Effort) -> Iterator[Fit]:
+    def fits(self, designs: Sequence[Any], platform: Platform, effort: Effort) -> Iterator[Fit]:
         """One Fit a design, in their order, over as many workers as there may be."""
         sessions: queue.SimpleQueue[Session] = queue.SimpleQueue()
         everyone = [self._session(platform, effort) for _ in range(effort.processes)]
         for session in everyone:
             sessions.put(session)
 
-        def fit(design: Design) -> Fit:
+        def fit(design: Any) -> Fit:
             session = sessions.get()
             try:
                 return self._fit(session, design)
@@ -126,7 +132,7 @@ class PythonCandidate:
         variables = platform.environment()
         return Session(self.environment.python, self.dialect.adapter, variables, effort.seconds)
 
-    def _fit(self, session: Session, design: Design) -> Fit:
+    def _fit(self, session: Session, design: Any) -> Fit:
         request = self.dialect.request(design)
         if isinstance(request, str):
             return Fit.unsupported(self.engine, request)
@@ -153,12 +159,17 @@ class RCandidate:
     command : tuple of str
     about : mapping
         What `RscriptSession.about` says of it.
+    fitting : callable
+        Fits many models of one kind in the R that a command starts: ``r_stack.fits``, or
+        ``glmm_fits`` of generalised ones.
     """
 
     label: str
     engine: str
     command: tuple[str, ...]
     about: Mapping[str, Any]
+    fitting: Callable[..., Iterator[Fit]] = r_stack.fits
+    runs = True
 
     def versions(self, platform: Platform, effort: Effort) -> dict[str, str]:
         """Versions of R and its packages."""
@@ -166,10 +177,10 @@ class RCandidate:
 
     def identity(self) -> list[Any]:
         """That R, by its own word, and our code that runs there."""
-        code = file_sha256(resource("r", "fit.R"), resource("r", "serve.R"))
+        code = file_sha256(*(resource("r", name) for name in ("fit.R", "glmm.R", "serve.R")))
         return ["R", self.engine, dict(self.about), code]
 
-    def fits(self, designs: Sequence[Design], platform: Platform, effort: Effort) -> Iterator[Fit]:
+    def fits(self, designs: Sequence[Any], platform: Platform, effort: Effort) -> Iterator[Fit]:
         """One Fit a design, in their order, over as many Rs as there may be."""
         variables = [f"{name}={value}" for name, value in platform.environment().items()]
         # By env and not in our own environment: other candidates run at the same time.
@@ -177,7 +188,7 @@ class RCandidate:
         tasks = [(self.engine, design) for design in designs]
         # Dealt out like cards, so that each fit is handed on, and kept, when its turn comes.
         hands = [tasks[k :: effort.processes] for k in range(effort.processes)]
-        running = [_ahead(r_stack.fits(command, hand, effort.seconds)) for hand in hands if hand]
+        running = [_ahead(self.fitting(command, hand, effort.seconds)) for hand in hands if hand]
         for k in range(len(tasks)):
             yield next(running[k % len(running)])
 
@@ -186,6 +197,41 @@ class RCandidate:
     ) -> list[Any]:
         """R engines have no probes."""
         return [EngineError("R engines are asked for fits alone") for _ in requests]
+
+
+@dataclass(frozen=True)
+class RecordedCandidate:
+    """lme4 or nlme of a recorded stack, played back.
+
+    Parameters
+    ----------
+    label, engine : str
+    playing : RecordedEngine or RecordedGlmm
+    """
+
+    label: str
+    engine: str
+    playing: RecordedEngine | RecordedGlmm
+    runs = False
+
+    def versions(self, platform: Platform, effort: Effort) -> dict[str, str]:
+        """Versions of R and its packages, when it was recorded."""
+        return dict(self.playing.references.provenance["versions"])
+
+    def identity(self) -> list[Any]:
+        """The list of its files with their checksums."""
+        return ["recorded", self.engine, self.playing.references.provenance]
+
+    def fits(self, designs: Sequence[Any], platform: Platform, effort: Effort) -> Iterator[Fit]:
+        """One Fit a design, in their order; of what is not recorded an unsupported one."""
+        for design in designs:
+            yield replace(self.playing.fit(design), engine=self.engine)
+
+    def calls(
+        self, requests: Sequence[tuple[str, Sequence[Any]]], platform: Platform, effort: Effort
+    ) -> list[Any]:
+        """Only fits are recorded."""
+        return [EngineError("only fits are recorded") for _ in requests]
 
 
 def _ahead(fits: Iterator[Fit]) -> Iterator[Fit]:

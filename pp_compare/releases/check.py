@@ -17,7 +17,7 @@ from pp_compare.releases.judgement import SECONDS, Judge
 from pp_compare.releases.noise import FACTOR, Noise, noise_of, noise_row
 from pp_compare.releases.platform import Platform
 from pp_compare.releases.store import Store, key_of, our_code
-from pp_compare.releases.subject import Subject
+from pp_compare.releases.subject import AnySubject
 from pp_compare.releases.work import State, Work
 from pp_compare.report.release.record import CandidateReport, NoiseRow, ReleaseReport
 from pp_compare.verdict.deviations import Deviation
@@ -51,6 +51,8 @@ class Plan:
         Engine that plays each reference, as ``{"lme4": "recorded:bookworm/lme4"}``.
     registry : tuple of Deviation
     store : Store
+    probes : bool
+        Whether statsmodels is asked beside the fits: what is asked is about linear models.
     """
 
     platform: Platform
@@ -59,11 +61,12 @@ class Plan:
     references: Mapping[str, str]
     registry: tuple[Deviation, ...]
     store: Store
+    probes: bool = True
 
 
 def check(
     candidates: Sequence[Candidate | Broken],
-    subjects: Sequence[Subject],
+    subjects: Sequence[AnySubject],
     plan: Plan,
     about: Mapping[str, str],
     *,
@@ -89,6 +92,8 @@ def check(
     for candidate, report in zip(candidates, reports, strict=True):
         if report.problem or isinstance(candidate, Broken) or report.engine in noise:
             continue
+        if not candidate.runs:
+            continue
         noise[report.engine], found = run.noise(candidate, report)
         rows += found
     differences = tuple(
@@ -107,7 +112,7 @@ def _expected(
 ) -> Work:
     """Every candidate is fitted and judged; the first of each engine gives the noise."""
     alive = [candidate for candidate in candidates if not isinstance(candidate, Broken)]
-    engines = {candidate.engine for candidate in alive}
+    engines = {candidate.engine for candidate in alive if candidate.runs}
     fits = len(alive) + len(engines) * len(plan.variants)
     return Work(fits * models, len(alive) * models, tell)
 
@@ -133,7 +138,7 @@ class _Run:
     """One check, with what it keeps."""
 
     def __init__(
-        self, subjects: Sequence[Subject], plan: Plan, workers: Workers, work: Work
+        self, subjects: Sequence[AnySubject], plan: Plan, workers: Workers, work: Work
     ) -> None:
         self.subjects, self.plan, self.work = subjects, plan, work
         self.judge = Judge(subjects, plan.references, plan.registry, plan.store, workers)
@@ -207,15 +212,15 @@ class _Run:
         if designs:
             yield from zip(which, candidate.fits(designs, platform, self.plan.effort), strict=True)
 
-    def _fit_key(self, candidate: Candidate, platform: Platform, subject: Subject) -> str:
+    def _fit_key(self, candidate: Candidate, platform: Platform, subject: AnySubject) -> str:
         limit = self.plan.effort.seconds
         return key_of("fit", our_code(), candidate.identity(), asdict(platform), limit, subject.key)
 
     def probes(self, candidate: Candidate) -> dict[str, Outcome]:
         """What was found out beside the fits; nothing of an engine that we have no probes for."""
-        if candidate.engine.partition(":")[0] != "statsmodels":
-            return {}
         plan = self.plan
+        if not plan.probes or candidate.engine.partition(":")[0] != "statsmodels":
+            return {}
         limit = plan.effort.seconds
         key = key_of("probes", our_code(), candidate.identity(), asdict(plan.platform), limit)
 

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pp_compare.engines import statsmodels as native
+from pp_compare.engines.glmm import statsmodels as bayes
+from pp_compare.engines.glmm.statsmodels import StatsmodelsBayes
 from pp_compare.model import Fit, Status
 from pp_compare.model.answer import labelled
 from pp_compare.model.design import Block, Design
+from pp_compare.model.glmm import GlmmDesign
 
 Answer = dict[str, Any]
 
@@ -26,10 +29,10 @@ class Dialect(Protocol):
     def adapter(self) -> Path:
         """The file that a worker loads; it has ``about()`` and ``fit(request)``."""
 
-    def request(self, design: Design) -> dict[str, Any] | str:
+    def request(self, design: Any) -> dict[str, Any] | str:
         """What ``fit`` of the adapter is given, or why the engine cannot express the model."""
 
-    def read(self, design: Design, answer: Answer, versions: Mapping[str, str]) -> Fit:
+    def read(self, design: Any, answer: Answer, versions: Mapping[str, str]) -> Fit:
         """The Fit."""
 
 
@@ -62,6 +65,31 @@ class StatsmodelsDialect:
         if isinstance(plan, str):
             return Fit.unsupported(self.engine, plan)
         return native.read_fit(self.engine, self.native.steps, design, plan, answer, versions)
+
+
+@dataclass(frozen=True)
+class BayesDialect:
+    """statsmodels' Bayesian mixed GLMs, by the code that asks and reads them in this process."""
+
+    native: StatsmodelsBayes
+
+    @property
+    def engine(self) -> str:
+        """Engine id of the Fits."""
+        return self.native.name
+
+    @property
+    def adapter(self) -> Path:
+        """The file that a worker loads."""
+        return Path(bayes.__file__).with_name("bayes_mixed.py")
+
+    def request(self, design: GlmmDesign) -> dict[str, Any] | str:
+        """What ``fit`` of the adapter is given, or why the engine cannot express the model."""
+        return self.native.unsupported(design) or self.native.request(design)
+
+    def read(self, design: GlmmDesign, answer: Answer, versions: Mapping[str, str]) -> Fit:
+        """The Fit."""
+        return self.native.read(design, answer, versions)
 
 
 @dataclass(frozen=True)

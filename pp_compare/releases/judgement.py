@@ -7,20 +7,19 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from pp_compare.audits.judging import case_report, judge
-from pp_compare.audits.known import package_version
 from pp_compare.engines import make_engine
 from pp_compare.engines.recorded import encode_fit
 from pp_compare.engines.worker import Workers
 from pp_compare.identities import IdentityCheck
 from pp_compare.model import Fit
 from pp_compare.releases.store import Store, key_of, our_code
-from pp_compare.releases.subject import Subject
+from pp_compare.releases.subject import AnySubject
 from pp_compare.releases.work import Work
 from pp_compare.report.record import CaseReport
 from pp_compare.verdict.agreement import Comparison
 from pp_compare.verdict.deviations import Deviation
 from pp_compare.verdict.judgement import Judgement
+from pp_compare.verdict.versions import package_version
 
 SECONDS = 600.0
 """For one model; the certified optimum of the largest named case takes a minute."""
@@ -31,7 +30,7 @@ class Judge:
 
     Parameters
     ----------
-    subjects : sequence of Subject
+    subjects : sequence of AnySubject
     references : mapping of str to str
         Engine that plays each reference; only what it answers is used.
     registry : sequence of Deviation
@@ -41,7 +40,7 @@ class Judge:
 
     def __init__(
         self,
-        subjects: Sequence[Subject],
+        subjects: Sequence[AnySubject],
         references: Mapping[str, str],
         registry: Sequence[Deviation],
         store: Store,
@@ -54,8 +53,7 @@ class Judge:
         # What depends on the model alone is made once, not again for every candidate.
         told = [[self._told(fit) for fit in fits.values()] for fits in self._references]
         self._about_models = [(s.key, t) for s, t in zip(subjects, told, strict=True)]
-        blank = (case_report(subject.selection, subject.design, {}) for subject in subjects)
-        self._blank = [replace(case, data_csv="") for case in blank]
+        self._blank = [replace(subject.blank(), data_csv="") for subject in subjects]
 
     def judged(self, phase: str, fits: Sequence[Fit], work: Work) -> list[CaseReport]:
         """Every model's comparisons with the truth and the references, and its identities."""
@@ -93,7 +91,7 @@ class Judge:
 
 
 def _answers(
-    subjects: Iterable[Subject], references: Mapping[str, str]
+    subjects: Iterable[AnySubject], references: Mapping[str, str]
 ) -> Iterable[dict[str, Fit]]:
     engines = {name: make_engine(source) for name, source in references.items()}
     for subject in subjects:
@@ -102,11 +100,11 @@ def _answers(
 
 
 def _judged(
-    subject: Subject, fit: Fit, references: Mapping[str, Fit], registry: Sequence[Deviation]
+    subject: AnySubject, fit: Fit, references: Mapping[str, Fit], registry: Sequence[Deviation]
 ) -> dict[str, Any]:
     """What `judge` says of one engine, as JSON."""
     fits = {**references, fit.engine: fit}
-    case = judge(subject.selection, subject.design, fits, registry)
+    case = subject.judged(fits, registry)
     return {
         "comparisons": [asdict(c) for c in case.comparisons if c.candidate == fit.engine],
         "identities": [asdict(i) for i in case.identities if i.engine == fit.engine],

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 
 from pp_compare.audits.judging import PARITY_REFERENCES
-from pp_compare.engines.rscript import RscriptSession
+from pp_compare.audits.record import GLMM_PACKAGES
+from pp_compare.engines import engine_id, r_stack
+from pp_compare.engines.glmm.r import definition_of, glmm_fits
+from pp_compare.engines.glmm.recorded import make as make_recorded
+from pp_compare.engines.glmm.statsmodels import SETTINGS
+from pp_compare.engines.glmm.statsmodels import make as make_bayes
+from pp_compare.engines.recorded import playback
+from pp_compare.engines.rscript import PACKAGES, RscriptSession
 from pp_compare.engines.statsmodels import with_setting
 from pp_compare.errors import EngineError, InputError, UnavailableError
-from pp_compare.releases.candidate import Candidate, PythonCandidate, RCandidate
+from pp_compare.model import Fit
+from pp_compare.releases.candidate import Candidate, PythonCandidate, RCandidate, RecordedCandidate
 from pp_compare.releases.check import Broken
-from pp_compare.releases.dialect import Dialect, PlainDialect, StatsmodelsDialect
+from pp_compare.releases.dialect import BayesDialect, Dialect, PlainDialect, StatsmodelsDialect
 from pp_compare.releases.environment import Recipe, provide
 from pp_compare.releases.source import Source, parse_source
 from pp_compare.resources import resource
@@ -49,7 +57,7 @@ def _requirement(text: str) -> str:
 
 
 def choose_dialects(
-    package: str, adapter: Path | None, settings: list[str] | None
+    package: str, adapter: Path | None, settings: list[str] | None, of_glmm: bool = False
 ) -> list[Dialect]:
     """How to ask: one dialect a setting, ``default`` being none.
 
@@ -59,12 +67,18 @@ def choose_dialects(
     adapter : Path or None
         For a package other than statsmodels.
     settings : list of str or None
+    of_glmm : bool
+        Whether the models are generalised ones, of which only statsmodels is asked.
 
     Raises
     ------
     InputError
         For a setting, a package or an adapter that there is not.
     """
+    if of_glmm:
+        if adapter is not None or package != "statsmodels":
+            raise InputError("of generalised models statsmodels is checked, and R by --rscript")
+        return [BayesDialect(make_bayes(name)) for name in settings or SETTINGS]
     wanted = [None if name == "default" else name for name in settings or ["default"]]
     if adapter is not None:
         if not adapter.is_file():
@@ -93,15 +107,64 @@ def python_candidates(
 
 def r_candidates(text: str) -> Iterator[Candidate | Broken]:
     """lme4 and nlme in the R that a command starts; broken ones where it starts none."""
+    for engine in PARITY_REFERENCES:
+        yield _r_candidate(text, engine, PACKAGES, r_stack.fits)
+
+
+def glmm_r_candidates(text: str, settings: Sequence[str] | None) -> Iterator[Candidate | Broken]:
+    """lme4 in the R that a command starts, for generalised models: one candidate a setting.
+
+    Raises
+    ------
+    InputError
+        For a setting that glmer has not.
+    """
+    for engine in glmm_r_engines(settings):
+        yield _r_candidate(text, engine, GLMM_PACKAGES, glmm_fits)
+
+
+def recorded_candidates(
+    stack: str, of_glmm: bool, settings: Sequence[str] | None
+) -> Iterator[Candidate]:
+    """lme4 and nlme of a recorded stack, or of generalised models glmer's settings.
+
+    Raises
+    ------
+    InputError
+        For a stack, or a setting, that is not recorded; with those that are.
+    """
+    engines = glmm_r_engines(settings) if of_glmm else PARITY_REFERENCES
+    for engine in engines:
+        playing = make_recorded(f"{stack}/{engine}") if of_glmm else playback(stack, engine)
+        versions = playing.references.provenance["versions"]
+        label = f"{versions[engine.partition(':')[0]]} (R {versions['R']}, recorded)"
+        yield RecordedCandidate(label, engine, playing)
+
+
+GLMM_SETTINGS = ("default", "tight", "agq:10")
+"""Of glmer, where none is named."""
+
+
+def glmm_r_engines(settings: Sequence[str] | None) -> list[str]:
+    """Engine ids of glmer's settings; InputError for one that there is not."""
+    named = settings or GLMM_SETTINGS
+    engines = [engine_id("lme4", None if name == "default" else name) for name in named]
+    for engine in engines:
+        definition_of(engine)
+    return engines
+
+
+def _r_candidate(
+    text: str, engine: str, packages: Sequence[str], fitting: Callable[..., Iterator[Fit]]
+) -> Candidate | Broken:
     command = tuple(shlex.split(text))
     try:
-        about = RscriptSession(command).about()
+        about = RscriptSession(command).about(packages)
     except (EngineError, UnavailableError) as error:
-        yield from (Broken(text, engine, str(error)) for engine in PARITY_REFERENCES)
-        return
-    for engine in PARITY_REFERENCES:
-        label = f"{about['versions'][engine]} (R {about['versions']['R']})"
-        yield RCandidate(label, engine, command, about)
+        return Broken(text, engine, str(error))
+    versions = about["versions"]
+    label = f"{versions.get(engine.partition(':')[0], 'missing')} (R {versions['R']})"
+    return RCandidate(label, engine, command, about, fitting)
 
 
 def check_labels(named: Sequence[Candidate | Broken], baseline: str | None) -> None:

@@ -14,6 +14,7 @@ from pp_compare.report.digest import kind_of, wrong_optimum
 from pp_compare.report.record import CaseReport
 from pp_compare.report.release.record import Change, Direction
 from pp_compare.verdict.digits import digits_text, worst_first
+from pp_compare.verdict.judgement import STANDINGS
 
 LOST_DIGIT = 1.0
 """By so many digits a number that disagrees with the truth must move to be better or worse."""
@@ -62,6 +63,7 @@ class Pair:
         flag: list[Seen] = []
         if self.before.status == "ok":
             if self.moved:
+                yield from self._standing()
                 yield from self._wrong_optimum()
                 yield from self._values()
                 yield from self._identities()
@@ -88,6 +90,20 @@ class Pair:
         words = [fit.messages[0] if fit.messages else fit.status for fit in self._failing()]
         told = [words.pop(0) if not fine else "answers" for fine in ok]
         yield self._change("exception", direction, f"{before} became {after}", told)
+
+    def _standing(self) -> Iterator[Seen]:
+        """What the numbers are worth to a reader, where both are judged."""
+        judged = [judgement for case in self.cases for judgement in case.judgements]
+        if len(judged) < len(self.cases):
+            return
+        one, two = judged
+        if one.standing == two.standing or "not judged" in (one.standing, two.standing):
+            return
+        lower = STANDINGS.index(two.standing) > STANDINGS.index(one.standing)
+        subject = f"{one.standing} became {two.standing}"
+        # What follows the first sentence is how far the criterion itself is from another one.
+        words = [judgement.sentence.partition(". ")[0] for judgement in judged]
+        yield self._change("standing", "worse" if lower else "better", subject, words)
 
     def _failing(self) -> list[Fit]:
         return [fit for fit in (self.before, self.after) if fit.status != "ok"]

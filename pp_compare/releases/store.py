@@ -93,7 +93,7 @@ def our_code() -> str:
     package = resource()
     rooms = ((path, path.relative_to(package).parts[0]) for path in package.rglob("*.py"))
     code = sorted(path for path, room in rooms if room not in SHOWING)
-    registry = sorted(p for p in resource("fixtures", "deviations").iterdir() if p.is_file())
+    registry = sorted(p for p in resource("fixtures", "deviations").rglob("*") if p.is_file())
     for path in [*code, *registry]:
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()

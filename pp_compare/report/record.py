@@ -232,14 +232,7 @@ class Report:
         Path
             Of the page, to be opened.
         """
-        write_report = import_module(self.writer).write_report
-        from pp_compare.verdict.deviations import load_deviations  # noqa: PLC0415  # as above
-
-        pairs = zip(self.cases, self.designs, strict=False)
-        designs = {(case.case, case.method): design for case, design in pairs}
-        write_report(
-            Path(folder), self, load_deviations(), lambda case: designs[case.case, case.method]
-        )
+        import_module(self.writer).save(Path(folder), self)
         return Path(folder) / "report.html"
 
     def raise_for_status(self) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
 from pp_compare.model import Fit, Quantity
-from pp_compare.verdict.digits import excess, least, lre
+from pp_compare.verdict.digits import lre, lre_of
 from pp_compare.verdict.tolerance import Tolerance, Tolerances
 
 Verdict = Literal["pass", "fail", "known", "skip"]
@@ -101,8 +102,8 @@ def compare(candidate: Fit, reference: Fit, tolerances: Tolerances) -> list[Comp
         elif theirs is None:
             found.append(_missing(candidate, reference, quantity))
         else:
-            lines = list(_lines(candidate, reference, theirs, quantity, tolerance, slack))
-            found.extend(lines if len(lines) <= LISTED else [_worst(lines)])
+            pair = _Pair.of(candidate, reference, theirs, quantity, tolerance, slack)
+            found.extend(pair.lines() if len(pair.values) <= LISTED else [pair.worst()])
     return found
 
 
@@ -134,32 +135,77 @@ def compare_criterion(
     )
 
 
-def _lines(
-    candidate: Fit,
-    reference: Fit,
-    theirs: Quantity,
-    ours: Quantity,
-    tolerance: Tolerance,
-    slack: float,
-) -> Iterator[Comparison]:
-    allowed = Quantity(ours.name, slack * tolerance.values, ours.rows, ours.columns)
-    values = dict(theirs.entries())
-    for (label, truth), (_, limit) in zip(ours.entries(), allowed.entries(), strict=True):
-        value = values.get(label, float("nan"))
-        error = 0.0 if value == truth else abs(value - truth)
-        yield Comparison(
-            candidate.engine,
-            reference.engine,
-            ours.name,
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    """The numbers of a quantity that two fits have, in the order of the reference's labels."""
+
+    candidate: str
+    reference: str
+    quantity: Quantity
+    values: np.ndarray
+    limits: np.ndarray
+    reason: str
+    slack: float
+
+    @staticmethod
+    def of(
+        candidate: Fit,
+        reference: Fit,
+        theirs: Quantity,
+        ours: Quantity,
+        tolerance: Tolerance,
+        slack: float,
+    ) -> _Pair:
+        """Bring the candidate's numbers and the tolerances into the order of the reference's."""
+        allowed = Quantity(ours.name, slack * tolerance.values, ours.rows, ours.columns)
+        return _Pair(
+            candidate=candidate.engine,
+            reference=reference.engine,
+            quantity=ours,
+            values=theirs.numbers_as(ours),
+            limits=allowed.numbers,
+            reason=tolerance.reason,
+            slack=slack,
+        )
+
+    @cached_property
+    def errors(self) -> np.ndarray:
+        """Absolute differences; 0 between equal infinities."""
+        truths = self.quantity.numbers
+        with np.errstate(invalid="ignore"):
+            return np.where(self.values == truths, 0.0, np.abs(self.values - truths))
+
+    def lines(self) -> Iterator[Comparison]:
+        """One for each number."""
+        for place, (label, _) in enumerate(self.quantity.entries()):
+            yield self._line(place, label)
+
+    def worst(self) -> Comparison:
+        """The number furthest beyond its tolerance, for all of them."""
+        with np.errstate(all="ignore"):
+            over = self.errors / self.limits
+        # 0 of a tolerance of 0 is sound; NaN against a tolerance is as bad as can be.
+        unknown = np.where(np.isnan(self.errors) & ~np.isinf(self.limits), np.inf, -np.inf)
+        place = int(np.argmax(np.where(np.isnan(over), unknown, over)))
+        digits = lre_of(self.values, self.quantity.numbers)
+        line = self._line(place, self.quantity.label(place))
+        fewest = float(np.min(digits, initial=np.inf, where=~np.isnan(digits)))
+        return replace(line, count=len(digits), digits=fewest if fewest < np.inf else np.nan)
+
+    def _line(self, place: int, label: str) -> Comparison:
+        value, truth = float(self.values[place]), float(self.quantity.numbers[place])
+        error, limit = float(self.errors[place]), float(self.limits[place])
+        return Comparison(
+            self.candidate,
+            self.reference,
+            self.quantity.name,
             label,
             value,
             truth,
             error,
             lre(value, truth),
             limit,
-            tolerance.reason
-            if slack == 1.0 or np.isinf(limit)
-            else f"both sides: {tolerance.reason}",
+            self.reason if self.slack == 1.0 or np.isinf(limit) else f"both sides: {self.reason}",
             _verdict(error, limit),
         )
 
@@ -169,15 +215,6 @@ def _verdict(error: float, limit: float) -> Verdict:
     if np.isinf(limit):
         return "skip"
     return "pass" if error <= limit else "fail"
-
-
-def _worst(lines: list[Comparison]) -> Comparison:
-    def badness(line: Comparison) -> float:
-        ratio = excess(line.error, line.tolerance)
-        return float("inf") if np.isnan(ratio) and line.verdict == "fail" else ratio
-
-    digits = least(line.digits for line in lines)
-    return replace(max(lines, key=badness), count=len(lines), digits=digits)
 
 
 def _missing(candidate: Fit, reference: Fit, quantity: Quantity) -> Comparison:

@@ -22,6 +22,7 @@ from packaging.version import InvalidVersion, Version
 from pp_compare.errors import InputError
 from pp_compare.model import Fit
 from pp_compare.resources import resource
+from pp_compare.verdict.versions import played
 
 Fact = str | float | bool
 _OPERATORS = {
@@ -108,7 +109,7 @@ class Deviation:
         ``size_ratio`` (largest over smallest cluster), ``offset`` (mean of the response in its
         standard deviations), ``residual_share`` (residual over the response's standard deviation);
         on those of the engine's own fit (`facts_of`); and on ``excess``, the failure over its
-        tolerance.
+        tolerance. `pp_compare.audits.glmm_known` has those of generalised models.
     summary, seen, true : str
         What it is, what is seen, what is true.
     upstream : str
@@ -139,7 +140,7 @@ class Deviation:
 
     def concerns(self, engine_id: str, version: str | None) -> bool:
         """Whether the entry is about this engine, setting and version."""
-        name, _, setting = engine_id.partition(":")
+        name, _, setting = played(engine_id).partition(":")
         setting = setting or "default"
         return (
             name == self.engine
@@ -156,6 +157,7 @@ class Deviation:
 
     def must_show(self, engine_id: str, version: str | None) -> bool:
         """Whether the examples are of this engine, setting and version."""
+        engine_id = played(engine_id)
         return fnmatchcase(engine_id, self.example_engine) and self.concerns(engine_id, version)
 
     def covers(self, quantity: str, cause: str | None, facts: Mapping[str, Fact]) -> bool:
@@ -200,8 +202,13 @@ def _extremes(covariances: Sequence[np.ndarray]) -> tuple[np.float64, float]:
     return np.min([v[0] for v in values]), float(worst)
 
 
+def load_glmm_deviations() -> tuple[Deviation, ...]:
+    """The registry of generalised models, which have entries of their own."""
+    return load_deviations(resource("fixtures", "deviations", "glmm"))
+
+
 def load_deviations(path: Path | None = None) -> tuple[Deviation, ...]:
-    """Read the registry, one TOML file an entry, or one such file.
+    """Read the registry of linear models, one TOML file an entry, or those of a folder, or one.
 
     Raises
     ------

@@ -42,6 +42,15 @@ def lre(value: float, truth: float, scale: float | None = None) -> float:
     return min(MAX_DIGITS, max(0.0, math.log10(unit) - math.log10(error)))
 
 
+def lre_of(values: np.ndarray, truths: np.ndarray) -> np.ndarray:
+    """`lre` of many numbers, without a scale."""
+    with np.errstate(all="ignore"):
+        error, unit = np.abs(values - truths), np.abs(truths)
+        digits = np.clip(np.log10(unit) - np.log10(error), 0.0, MAX_DIGITS)
+        digits = np.where(np.isfinite(error) & np.isfinite(unit), digits, 0.0)
+    return np.where(truths == 0, np.nan, np.where(values == truths, MAX_DIGITS, digits))
+
+
 def least(digits: Iterable[float]) -> float:
     """The fewest digits, of numbers that have any; nan where none has."""
     return min((each for each in digits if not math.isnan(each)), default=math.nan)

@@ -91,9 +91,9 @@ class Told:
     @property
     def reports_the_best(self) -> bool:
         """Whether its log-likelihood is the maximum, which its estimates do not have."""
-        reported = self.reported + self.counted_from
-        near = abs(reported - self.best) <= NEGLIGIBLE + self.rounding
-        return near and not self.arrived and not self.evaluates
+        off = abs(self.reported + self.counted_from - self.best)
+        short = not self.arrived and not self.evaluates
+        return short and off <= NEGLIGIBLE + self.rounding
 
     @property
     def elsewhere(self) -> bool:
@@ -112,7 +112,7 @@ def judge_glmm(model: GlmmModel, fit: Fit) -> tuple[Judgement, tuple[Comparison,
     """
     truth = model.optimum(model.definitions[0])
     if truth.direction:
-        return _without_optimum(model, fit, truth), ()
+        return _without_optimum(model, fit, truth)
     if fit.status != "ok":
         line = _failed(fit)
         return without_answer(fit, "", line), () if fit.status == "unsupported" else (line,)
@@ -126,7 +126,7 @@ def judge_glmm(model: GlmmModel, fit: Fit) -> tuple[Judgement, tuple[Comparison,
         sentence = f"{fit.engine} is not judged: no optimum is proved, for {own.reason}"
         return Judgement(fit.engine, "not judged", sentence), ()
     try:
-        told = tell(model, fit, own)
+        told = tell(model, fit, float(own.quantities["loglik"].values))
     except InputError as error:
         return Judgement(fit.engine, "not judged", f"{fit.engine} is not judged: {error}"), ()
     return _judged(model, fit, told, own, truth)
@@ -176,8 +176,15 @@ def _judged(
     return judgement, lines
 
 
-def tell(model: GlmmModel, fit: Fit, own: Answer) -> Told:
+def tell(model: GlmmModel, fit: Fit, best: float) -> Told:
     """Evaluate the criterion that a fit names at its own estimates.
+
+    Parameters
+    ----------
+    model : GlmmModel
+    fit : Fit
+    best : float
+        The criterion's maximum; nan where it has none.
 
     Raises
     ------
@@ -196,7 +203,6 @@ def tell(model: GlmmModel, fit: Fit, own: Answer) -> Told:
     # An engine that counts from the saturated model is off by just that; nothing else is.
     if abs(off + saturated) < min(HARMLESS, abs(off) / 10):
         counted_from = saturated
-    best = float(own.quantities["loglik"].values)
     return Told(
         fit.definition, reported, value, best, counted_from, near.decrement, rounding,
         near.beta_se, near.known_se,
@@ -268,14 +274,19 @@ def _lines(model: GlmmModel, fit: Fit, told: Told, own: Answer) -> Iterator[Comp
         f"{NEGLIGIBLE:g} (lme4's convergence criterion) and rounding",
     )  # fmt: skip
     if not math.isnan(told.reported):
-        yield _line(
-            fit, f"{reference} at its own estimates", ("loglik", ""),
-            told.reported + told.counted_from, told.value, allowed / 2,
-            "half the criterion's tolerance",
-        )  # fmt: skip
+        yield _evaluated(fit, told)
     tolerances = glmm_tolerances(model, told.definition, told.rounding, told.beta_se)
     for name, tolerance in tolerances.items():
         yield from _compared(fit, reference, own.quantities[name], tolerance)
+
+
+def _evaluated(fit: Fit, told: Told) -> Comparison:
+    """The reported log-likelihood against the criterion at the engine's own estimates."""
+    reference = f"certified:{told.definition} at its own estimates"
+    bound = criterion_tolerance(told.rounding) / 2
+    reported = told.reported + told.counted_from
+    why = "half the criterion's tolerance"
+    return _line(fit, reference, ("loglik", ""), reported, told.value, bound, why)
 
 
 def _compared(
@@ -329,11 +340,22 @@ def _other_estimator(
     return Judgement(fit.engine, "not judged", sentence, harm, "definition", says), ()
 
 
-def _without_optimum(model: GlmmModel, fit: Fit, truth: Answer) -> Judgement:
+def _without_optimum(
+    model: GlmmModel, fit: Fit, truth: Answer
+) -> tuple[Judgement, tuple[Comparison, ...]]:
+    """Where there is no maximum nothing can be right but the criterion at an engine's numbers."""
     labels = model.design.design.labels
     if fit.status == "unsupported":
-        return without_answer(fit)
+        return without_answer(fit), ()
     if fit.status != "ok":
-        return without_answer(fit, truth.reason)
+        return without_answer(fit, truth.reason), ()
     sentence = sentences.of_no_optimum(fit, truth, labels)
-    return Judgement(fit.engine, "not judged", sentence)
+    judgement = Judgement(fit.engine, "not judged", sentence)
+    if "loglik" not in fit.quantities or model.why_not(fit.definition):
+        return judgement, ()
+    try:
+        told = tell(model, fit, float("nan"))
+    except InputError:
+        return judgement, ()
+    cause: Cause | None = None if told.evaluates else "objective"
+    return judgement, (replace(_evaluated(fit, told), cause=cause),)

@@ -121,36 +121,53 @@ def measure_harm(
         Deviance at the fit's own variances above the optimum.
     """
     worst: dict[str, Move] = {}
-    beyond = []
-    for move in _moves(design, fit, truth):
-        if move.over > 1:
-            beyond.append(("sigma" if move.quantity == "sigma^2" else move.quantity, move.label))
-        if move.kind not in worst or move.size > worst[move.kind].size:
-            worst[move.kind] = move
+    beyond: list[tuple[str, str]] = []
+    for quantity, values, kind, unit in _measured(design, fit, truth):
+        sizes = _sizes(quantity, values, unit)
+        move = _move(kind, quantity, values, sizes, int(np.argmax(sizes)))
+        if kind not in worst or move.size > worst[kind].size:
+            worst[kind] = move
+        beyond += [
+            (quantity.name, quantity.label(int(place)))
+            for place in np.flatnonzero(sizes / BOUNDS[kind] > 1)
+        ]
     moves = sorted(worst.values(), key=lambda move: -move.over)
     return Harm(above, tuple(moves), tuple(_conclusions(fit, truth)), tuple(beyond))
 
 
-def _moves(design: Design, fit: Fit, truth: Mapping[str, Quantity]) -> Iterator[Move]:
+def _measured(
+    design: Design, fit: Fit, truth: Mapping[str, Quantity]
+) -> Iterator[tuple[Quantity, np.ndarray, str, np.ndarray]]:
+    """Quantities that both have: the truth, the fit's numbers, and kind and unit of their moves."""
     for name, quantity in truth.items():
         found = fit.quantities.get(name)
         kind, unit = _unit(design, truth, quantity)
-        if found is None or kind is None:
-            continue
-        values, rows = dict(found.entries()), Quantity(name, unit, quantity.rows, quantity.columns)
-        for (label, t), (_, one) in zip(quantity.entries(), rows.entries(), strict=True):
-            value = values.get(label, float("nan"))
-            yield _move(kind, name, label, value, t, one)
+        if found is not None and kind is not None:
+            units = Quantity(name, unit, quantity.rows, quantity.columns).numbers
+            yield quantity, found.numbers_as(quantity), kind, units
 
 
-def _move(kind: str, name: str, label: str, value: float, truth: float, unit: float) -> Move:
-    if name == "sigma":  # reported as a standard deviation, judged as the variance it is
-        name, value, truth, unit = "sigma^2", value**2, truth**2, unit**2
-    if name == "loglik":
-        value, truth = -2 * value, -2 * truth
-    error = 0.0 if value == truth else abs(value - truth)
-    size = error / unit if unit > 0 else (np.inf if error else 0.0)
-    return Move(kind, name, label, value, truth, float(np.inf if np.isnan(size) else size))
+def _sizes(quantity: Quantity, values: np.ndarray, unit: np.ndarray) -> np.ndarray:
+    """How far each number is from the truth in its unit; infinite where there is none."""
+    values, truths = _as_judged(quantity, values), _as_judged(quantity, quantity.numbers)
+    unit = unit**2 if quantity.name == "sigma" else unit
+    with np.errstate(all="ignore"):
+        error = np.where(values == truths, 0.0, np.abs(values - truths))
+        size = np.where(unit > 0, error / unit, np.where(error != 0, np.inf, 0.0))
+    return np.where(np.isnan(size), np.inf, size)
+
+
+def _as_judged(quantity: Quantity, values: np.ndarray) -> np.ndarray:
+    """A standard deviation as the variance that it is, a log-likelihood as a deviance."""
+    if quantity.name == "sigma":
+        return values**2
+    return -2 * values if quantity.name == "loglik" else values
+
+
+def _move(kind: str, quantity: Quantity, values: np.ndarray, sizes: np.ndarray, place: int) -> Move:
+    name = "sigma^2" if quantity.name == "sigma" else quantity.name
+    value, truth = (float(_as_judged(quantity, x)[place]) for x in (values, quantity.numbers))
+    return Move(kind, name, quantity.label(place), value, truth, float(sizes[place]))
 
 
 def _unit(

@@ -15,7 +15,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy.optimize
 
 from pp_compare.certified.models import CertifiedModel
 from pp_compare.fitted.labels import Labels
@@ -252,7 +251,9 @@ class _Programme:
             alone: np.ndarray = np.maximum(np.abs(error) - 1, 0.0)
             return alone
         moves, eye = (self.moves[:, used] / unit).T, np.eye(n)
-        solved = scipy.optimize.linprog(
+        from scipy.optimize import linprog  # noqa: PLC0415 - a tenth of a second that few models need
+
+        solved = linprog(
             np.concatenate([np.zeros(k), np.ones(n)]),
             A_ub=np.block([[moves, -eye], [-moves, -eye]]),
             b_ub=np.concatenate([error + 1, 1 - error]),

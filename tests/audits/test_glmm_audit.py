@@ -10,7 +10,8 @@ import pytest
 from typer.testing import CliRunner
 
 import pp_compare
-from pp_compare.audits.glmm import GlmmSelection, glmer_call
+from pp_compare.audits.glmm import glmer_call
+from pp_compare.audits.selection import GlmmSelection
 from pp_compare.cli.app import app
 from pp_compare.cli.entry import explained
 from pp_compare.errors import InputError

@@ -10,7 +10,7 @@ from functools import cache
 import mpmath as mp
 import numpy as np
 
-from pp_compare.certified.general.blocks import RandomBlock
+from pp_compare.certified.components.blocks import RandomBlock
 
 DPS = 60
 STEP = mp.mpf(10) ** -15

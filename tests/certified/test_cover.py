@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from flint import fmpq
 
+from pp_compare.certified.components.blocks import RandomBlock
 from pp_compare.certified.cover.all_free import all_free
 from pp_compare.certified.cover.bounds import Dual
 from pp_compare.certified.cover.cells import centres, columns, corners, everything, halves
@@ -16,12 +17,11 @@ from pp_compare.certified.cover.enclosures import Enclosures
 from pp_compare.certified.cover.extend import extended
 from pp_compare.certified.cover.neighbourhood import Neighbourhood
 from pp_compare.certified.cover.values import Covariances, PointValues
+from pp_compare.certified.equations.crossproducts import cross_products
 from pp_compare.certified.general import optimum
-from pp_compare.certified.general.blocks import RandomBlock
-from pp_compare.certified.general.crossproducts import cross_products
-from pp_compare.certified.general.float_criterion import FloatCriterion
 from pp_compare.certified.general.optimum import general_optimum
 from pp_compare.certified.models import certified_model
+from pp_compare.certified.search.float_criterion import FloatCriterion
 from pp_compare.data.corpus import case
 from pp_compare.engines import make_engine
 from pp_compare.model.design import build_design

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from flint import fmpq, fmpq_mat
 
+from pp_compare.certified.components.blocks import RandomBlock
 from pp_compare.certified.existence.direction import fitted_in_one_direction
 from pp_compare.certified.existence.flat import Flat, flat_directions
 from pp_compare.certified.existence.span import Span, span_of
-from pp_compare.certified.general.blocks import RandomBlock
 from pp_compare.certified.models import DegenerateModelError, certified_model, existence_of
 from pp_compare.engines.certified import CertifiedEngine
 from tests.examples import clusters, design

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from flint import ctx
 
-from pp_compare.certified.general.blocks import RandomBlock
+from pp_compare.certified.components.blocks import RandomBlock
 from pp_compare.certified.general.estimates import deviance_at
 from pp_compare.certified.general.optimum import general_optimum
 

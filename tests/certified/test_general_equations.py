@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from flint import arb, arb_mat, ctx
 
-from pp_compare.certified.general.crossproducts import cross_products
-from pp_compare.certified.general.curvature import derivatives
-from pp_compare.certified.general.integer_columns import Cells, IntegerColumn, inner_product
-from pp_compare.certified.general.mixed_equations import perturb, solve
-from pp_compare.certified.general.parametrisation import lower_triangle
+from pp_compare.certified.components.integer_columns import Cells, IntegerColumn, inner_product
+from pp_compare.certified.equations.crossproducts import cross_products
+from pp_compare.certified.equations.curvature import derivatives
+from pp_compare.certified.equations.mixed_equations import perturb, solve
+from pp_compare.certified.equations.parametrisation import lower_triangle
 from tests.certified.general_models import crossed, nested, slope_and_crossed, slopes
 
 MODELS = [slopes(0), slopes(2, correlated=False), crossed(1), nested(4), slope_and_crossed(6)]
@@ -81,7 +81,7 @@ def test_eliminating_a_term_gives_what_inverting_the_whole_gives(model, monkeypa
         covariances(factors(model, map(arb, theta(model, 0)))),
     )
     whole = answers(solve(products, at))
-    monkeypatch.setattr("pp_compare.certified.general.mixed_equations.WIDE", 0)
+    monkeypatch.setattr("pp_compare.certified.equations.mixed_equations.WIDE", 0)
     for a, b in zip(answers(solve(products, at)), whole, strict=True):
         assert a.overlaps(b)
         assert a.rad() < 1e-40

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from flint import arb, ctx
 
-from pp_compare.certified.general.blocks import RandomBlock
+from pp_compare.certified.components.blocks import RandomBlock
 from pp_compare.certified.general.estimates import deviance_at
 from pp_compare.certified.general.optimum import general_optimum
 from pp_compare.certified.intercept.optimum import intercept_optimum
@@ -151,7 +151,7 @@ def test_a_seed_changes_the_starts_and_not_the_answer():
 
 
 def test_starts_of_the_caller_are_used_and_unusable_ones_left_out(monkeypatch):
-    monkeypatch.setattr("pp_compare.certified.general.search.enough", lambda *_: True)
+    monkeypatch.setattr("pp_compare.certified.search.multistart.enough", lambda *_: True)
     model = slopes(0)
     plain = fit(*model.data)
     more = fit(*model.data, starts=[np.array([0.5, 0.1, 0.2]), np.array([np.nan, 0, 0])])

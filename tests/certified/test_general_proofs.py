@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from flint import arb, arb_mat, ctx
 
+from pp_compare.certified.components.blocks import RandomBlock
+from pp_compare.certified.equations.crossproducts import cross_products
+from pp_compare.certified.equations.krawczyk import NotProvedError, certified_minimum, cholesky
 from pp_compare.certified.general import optimum
-from pp_compare.certified.general.blocks import RandomBlock
-from pp_compare.certified.general.crossproducts import cross_products
 from pp_compare.certified.general.face import Face, candidate_faces
-from pp_compare.certified.general.float_criterion import FloatCriterion
-from pp_compare.certified.general.krawczyk import NotProvedError, certified_minimum, cholesky
 from pp_compare.certified.general.optimum import _certify, general_optimum
-from pp_compare.certified.general.search import search
+from pp_compare.certified.search.float_criterion import FloatCriterion
+from pp_compare.certified.search.multistart import search
 from pp_compare.errors import DataError
 from tests.certified.general_models import (
     DPS,

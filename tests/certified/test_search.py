@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pp_compare.certified.components.blocks import RandomBlock
+from pp_compare.certified.equations.crossproducts import cross_products
 from pp_compare.certified.existence.span import span_of
-from pp_compare.certified.general.blocks import RandomBlock
-from pp_compare.certified.general.crossproducts import cross_products
-from pp_compare.certified.general.float_criterion import FloatCriterion
 from pp_compare.certified.general.optimum import general_optimum
-from pp_compare.certified.general.starts import enough, spread
+from pp_compare.certified.search.float_criterion import FloatCriterion
+from pp_compare.certified.search.starts import enough, spread
 from tests.certified.general_models import crossed, nested, slope_and_crossed, slopes
 
 
@@ -49,6 +49,69 @@ def test_uncorrelated_terms_of_which_either_one_alone_is_a_minimum():
     found = general_optimum(y, columns(one, x), blocks, reml=True)
     assert (found.claim, found.ranks) == ("local", (0, 1))
     assert float(found.deviance) == pytest.approx(7.4262292386, abs=1e-9)
+
+
+NARROW = [
+    # y, x, groups, columns of X, the lowest minimum, the one that descents from all over end at
+    (
+        [-0.682, -3.433, -2.491, -1.044, -12.717, -9.714, -1.815, -2.756, -0.208, 0.837],
+        [10.0, 20.0, 20.0, 30.0, 20.0, 30.0, 10.0, 10.0, 20.0, 10.0],
+        [0, 0, 0, 1, 2, 3, 4, 4, 4, 5],
+        1,
+        45.7361653494,
+        49.7324921753,
+    ),
+    (
+        [
+            -0.504,
+            -0.569,
+            -0.223,
+            -0.497,
+            -0.458,
+            -0.394,
+            -0.543,
+            -10.64,
+            -0.607,
+            6.187,
+            0.414,
+            -2.157,
+        ],
+        [3.0, 3.2, 3.1, 3.2, 3.1, 3.0, 3.1, 3.3, 3.0, 3.0, 3.0, 3.0],
+        [0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 3, 4],
+        1,
+        52.8131428787,
+        55.7307480976,
+    ),
+    (
+        [-11.468, -23.147, -29.96, -14.038, -11.227, 32.16, 8.359, -13.183],
+        [1.78, 3.37, 4.74, 3.68, 2.84, 4.31, 3.22, 2.19],
+        [0, 0, 0, 1, 1, 2, 3, 4],
+        2,
+        50.5964983486,
+        51.2703023684,
+    ),
+    (
+        [20.433, 20.399, 40.788, -25.489, 51.037],
+        [10.0, 10.0, 20.0, 20.0, 30.0],
+        [0, 0, 0, 1, 2],
+        2,
+        16.7271297583,
+        19.4706995923,
+    ),
+]
+
+
+@pytest.mark.parametrize(("y", "x", "group", "p", "lowest", "wide"), NARROW)
+def test_a_line_that_fits_two_clusters_is_found_in_its_narrow_valley(y, x, group, p, lowest, wide):
+    """Found by a differential evolution with a hundred times the effort; the last is beyond
+    float64, and its proof takes a box of a tenth of the digits that others need."""
+    Z = columns(np.ones(len(y)), x)
+    found = general_optimum(
+        np.array(y), Z[:, :p], [RandomBlock(np.array(group), Z)], reml=False, seed=0
+    )
+    assert (found.claim, found.ranks) == ("local", (1,))
+    assert float(found.deviance) == pytest.approx(lowest, abs=1e-8)
+    assert [o.deviance for o in found.others] == pytest.approx([wide], abs=1e-6)
 
 
 def test_rows_that_the_fixed_and_random_effects_fit_whatever_they_are():

@@ -202,3 +202,32 @@ def test_commands_and_types_as_they_are_typed() -> None:
     assert words_of("chroot '/a b' Rscript", "--rscript") == ["chroot", "/a b", "Rscript"]
     told = read_as(["a=b=factor"], ["-999"])
     assert (told.kind("a=b"), told.missing) == ("factor", ("-999",))
+
+
+LOST = """
+import os, signal, sys, time
+import pp_compare.cli.entry as entry
+
+class Callback:
+    def __del__(self):
+        os.kill(os.getpid(), signal.{name})
+        for _ in range(1000):
+            pass  # the signal is met here, where Python drops what is raised
+
+def app(standalone_mode):
+    Callback()
+    time.sleep(60)
+    print("went on")
+
+entry.app = app
+entry.run()
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGINT", 130)])
+def test_a_signal_that_comes_in_a_callback_is_not_lost(name: str, status: int) -> None:
+    command = [sys.executable, "-c", LOST.format(name=name)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert "Traceback" not in done.stderr

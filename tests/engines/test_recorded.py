@@ -63,7 +63,8 @@ def test_recorded_fits_are_of_the_designs_they_are_played_back_for(stack: str) -
 def test_no_file_of_a_stack_was_changed_or_added(stack: str) -> None:
     references = References(REFERENCES / stack)
     listed = {entry["file"] for entry in references.provenance["cases"]}
-    assert {path.name for path in references.folder.iterdir()} == listed | {"provenance.json"}
+    files = {path.name for path in references.folder.iterdir() if path.is_file()}
+    assert files == listed | {"provenance.json"}
     for entry in references.provenance["cases"]:
         assert tuple(references._read(entry)["fits"]) == references.engines
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pp_compare.certified.general.blocks import RandomBlock
+from pp_compare.certified.components.blocks import RandomBlock
 from pp_compare.certified.general.optimum import general_optimum
 from pp_compare.certified.models import certified_model
 from pp_compare.engines import make_engine, not_asked

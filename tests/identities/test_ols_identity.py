@@ -8,7 +8,6 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 
 from pp_compare.audits.judging import case_facts
-from pp_compare.audits.known import package_version
 from pp_compare.certified.models import certified_model
 from pp_compare.data.strategies import METHODS, Example, Ranges, random_intercept_cluster_level
 from pp_compare.engines import make_engine
@@ -16,6 +15,7 @@ from pp_compare.identities import OLS_ON_PREDICTED_MEANS, check_identity
 from pp_compare.model import Fit, Method
 from pp_compare.model.design import Design, build_design
 from pp_compare.verdict.deviations import Deviation, facts_of, find, load_deviations
+from pp_compare.verdict.versions import package_version
 from tests.verdict.test_truth import deviance_above_optimum
 
 R = pytest.mark.needs_r

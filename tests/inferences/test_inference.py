@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 from flint import arb, ctx
 
+from pp_compare.certified.components.blocks import RandomBlock
 from pp_compare.certified.general.approximations import scaled_f
-from pp_compare.certified.general.blocks import RandomBlock
 from pp_compare.certified.general.optimum import general_optimum
 from pp_compare.certified.models import certified_model
 from pp_compare.data.files import read_dataset

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from flint import arb, ctx
 
+from pp_compare.certified.equations.krawczyk import NotProvedError
 from pp_compare.certified.general.approximations import scaled_f
-from pp_compare.certified.general.krawczyk import NotProvedError
 from pp_compare.certified.inference import BITS
 from pp_compare.certified.models import DegenerateModelError
 from pp_compare.errors import DataError

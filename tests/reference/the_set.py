@@ -9,11 +9,13 @@ import json
 import random
 import re
 import shutil
+import sys
 from pathlib import Path
 from types import ModuleType
 
 ROOT = Path(__file__).resolve().parents[2] / "reference"
 DATA, DOUBLES, ITEM, VALUES = "data.csv", "doubles.csv", "item.json", "values.csv"
+TESTS = "inference.csv"
 
 
 def items() -> list[Path]:
@@ -38,6 +40,8 @@ def module(path: Path) -> ModuleType:
 
 
 verify = module(ROOT / "verify.py")
+sys.modules["verify"] = verify  # as the file beside it imports it
+verify_inference = module(ROOT / "verify_inference.py")
 
 
 def copied(folder: Path, to: Path) -> Path:
@@ -110,15 +114,21 @@ def _falsify_data(folder: Path, rng: random.Random) -> str:
 def _falsify_value(folder: Path, about: dict, rng: random.Random) -> str:
     """A value or its radius, in item.json and in values.csv, or an optimum's place or depth."""
     tables = about["values"]
+    what = falsify_table(tables, rng)
+    rows = [[q, *row] for q, t in tables.items() for row in zip(*t.values(), strict=True)]
+    with (folder / VALUES).open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows(
+            [["quantity", "row", "column", "value", "radius"], *rows]
+        )
+    return what
+
+
+def falsify_table(tables: dict, rng: random.Random) -> str:
+    """A digit of a value or of its radius in one of some tables."""
     name = rng.choice(list(tables))
     k, field = rng.randrange(len(tables[name]["row"])), rng.choice(["value", "value", "radius"])
     old = tables[name][field][k]
     at = rng.choice([m.start() for m in re.finditer(r"\d", old)])
     new = old[:at] + rng.choice([d for d in "0123456789" if d != old[at]]) + old[at + 1 :]
     tables[name][field][k] = new
-    rows = [[q, *row] for q, t in tables.items() for row in zip(*t.values(), strict=True)]
-    with (folder / VALUES).open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file, lineterminator="\n").writerows(
-            [["quantity", "row", "column", "value", "radius"], *rows]
-        )
     return f"{name} {field} {k}: {old} -> {new}"

@@ -132,6 +132,8 @@ def test_a_worker_fits_as_this_process_does(tmp_path: Path) -> None:
 class Counting:
     """A candidate whose first fits all end the process."""
 
+    runs = True
+
     label: str = "counting"
     engine: str = "toy"
     asked: list[int] = field(default_factory=list)

@@ -9,8 +9,8 @@ import numpy as np
 from flint import fmpq, fmpq_mat, fmpz_mat, nmod_mat
 from numpy.typing import NDArray
 
-from pp_compare.certified.general.blocks import RandomBlock
-from pp_compare.certified.general.integer_columns import IntegerColumn
+from pp_compare.certified.components.blocks import RandomBlock
+from pp_compare.certified.components.integer_columns import IntegerColumn
 
 Floats = NDArray[np.float64]
 

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from pp_compare.certified.cover.enclosures import Enclosures
 from pp_compare.certified.cover.values import BITS, bordered
-from pp_compare.certified.general.crossproducts import CrossProducts
-from pp_compare.certified.general.float_criterion import FloatCriterion
-from pp_compare.certified.general.float_strata import FloatStratum
+from pp_compare.certified.equations.crossproducts import CrossProducts
+from pp_compare.certified.search.float_criterion import FloatCriterion
+from pp_compare.certified.search.float_strata import FloatStratum
 
 Floats = NDArray[np.float64]
 

@@ -9,7 +9,8 @@ import numpy as np
 from flint import arb_mat
 from numpy.typing import NDArray
 
-from pp_compare.certified.general.crossproducts import Component, CrossProducts
+from pp_compare.certified.components.component import Component
+from pp_compare.certified.equations.crossproducts import CrossProducts
 
 Floats = NDArray[np.float64]
 

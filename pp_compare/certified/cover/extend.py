@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from pp_compare.certified.components.blocks import RandomBlock
 from pp_compare.certified.cover.all_free import all_free
 from pp_compare.certified.cover.neighbourhood import Neighbourhood
 from pp_compare.certified.cover.proof import Cover, covered, unsuited
-from pp_compare.certified.general.blocks import RandomBlock
 from pp_compare.certified.general.optimum import GeneralOptimum
 
 Floats = NDArray[np.float64]

@@ -37,12 +37,12 @@ from numpy.typing import NDArray
 from pp_compare.certified.cover.coordinates import turned
 from pp_compare.certified.cover.enclosures import Enclosures
 from pp_compare.certified.cover.values import BITS
-from pp_compare.certified.general.crossproducts import CrossProducts
-from pp_compare.certified.general.curvature import Parts, entries_of, parts
+from pp_compare.certified.equations.crossproducts import CrossProducts
+from pp_compare.certified.equations.curvature import Parts, entries_of, parts
+from pp_compare.certified.equations.krawczyk import NotProvedError, cholesky
+from pp_compare.certified.equations.mixed_equations import Solution, solve
+from pp_compare.certified.equations.parametrisation import Parameter
 from pp_compare.certified.general.face import Face
-from pp_compare.certified.general.krawczyk import NotProvedError, cholesky
-from pp_compare.certified.general.mixed_equations import Solution, solve
-from pp_compare.certified.general.parametrisation import Parameter
 
 Floats = NDArray[np.float64]
 

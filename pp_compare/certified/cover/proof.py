@@ -43,7 +43,7 @@ from pp_compare.certified.cover.coordinates import level_basis, turned
 from pp_compare.certified.cover.enclosures import Enclosures, log_below
 from pp_compare.certified.cover.neighbourhood import Neighbourhood
 from pp_compare.certified.cover.values import BITS, PointValues, Values
-from pp_compare.certified.general.crossproducts import CrossProducts
+from pp_compare.certified.equations.crossproducts import CrossProducts
 
 Floats = NDArray[np.float64]
 

@@ -19,8 +19,9 @@ import numpy as np
 from flint import arb, arb_mat, ctx
 from numpy.typing import NDArray
 
+from pp_compare.certified.components.component import Component
 from pp_compare.certified.cover.enclosures import Enclosures, log_below
-from pp_compare.certified.general.crossproducts import Component, CrossProducts
+from pp_compare.certified.equations.crossproducts import CrossProducts
 
 Floats = NDArray[np.float64]
 

@@ -11,8 +11,8 @@ import numpy as np
 from flint import fmpq, fmpq_poly, fmpz_mat, fmpz_poly
 from numpy.typing import NDArray
 
-from pp_compare.certified.general.blocks import RandomBlock
-from pp_compare.certified.general.integer_columns import IntegerColumn
+from pp_compare.certified.components.blocks import RandomBlock
+from pp_compare.certified.components.integer_columns import IntegerColumn
 from pp_compare.certified.intercept.polynomials import real_roots, through, value_at
 
 Floats = NDArray[np.float64]

@@ -15,11 +15,11 @@ from typing import Literal
 
 import numpy as np
 
+from pp_compare.certified.components.blocks import RandomBlock
 from pp_compare.certified.existence.direction import fitted_in_one_direction
 from pp_compare.certified.existence.flat import Flat, flat_directions
 from pp_compare.certified.existence.limits import limits_of
 from pp_compare.certified.existence.span import Span, UnprovedError, span_of
-from pp_compare.certified.general.blocks import RandomBlock
 from pp_compare.certified.intercept.degenerate import FLAT, Degeneracy, degeneracy
 from pp_compare.certified.intercept.saturated import saturated_points
 from pp_compare.certified.intercept.statistics import InterceptStatistics

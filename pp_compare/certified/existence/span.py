@@ -17,14 +17,14 @@ import numpy as np
 from flint import fmpz_mat, nmod_mat
 from numpy.typing import NDArray
 
+from pp_compare.certified.components.blocks import Layout, RandomBlock
+from pp_compare.certified.components.integer_columns import IntegerColumn
 from pp_compare.certified.existence.modular import (
     PRIME,
     Residues,
     eliminated,
     residues,
 )
-from pp_compare.certified.general.blocks import Layout, RandomBlock
-from pp_compare.certified.general.integer_columns import IntegerColumn
 
 Floats = NDArray[np.float64]
 

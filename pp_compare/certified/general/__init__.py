@@ -1,4 +1,4 @@
-"""Any random part: a search in double precision, then a local proof by Krawczyk's operator.
+"""Any random part: the minimum that a search has found, proved locally by Krawczyk's operator.
 
 `optimum` puts it together; nothing of `intercept/` is needed here.
 """

@@ -13,8 +13,8 @@ from functools import cached_property
 import numpy as np
 from flint import arb, arb_mat
 
+from pp_compare.certified.equations.krawczyk import NotProvedError, cholesky
 from pp_compare.certified.general.information import Information
-from pp_compare.certified.general.krawczyk import NotProvedError, cholesky
 
 
 @dataclass(frozen=True, eq=False)

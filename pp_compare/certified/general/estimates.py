@@ -13,17 +13,17 @@ import numpy as np
 from flint import arb, arb_mat, ctx
 from numpy.typing import NDArray
 
-from pp_compare.certified.general.blocks import RandomBlock
-from pp_compare.certified.general.crossproducts import CrossProducts, cross_products
-from pp_compare.certified.general.float_criterion import FloatCriterion
-from pp_compare.certified.general.mixed_equations import Solution, solve
-from pp_compare.certified.general.parametrisation import (
+from pp_compare.certified.components.blocks import RandomBlock
+from pp_compare.certified.equations.crossproducts import CrossProducts, cross_products
+from pp_compare.certified.equations.mixed_equations import Solution, solve
+from pp_compare.certified.equations.parametrisation import (
     exact_covariances,
     from_scaled,
     scaled,
     to_scaled,
     units,
 )
+from pp_compare.certified.search.float_criterion import FloatCriterion
 from pp_compare.errors import DataError
 
 Floats = NDArray[np.float64]

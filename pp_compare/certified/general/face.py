@@ -23,8 +23,8 @@ import numpy as np
 from flint import arb, arb_mat
 from numpy.typing import NDArray
 
-from pp_compare.certified.general.krawczyk import NotProvedError
-from pp_compare.certified.general.parametrisation import Parameter
+from pp_compare.certified.equations.krawczyk import NotProvedError
+from pp_compare.certified.equations.parametrisation import Parameter
 
 Floats = NDArray[np.float64]
 

@@ -23,10 +23,10 @@ from functools import cached_property
 
 from flint import arb, arb_mat
 
-from pp_compare.certified.general.curvature import slopes
+from pp_compare.certified.equations.curvature import slopes
+from pp_compare.certified.equations.mixed_equations import Piece, Solution
+from pp_compare.certified.equations.parametrisation import Parameter, lower_triangle
 from pp_compare.certified.general.face import Face
-from pp_compare.certified.general.mixed_equations import Piece, Solution
-from pp_compare.certified.general.parametrisation import Parameter, lower_triangle
 from pp_compare.errors import UnavailableError
 
 MOST = 2e10

@@ -16,27 +16,29 @@ import numpy as np
 from flint import arb, arb_mat, ctx
 from numpy.typing import NDArray
 
-from pp_compare.certified.general.blocks import RandomBlock
-from pp_compare.certified.general.crossproducts import CrossProducts, Stratum, cross_products
-from pp_compare.certified.general.curvature import derivatives, gradient, slopes
-from pp_compare.certified.general.estimates import Estimates, estimates
-from pp_compare.certified.general.face import Face, candidate_faces
-from pp_compare.certified.general.float_criterion import FloatCriterion
-from pp_compare.certified.general.krawczyk import (
+from pp_compare.certified.components.blocks import RandomBlock
+from pp_compare.certified.components.component import Stratum
+from pp_compare.certified.equations.crossproducts import CrossProducts, cross_products
+from pp_compare.certified.equations.curvature import derivatives, gradient, slopes
+from pp_compare.certified.equations.krawczyk import (
     Minimum,
     NotProvedError,
     UndecidedError,
     certified_minimum,
     cholesky,
 )
-from pp_compare.certified.general.mixed_equations import Solution, perturb, solve
-from pp_compare.certified.general.parametrisation import (
+from pp_compare.certified.equations.mixed_equations import Solution, perturb, solve
+from pp_compare.certified.equations.parametrisation import (
     enclosed_theta,
     float_theta,
     scaled,
     units,
 )
-from pp_compare.certified.general.search import DIVERGED, Stop, search
+from pp_compare.certified.general.estimates import Estimates, estimates
+from pp_compare.certified.general.face import Face, candidate_faces
+from pp_compare.certified.search.float_criterion import FloatCriterion
+from pp_compare.certified.search.multistart import search
+from pp_compare.certified.search.stops import DIVERGED, Stop
 
 Floats = NDArray[np.float64]
 
@@ -50,6 +52,10 @@ LOOSE = 1e-9
 
 NARROW = 2.0**-30
 """Radius below which a box is solved as a point is: what that costs in width it can afford."""
+
+BLURRED = 1e-6
+"""Radius of a second derivative, of 1 + its size, above which it could not: where random effects
+fit nearly all, balls that are subtracted from each other are wider than their difference."""
 
 SMALL = 1_000
 """Multiplications of one solution up to which a wide box of uniqueness is looked for."""
@@ -217,7 +223,7 @@ def general_optimum(
             starts=count,
             hessian=_hessian(criterion, point.factors),
             point=point,
-            rises=() if point.reason else tuple(_rises(point, reml)),
+            rises=tuple(_rises(point, reml)) if point.face.singular and not point.reason else (),
         )
 
 
@@ -256,9 +262,10 @@ def _prove(criterion: FloatCriterion, face: Face, start: arb_mat, best: Stop, di
     factors = face.factors(minimum.point)
     face.require_positive_pivots(factors)
     solution = solve(products, [t * t.transpose() for t in factors])
-    for normal in face.normals(slopes(solution, reml)):
-        # The factorisation exists only if the matrix is positive definite.
-        cholesky(normal, "the slope off the boundary")
+    if face.singular:
+        for normal in face.normals(slopes(solution, reml)):
+            # The factorisation exists only if the matrix is positive definite.
+            cholesky(normal, "the slope off the boundary")
     ball = solution.profiled_deviance(reml)
     if not ball.rad() < (1 + abs(ball)) * LOOSE:
         raise UndecidedError(f"{ctx.prec} bits are too few for the deviance")
@@ -299,9 +306,10 @@ def minimum_on_face(
         factors = face.factors(x)
         G = [t * t.transpose() for t in factors]
         if all(entry.rad() < NARROW for entry in x.entries()):
-            solution = solve(products, G)
-        else:
-            solution = perturb(centre[0], G)  # a box is always a box around the last point
+            found = derivatives(solve(products, G), factors, face.parameters, reml)
+            if not centre or _is_narrow(found[1]):
+                return found
+        solution = perturb(centre[0], G)  # a box is always a box around the last point
         return derivatives(solution, factors, face.parameters, reml)
 
     return certified_minimum(
@@ -312,6 +320,11 @@ def minimum_on_face(
         curvature=_curvature_on(criterion, face, start),
         wide=wide or sum(len(s.components) * j**3 for s, j in _widths(products)) < SMALL,
     )
+
+
+def _is_narrow(hessian: arb_mat) -> bool:
+    """Whether a Hessian over a box can be told from one that is not positive definite."""
+    return all(h.rad() < BLURRED * (1 + abs(h.mid())) for h in hessian.entries())
 
 
 def _widths(products: CrossProducts) -> Iterator[tuple[Stratum, int]]:

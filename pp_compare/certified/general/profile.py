@@ -18,17 +18,12 @@ import numpy as np
 from flint import arb, arb_mat, ctx
 from numpy.typing import NDArray
 from scipy import special
-from scipy.optimize import minimize
 
-from pp_compare.certified.general.blocks import RandomBlock
-from pp_compare.certified.general.crossproducts import (
-    Component,
-    CrossProducts,
-    Stratum,
-    cross_products,
-)
-from pp_compare.certified.general.float_criterion import FloatCriterion
-from pp_compare.certified.general.mixed_equations import solve
+from pp_compare.certified.components.blocks import RandomBlock
+from pp_compare.certified.components.component import Component, Stratum
+from pp_compare.certified.equations.crossproducts import CrossProducts, cross_products
+from pp_compare.certified.equations.mixed_equations import solve
+from pp_compare.certified.search.float_criterion import FloatCriterion
 
 Floats = NDArray[np.float64]
 
@@ -159,6 +154,7 @@ def _follow(root: Callable[[float], float], at: float, step: float, target: floa
 
 def _minimum(criterion: FloatCriterion, start: Floats) -> tuple[Floats, float] | None:
     """The vector of least deviance near a start, and that deviance."""
+    from scipy.optimize import minimize  # noqa: PLC0415 - a tenth of a second that few models need
 
     @lru_cache(maxsize=4)  # scipy asks for the value, the slope and the curvature one by one
     def at(key: bytes) -> tuple[float, Floats, Floats]:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 from flint import arb, arb_mat, ctx, fmpq
 
-from pp_compare.certified.general.krawczyk import NotProvedError, UndecidedError, cholesky
+from pp_compare.certified.equations.krawczyk import NotProvedError, UndecidedError, cholesky
 from pp_compare.certified.glmm.cumulants import cumulants
 from pp_compare.certified.glmm.data import GlmmData, Piece
 

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from flint import arb, arb_mat, ctx
 
-from pp_compare.certified.general.krawczyk import NotProvedError
+from pp_compare.certified.equations.krawczyk import NotProvedError
 from pp_compare.certified.glmm.agq import MOST_NODES, AgqCriterion
 from pp_compare.certified.glmm.data import Effects, Floats, GlmmData
 from pp_compare.certified.glmm.exact import ExactCriterion

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from flint import arb, arb_mat, ctx
 
-from pp_compare.certified.general.krawczyk import (
+from pp_compare.certified.equations.krawczyk import (
     Derivatives,
     NotProvedError,
     UndecidedError,

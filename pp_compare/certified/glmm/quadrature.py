@@ -28,7 +28,7 @@ import numpy as np
 from flint import arb
 from scipy.special import wrightomega
 
-from pp_compare.certified.general.krawczyk import UndecidedError
+from pp_compare.certified.equations.krawczyk import UndecidedError
 from pp_compare.certified.glmm.data import Family
 
 MOST_NODES = 200_000

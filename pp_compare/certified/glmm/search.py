@@ -14,7 +14,7 @@ import numpy as np
 from flint import arb, arb_mat, ctx
 from numpy.typing import NDArray
 
-from pp_compare.certified.general.krawczyk import NotProvedError
+from pp_compare.certified.equations.krawczyk import NotProvedError
 from pp_compare.certified.glmm.data import Family, Floats, GlmmData
 
 BITS = 64

@@ -12,7 +12,6 @@ from __future__ import annotations
 from fractions import Fraction
 
 import numpy as np
-from scipy.optimize import linprog
 
 from pp_compare.certified.glmm.data import Floats, GlmmData
 
@@ -34,6 +33,8 @@ def separating_direction(data: GlmmData) -> tuple[Fraction, ...] | None:
     # A row of both kinds, 0 of 0 trials, asks nothing.
     if not len(signed):
         return None
+    from scipy.optimize import linprog  # noqa: PLC0415 - a tenth of a second that few models need
+
     found = linprog(
         -signed.sum(axis=0),
         A_ub=-signed,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pp_compare.audits.glmm import GlmmSelection
+from pp_compare.audits.selection import GlmmSelection
 from pp_compare.cli.app import app
 from pp_compare.cli.console import print_lines
 from pp_compare.cli.options import Data, FamilyName, Formula, Na, Types, Weights, na_policy, read_as

@@ -13,9 +13,9 @@ import pandas as pd
 import typer
 
 from pp_compare.audits.audit import DEFAULT_ENGINES, audit
-from pp_compare.audits.bundles.reproduce import write_bundle
-from pp_compare.audits.glmm import GlmmSelection, audit_glmm
+from pp_compare.audits.glmm import audit_glmm
 from pp_compare.audits.glmm_asked import are_generalised, generalised
+from pp_compare.audits.selection import GlmmSelection
 from pp_compare.cli.app import app
 from pp_compare.cli.console import fits_bar, print_lines, print_paragraphs, stdout
 from pp_compare.cli.options import (
@@ -40,16 +40,13 @@ from pp_compare.cli.options import (
     select,
 )
 from pp_compare.errors import InputError, PPCompareError
-from pp_compare.inferences.r_inference import all_inference, first_factor
-from pp_compare.inferences.table import table_frame
 from pp_compare.model.design import Design
 from pp_compare.report.audit.json import to_json
 from pp_compare.report.audit.terminal import print_report
-from pp_compare.report.explain.effects import print_effects
 from pp_compare.report.glmm.terminal import print_glmm_report
 from pp_compare.report.record import CaseReport, FailOn, Report
 from pp_compare.resources import require_folder, write_text
-from pp_compare.verdict.deviations import load_deviations
+from pp_compare.verdict.deviations import load_deviations, load_glmm_deviations
 
 
 @app.command("audit")
@@ -120,7 +117,7 @@ def audit_command(
                 asked,
                 engine,
                 limit=limit,
-                fail_on=_fail_on(fail_on, own_data=True),
+                fail_on=_fail_on(fail_on, own_data=data is not None),
                 remedies=remedies is not False,
                 out=out,
                 json=json,
@@ -147,6 +144,8 @@ def audit_command(
     if inference:
         _infer(report, designs, out, quiet=json == "-")
     if bundle is not None:
+        from pp_compare.audits.bundles.reproduce import write_bundle  # noqa: PLC0415 - as above
+
         for failing in (c for c in report.cases if c.failing):
             write_bundle(bundle / failing.file_name, designs(failing), failing)
     raise typer.Exit(report.exit_status)
@@ -156,6 +155,11 @@ def _infer(
     report: Report, designs: Callable[[CaseReport], Design], out: Path | None, *, quiet: bool
 ) -> None:
     """Print the inference of every model, and write inference.csv beside the report."""
+    # Loaded where they are asked for: the start of every other audit need not wait for them.
+    from pp_compare.inferences.r_inference import all_inference, first_factor  # noqa: PLC0415
+    from pp_compare.inferences.table import table_frame  # noqa: PLC0415
+    from pp_compare.report.explain.effects import print_effects  # noqa: PLC0415
+
     found = []
     for case in report.cases:
         engines = [engine.partition(":")[0] for engine in case.fits]
@@ -244,7 +248,7 @@ def _audit_generalised(
     if json == "-":
         sys.stdout.write(text)
     else:
-        print_glmm_report(stdout(), report)
+        print_glmm_report(stdout(), report, load_glmm_deviations())
     if json and json != "-":
         write_text(Path(json), text)
     if out is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from pp_compare.audits.glmm import identities_of
+from pp_compare.audits.glmm_judging import identities_of
 from pp_compare.certified.glmm.model import GlmmModel
 from pp_compare.conformance.glmm.models import GlmmModelCase
 from pp_compare.conformance.glmm.relations import GlmmRelation, check_relation

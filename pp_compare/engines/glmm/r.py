@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from pp_compare.engines._r import (
 )
 from pp_compare.engines.alignment import align
 from pp_compare.engines.road import session
+from pp_compare.engines.rscript import RscriptSession
 from pp_compare.errors import EngineError, InputError, UnavailableError, quoted
 from pp_compare.model import Fit
 from pp_compare.model.answer import labelled
@@ -58,8 +60,12 @@ class GlmmInR:
     session : Session
     control : mapping
         What is asked beyond the package's defaults.
-    one_group : bool
-        Whether the package takes one random term only.
+    settings : mapping of str to str
+        The same in words.
+    one_term, one_intercept : bool
+        Whether the package takes one random term only, and of it the intercept only.
+    seconds : float
+        For one fit; R stops its own code then.
     """
 
     name: str
@@ -70,6 +76,7 @@ class GlmmInR:
     settings: Mapping[str, str] = field(default_factory=dict)
     one_term: bool = False
     one_intercept: bool = False
+    seconds: float = SECONDS
 
     @property
     def road(self) -> str:
@@ -97,7 +104,7 @@ class GlmmInR:
         inner = design.design
         request = base_request(inner) | {
             "family": design.family,
-            "limit": SECONDS,
+            "limit": self.seconds,
             "random": [
                 {
                     "group": group_column(inner, block),
@@ -156,16 +163,53 @@ def _values(design: GlmmDesign, answer: Answer) -> dict[str, np.ndarray]:
     return values
 
 
-def make_glmer(setting: str) -> GlmmInR:
-    """``lme4``, ``lme4:tight``, ``lme4:agq:10``, ``lme4:tight:agq:10``.
+Reach = Callable[[str], Session]
+"""Gives the R that has a package loaded, or raises UnavailableError."""
+
+
+def glmm_in_r(engine: str, reach: Reach = session, seconds: float = SECONDS) -> GlmmInR:
+    """An R engine of generalised models by its id, in this R or in another.
+
+    ``lme4``, ``lme4:tight``, ``lme4:agq:10``, ``lme4:tight:agq:10``, ``glmmtmb``, ``glmmpql``.
 
     Raises
     ------
     InputError
-        For another setting.
+        For another engine or setting.
     UnavailableError
-        Without R or lme4.
+        Without R or the package.
     """
+    name, _, setting = engine.partition(":")
+    if name == "lme4":
+        return _glmer(setting, reach, seconds)
+    if name not in ("glmmtmb", "glmmpql") or setting:
+        known = "lme4, lme4:tight, lme4:agq:k, lme4:tight:agq:k, glmmtmb, glmmpql"
+        raise InputError(
+            f"no engine {quoted(engine)} of generalised models in R; those are {known}"
+        )
+    if name == "glmmtmb":
+        function = "pp_fit_glmmtmb_family"
+        return GlmmInR(name, "laplace", function, reach("glmmTMB"), seconds=seconds)
+    return GlmmInR(name, "pql", "pp_fit_glmmpql", reach("MASS"), seconds=seconds, one_term=True)
+
+
+def definition_of(engine: str) -> str:
+    """Id of the criterion that an R engine says it solves; needs no R.
+
+    Raises
+    ------
+    InputError
+        For another engine or setting.
+    """
+    return glmm_in_r(engine, _nowhere).definition
+
+
+def _nowhere(package: str) -> Session:
+    """An R that is asked for nothing."""
+    return RscriptSession([package])
+
+
+def _glmer(setting: str, reach: Reach, seconds: float) -> GlmmInR:
     rest, tight = setting, False
     if rest == "tight" or rest.startswith("tight:"):
         rest, tight = rest.removeprefix("tight").removeprefix(":"), True
@@ -182,25 +226,62 @@ def make_glmer(setting: str) -> GlmmInR:
         engine_id("lme4", setting or None),
         rest or "laplace",
         "pp_fit_glmer",
-        session("lme4"),
+        reach("lme4"),
         TIGHT if tight else {},
         settings,
         one_intercept=bool(rest),
+        seconds=seconds,
     )
 
 
-def make_glmmtmb(setting: str) -> GlmmInR:
-    """``glmmtmb``; InputError for a setting, UnavailableError without R or glmmTMB."""
-    _refuse("glmmtmb", setting)
-    return GlmmInR("glmmtmb", "laplace", "pp_fit_glmmtmb_family", session("glmmTMB"))
+def make_glmer(setting: str | None) -> GlmmInR:
+    """``lme4`` with a setting; raises as `glmm_in_r`."""
+    return glmm_in_r(engine_id("lme4", setting))
 
 
-def make_glmmpql(setting: str) -> GlmmInR:
-    """``glmmpql``; InputError for a setting, UnavailableError without R or MASS."""
-    _refuse("glmmpql", setting)
-    return GlmmInR("glmmpql", "pql", "pp_fit_glmmpql", session("MASS"), one_term=True)
+def make_glmmtmb() -> GlmmInR:
+    """``glmmtmb``; UnavailableError without R or glmmTMB."""
+    return glmm_in_r("glmmtmb")
 
 
-def _refuse(name: str, setting: str) -> None:
-    if setting:
-        raise InputError(f"{name} has no setting {quoted(setting)}")
+def make_glmmpql() -> GlmmInR:
+    """``glmmpql``; UnavailableError without R or MASS."""
+    return glmm_in_r("glmmpql")
+
+
+def glmm_fits(
+    command: Sequence[str], tasks: Sequence[tuple[str, GlmmDesign]], seconds: float = SECONDS
+) -> Iterator[Fit]:
+    """Fit many models in one R that a command starts, started anew only where it dies.
+
+    Parameters
+    ----------
+    command : sequence of str
+        As for `RscriptSession`.
+    tasks : sequence of (engine id, GlmmDesign)
+    seconds : float
+        Elapsed time after which R stops a fit; in compiled code it is killed a little later.
+
+    Yields
+    ------
+    Fit
+        Of each task in turn, as soon as it is there.
+
+    Raises
+    ------
+    InputError
+        For an unknown engine or setting.
+    UnavailableError
+        Where the command does not start an R that can answer, or has not the package.
+    """
+    with RscriptSession(command, seconds) as started:
+
+        @cache
+        def reach(package: str) -> Session:
+            started.require(package)
+            return started
+
+        for name, design in tasks:
+            engine = glmm_in_r(name, reach, seconds)
+            reason = engine.unsupported(design)
+            yield Fit.unsupported(name, reason) if reason else engine.fit(design)

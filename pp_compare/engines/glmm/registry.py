@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from importlib import import_module
 from typing import Protocol
 
-from pp_compare.errors import InputError, quoted
+from pp_compare.engines import engine_by_path, made_by
 from pp_compare.model import Fit
 from pp_compare.model.glmm import GlmmDesign
 
@@ -14,6 +13,7 @@ ENGINES: dict[str, str] = {
     "glmmpql": "pp_compare.engines.glmm.r:make_glmmpql",
     "glmmtmb": "pp_compare.engines.glmm.r:make_glmmtmb",
     "lme4": "pp_compare.engines.glmm.r:make_glmer",
+    "recorded": "pp_compare.engines.glmm.recorded:make",
     "statsmodels": "pp_compare.engines.glmm.statsmodels:make",
 }
 
@@ -25,6 +25,10 @@ DEFAULT_ENGINES = (
     "glmmpql",
     "statsmodels:vb",
 )
+
+
+ENGINE_HAS = ("name", "definition", "fit", "unsupported")
+"""What `GlmmEngine` asks for."""
 
 
 class GlmmEngine(Protocol):
@@ -48,6 +52,8 @@ class GlmmEngine(Protocol):
 def make_glmm_engine(engine_id: str) -> GlmmEngine:
     """Make an engine from its id, or from the path of its factory, ``package.module:factory``.
 
+    A setting of one's own engine is behind one more colon, as in `pp_compare.engines.make_engine`.
+
     Raises
     ------
     InputError
@@ -56,22 +62,14 @@ def make_glmm_engine(engine_id: str) -> GlmmEngine:
         For an engine that this machine cannot run, with what to install.
     """
     name, _, setting = engine_id.partition(":")
-    if name not in ENGINES and "." in name and setting:
-        return _by_path(name, setting, engine_id)
     if name not in ENGINES:
-        known = ", ".join(ENGINES)
-        raise InputError(f"no engine {quoted(engine_id)} of generalised models; there are: {known}")
+        own: GlmmEngine = engine_by_path(
+            engine_id, tuple(ENGINES), ENGINE_HAS, " of generalised models"
+        )
+        return own
     module, _, factory = ENGINES[name].partition(":")
-    make: Callable[[str], GlmmEngine] = getattr(import_module(module), factory)
-    return make(setting)
-
-
-def _by_path(module: str, factory: str, engine_id: str) -> GlmmEngine:
-    try:
-        make: Callable[[], GlmmEngine] = getattr(import_module(module), factory)
-    except (ImportError, AttributeError) as error:
-        raise InputError(f"no engine factory {quoted(engine_id)}: {error}") from error
-    return make()
+    engine: GlmmEngine = made_by(getattr(import_module(module), factory), engine_id, setting)
+    return engine
 
 
 def fit_glmm(engine_id: str, design: GlmmDesign) -> Fit:

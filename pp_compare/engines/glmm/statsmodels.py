@@ -8,17 +8,12 @@ likelihood, so nothing of it can be held against an optimum but the distance.
 
 from __future__ import annotations
 
-import inspect
-import time
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csr_matrix
 
 from pp_compare.engines import engine_id
 from pp_compare.errors import InputError, quoted
@@ -28,7 +23,7 @@ from pp_compare.model.glmm import GlmmDesign
 
 SETTINGS = ("vb", "map")
 SEED = 0
-"""Both start where a generator says: its own since statsmodels 0.15, before that numpy's global."""
+"""Both start where a generator says."""
 
 
 @dataclass(frozen=True)
@@ -51,62 +46,49 @@ class StatsmodelsBayes:
 
     def fit(self, design: GlmmDesign) -> Fit:
         """Fit the model; what statsmodels raises becomes a Fit with status ``"error"``."""
-        package = import_module("statsmodels.genmod.bayes_mixed_glm")
-        kind = "BinomialBayesMixedGLM" if design.family == "binomial" else "PoissonBayesMixedGLM"
-        columns, ident = _columns(design)
-        began = time.perf_counter()
-        state = np.random.get_state()  # noqa: NPY002  # what statsmodels draws from
-        np.random.seed(SEED)  # noqa: NPY002
-        try:
-            with warnings.catch_warnings(record=True) as said:
-                warnings.simplefilter("always")
-                model = getattr(package, kind)(
-                    design.y.astype(float), design.design.X, columns, ident
-                )
-                fit = model.fit_vb if self.definition == "vb" else model.fit_map
-                takes = inspect.signature(fit).parameters
-                result = fit(rng=SEED) if "rng" in takes else fit()
-        except Exception as error:  # statsmodels raises whatever numpy and scipy do
-            return Fit.failed(self.name, f"raised {type(error).__name__}: {error}")
-        finally:
-            np.random.set_state(state)  # noqa: NPY002
-        seconds = time.perf_counter() - began
+        package = import_module("pp_compare.engines.glmm.bayes_mixed")
+        return self.read(design, package.fit(self.request(design)), package.about())
+
+    def request(self, design: GlmmDesign) -> dict[str, Any]:
+        """What ``fit`` of `pp_compare.engines.glmm.bayes_mixed` is given."""
+        return {
+            "family": design.family,
+            "fit": self.definition,
+            "seed": SEED,
+            "y": design.y.astype(float),
+            "X": design.design.X,
+            "blocks": [
+                {"codes": block.codes, "levels": len(block.levels), "column": block.Z[:, 0]}
+                for block in design.design.blocks
+            ],
+        }
+
+    def read(self, design: GlmmDesign, answer: dict[str, Any], versions: Mapping[str, str]) -> Fit:
+        """The Fit of what it answered."""
+        if answer["status"] != "ok":
+            messages = (f"raised {answer['problem']}", *answer["warnings"])
+            return Fit(self.name, "error", messages=messages, versions=dict(versions))
         return Fit(
             self.name,
             "ok",
-            labelled(design.design, _values(design, result)),
-            messages=tuple(dict.fromkeys(str(one.message) for one in said)),
+            labelled(design.design, _values(design, answer)),
+            messages=tuple(answer["warnings"]),
             settings=self.settings,
-            versions={"statsmodels": version("statsmodels")},
-            seconds=seconds,
+            versions=dict(versions),
+            seconds=float(answer["seconds"]),
             definition=self.definition,
             not_given={"loglik": "a posterior has no maximised likelihood"},
         )
 
 
-def _columns(design: GlmmDesign) -> tuple[Any, np.ndarray]:
-    """One indicator column a level of each term, times the term's own column; and their terms."""
-    n = design.design.n_obs
-    parts, ident = [], []
-    for k, block in enumerate(design.design.blocks):
-        values = block.Z[:, 0]
-        parts.append(
-            csr_matrix((values, (np.arange(n), block.codes)), shape=(n, len(block.levels)))
-        )
-        ident += [k] * len(block.levels)
-    hstack = import_module("scipy.sparse").hstack
-    return hstack(parts).tocsr(), np.array(ident)
-
-
-def _values(design: GlmmDesign, result: Any) -> dict[str, np.ndarray]:
+def _values(design: GlmmDesign, answer: Mapping[str, Any]) -> dict[str, np.ndarray]:
     inner = design.design
-    sd = np.exp(np.asarray(result.vcp_mean))
-    found = {"beta": np.asarray(result.fe_mean), "beta_se": np.asarray(result.fe_sd)}
-    effects, at = np.asarray(result.vc_mean), 0
+    found = {"beta": np.asarray(answer["beta"]), "beta_se": np.asarray(answer["beta_se"])}
+    effects, at = np.asarray(answer["modes"]), 0
     of_group: dict[str, list[float]] = {group: [] for group in inner.group_levels}
     modes: dict[str, list[np.ndarray]] = {group: [] for group in inner.group_levels}
-    for k, block in enumerate(inner.blocks):
-        of_group[block.group].append(float(sd[k]))
+    for block, sd in zip(inner.blocks, np.asarray(answer["sd"]).tolist(), strict=True):
+        of_group[block.group].append(sd)
         modes[block.group].append(effects[at : at + len(block.levels)])
         at += len(block.levels)
     for group, deviations in of_group.items():
@@ -115,7 +97,7 @@ def _values(design: GlmmDesign, result: Any) -> dict[str, np.ndarray]:
     return found
 
 
-def make(setting: str) -> StatsmodelsBayes:
+def make(setting: str | None) -> StatsmodelsBayes:
     """``statsmodels:vb`` or ``statsmodels:map``.
 
     Raises
@@ -123,9 +105,9 @@ def make(setting: str) -> StatsmodelsBayes:
     InputError
         For another setting, and for none: there is no maximum likelihood among them.
     """
-    if setting not in SETTINGS:
+    if setting is None or setting not in SETTINGS:
         raise InputError(
             f"statsmodels has no maximum likelihood for generalised mixed models, and no setting "
-            f"{quoted(setting)}; there are: statsmodels:vb, statsmodels:map"
+            f"{quoted(setting or '')}; there are: statsmodels:vb, statsmodels:map"
         )
     return StatsmodelsBayes(engine_id("statsmodels", setting), setting)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pp_compare.report.digest import severity
 from pp_compare.report.record import CaseReport, Report
 from pp_compare.verdict.agreement import Comparison
+from pp_compare.verdict.deviations import Deviation
 from pp_compare.verdict.digits import digits_text
 from pp_compare.verdict.digits import worst_first as fewest_first
 from pp_compare.verdict.judgement import STANDINGS, Judgement, Standing
@@ -101,6 +102,22 @@ def unexpected(report: Report) -> list[str]:
         first = [line for line in failed if line.follows is None] or failed
         lines += [f"{case.title}: {_sentence(line)}" for line in _one_each(first)]
     return lines
+
+
+def known_lines(report: Report, registry: Iterable[Deviation]) -> list[str]:
+    """Known deviations that show, each with the number of models and what it is."""
+    summaries = {entry.id: entry.summary for entry in registry}
+    seen: dict[str, set[str]] = {}
+    for case in report.cases:
+        shown = [line.deviation for line in case.comparisons]
+        shown += [check.deviation for check in case.identities]
+        shown += [check.deviation for check in case.probes if check.verdict == "known"]
+        for deviation in filter(None, shown):
+            seen.setdefault(deviation, set()).add(case.title)
+    return [
+        f"{name} ({len(seen[name])} of {len(report.cases)} models): {summaries.get(name, '')}"
+        for name in sorted(seen, key=lambda name: (-len(seen[name]), name))
+    ]
 
 
 def _one_each(lines: Iterable[Comparison]) -> list[Comparison]:

@@ -13,7 +13,14 @@ from pp_compare.report.document import to_markdown, to_page
 from pp_compare.report.paragraph import paragraphs
 from pp_compare.report.record import Report, data_path
 from pp_compare.resources import write_text
-from pp_compare.verdict.deviations import Deviation
+from pp_compare.verdict.deviations import Deviation, load_deviations
+
+
+def save(folder: Path, report: Report) -> None:
+    """Write what `Report.save` does of linear models: all, by the report's own designs."""
+    pairs = zip(report.cases, report.designs, strict=False)
+    designs = {(case.case, case.method): design for case, design in pairs}
+    write_report(folder, report, load_deviations(), lambda case: designs[case.case, case.method])
 
 
 def write_report(

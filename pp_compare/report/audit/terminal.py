@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.console import Console
 from rich.padding import Padding
@@ -15,7 +15,13 @@ from pp_compare.report.audit.estimates import (
     identified_line,
     optima_lines,
 )
-from pp_compare.report.audit.findings import Finding, findings, unexpected, worst_first
+from pp_compare.report.audit.findings import (
+    Finding,
+    findings,
+    known_lines,
+    unexpected,
+    worst_first,
+)
 from pp_compare.report.audit.outcome import SHORT_LEGEND, STYLE, counted, outcome, told
 from pp_compare.report.audit.terminal_tables import (
     STYLES,
@@ -37,7 +43,6 @@ MOST_LINES = 20
 
 def print_report(console: Console, report: Report, registry: Iterable[Deviation]) -> None:
     """Print the whole report."""
-    entries = {entry.id: entry for entry in registry}
     if report.provenance.r_source != "live":
         console.print(verbatim(sources_line(report)))
         console.print()
@@ -46,11 +51,7 @@ def print_report(console: Console, report: Report, registry: Iterable[Deviation]
     else:
         _print_survey(console, report)
     _print_titled(console, digits_tables(report, console.width))
-    for title, lines in _rest(report, entries):
-        console.print()
-        console.print(title)
-        for line in lines:
-            console.print(Padding(line, (0, 0, 0, 2)))
+    print_rest(console, report, registry)
     console.print()
     if report.provenance.r_source == "live":
         console.print(verbatim(sources_line(report), "dim"))
@@ -77,7 +78,8 @@ def _source(alike: Sequence[RSource]) -> str:
     if first.stack is None:
         by = f" by {first.road}" if first.road else ""
         return f"{r} runs here{by}" + (f" ({', '.join(packages)})" if packages else "")
-    names = " and ".join(source.engine for source in alike)
+    *others, last = (source.engine for source in alike)
+    names = f"{', '.join(others)} and {last}" if others else last
     are, they = ("is", "it does") if len(alike) == 1 else ("are", "they do")
     why = f", for {they} not run here: {first.missing}" if first.missing else ""
     if not packages:
@@ -182,8 +184,17 @@ def _print_titled(console: Console, titled: Titled) -> None:
 # ---- the rest -----------------------------------------------------------------------------------
 
 
-def _rest(report: Report, registry: Mapping[str, Deviation]) -> Iterator[tuple[Text, list[Text]]]:
-    """Titles with lines: what is in no registry, what is known, what was not compared."""
+def print_rest(console: Console, report: Report, registry: Iterable[Deviation]) -> None:
+    """Print what is in no registry, what is known, what was not compared."""
+    for title, lines in _rest(report, registry):
+        console.print()
+        console.print(title)
+        for line in lines:
+            console.print(Padding(line, (0, 0, 0, 2)))
+
+
+def _rest(report: Report, registry: Iterable[Deviation]) -> Iterator[tuple[Text, list[Text]]]:
+    """Titles with lines."""
     new = [verbatim(line) for line in unexpected(report)]
     if len(new) > MOST_LINES:
         rest = Text(f"and {len(new) - MOST_LINES} more; --out DIR writes the page, which has all")
@@ -193,26 +204,12 @@ def _rest(report: Report, registry: Mapping[str, Deviation]) -> Iterator[tuple[T
     if report.stale:
         gone = [verbatim(name, "bold red") for name in report.stale]
         yield Text("No longer seen where they are pinned; retire them", "bold red"), gone
-    known = list(_known(report, registry))
+    known = [verbatim(line, STYLES["known"]) for line in known_lines(report, registry)]
     if known:
         yield Text("Known deviations", "bold"), known
     skipped = _skipped(report)
     if skipped:
         yield Text("Not compared", "bold"), skipped
-
-
-def _known(report: Report, registry: Mapping[str, Deviation]) -> Iterator[Text]:
-    seen: dict[str, set[str]] = {}
-    for case in report.cases:
-        shown = [line.deviation for line in case.comparisons]
-        shown += [check.deviation for check in case.identities]
-        shown += [check.deviation for check in case.probes if check.verdict == "known"]
-        for deviation in filter(None, shown):
-            seen.setdefault(deviation, set()).add(case.title)
-    for deviation in sorted(seen, key=lambda d: (-len(seen[d]), d)):
-        where = f"{len(seen[deviation])} of {len(report.cases)} models"
-        summary = registry[deviation].summary if deviation in registry else ""
-        yield verbatim(f"{deviation} ({where}): {summary}", STYLES["known"])
 
 
 def _skipped(report: Report) -> list[Text]:

@@ -19,7 +19,7 @@ def release_document(report: ReleaseReport) -> Document:
     sections = [
         Section("Verdict", tables.verdict(report)),
         *(section for difference in worst_first for section in changes(difference)),
-        Section("Can its numbers be used?", (WORTH,), tables.worth(report)),
+        Section("Can its numbers be used?", (WORTH, *tables.judged(report)), tables.worth(report)),
         Section("Against the certified optimum", (MATRIX,), tables.matrix(report)),
         Section("Digits right", (DIGITS,), tables.digits(report)),
     ]

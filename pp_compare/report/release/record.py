@@ -16,6 +16,7 @@ DIRECTIONS: tuple[Direction, ...] = ("worse", "better", "changed")
 KINDS = {
     "start": "does it install and load",
     "exception": "does it answer",
+    "standing": "can its numbers be used",
     "wrong optimum": "is it the right optimum",
     "value": "do its numbers agree with the truth",
     "identity": "do its numbers agree with each other",

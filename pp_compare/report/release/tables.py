@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from pp_compare.report.digest import KINDS, kind_of, least_digits, wrong_optimum
+from pp_compare.report.digest import DETAILED, KINDS, kind_of, least_digits, wrong_optimum
 from pp_compare.report.record import CaseReport
 from pp_compare.report.release.record import DIRECTIONS, CandidateReport, Change, ReleaseReport
 from pp_compare.report.table import Table
@@ -113,6 +113,19 @@ def worth(report: ReleaseReport) -> Table:
         counts = (str(found.count(standing)) for standing in STANDINGS)
         rows.append((candidate.name, *counts))
     return Table(("candidate", *STANDINGS), tuple(rows))
+
+
+def judged(report: ReleaseReport) -> tuple[str, ...]:
+    """The judgement of each candidate on each model in a sentence, where there are few models."""
+    models = {case.title for candidate in report.candidates for case in candidate.cases}
+    if len(models) > DETAILED:
+        return ()
+    return tuple(
+        f"{candidate.label} on {case.title}: {judgement.sentence}."
+        for candidate in report.candidates
+        for case in candidate.cases
+        for judgement in case.judgements
+    )
 
 
 def digits(report: ReleaseReport) -> Table:

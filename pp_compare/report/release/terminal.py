@@ -23,6 +23,8 @@ NAME_WIDTH = 24
 def print_releases(console: Console, report: ReleaseReport) -> None:
     """Print the matrix, what changed, and the verdict last, where it is read first."""
     _print_table(console, "Can its numbers be used? Models by judgement", tables.worth(report))
+    for sentence in tables.judged(report):
+        console.print(verbatim(f"  {sentence}"))
     _print_table(console, "Against the certified optimum, in models", tables.matrix(report))
     _print_table(console, "Digits right: median / least over the models", tables.digits(report))
     unexpected = tables.unexpected(report)

@@ -97,6 +97,16 @@ expect_reference <- function(fit, item,
   invisible(found)
 }
 
+#' Certified tests by definition, "kenward-roger" say: degrees of freedom and standard errors by
+#' fixed effect, the latter those of the values where the definition has none of its own.
+reference_tests <- function(item, definition) {
+  tables <- item$inference[[definition]]
+  if (is.null(tables)) stop(item$id, " has no ", definition, "; it has ", toString(names(item$inference)))
+  se <- if (is.null(tables$beta_se)) item$values$beta_se else tables$beta_se
+  data.frame(beta_se = as.numeric(unlist(se$value)), df = as.numeric(unlist(tables$df$value)),
+             row.names = unlist(tables$df$row))
+}
+
 .columns <- function(item) {
   c(item$model$fixed, unlist(lapply(item$model$random, `[[`, "columns"), recursive = FALSE))
 }

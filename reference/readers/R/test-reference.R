@@ -33,6 +33,18 @@ test_that("glmmTMB is right", {
   }
 })
 
+test_that("tests of fixed effects go by their definition", {
+  item <- item_of("sleepstudy.reml") # 18 subjects on the same days: 17 degrees of freedom
+  expect_equal(reference_tests(item, "kenward-roger")["Days", "df"], 17)
+  expect_equal(reference_tests(item, "satterthwaite")$df, c(17, 17))
+  expect_error(reference_tests(item, "satterthwaite-face"), "it has kenward-roger, satterthwaite")
+  skip_if_not_installed("lmerTest")
+  item <- item_of("Pastes.reml")
+  fit <- lmerTest::lmer(as.formula(item$model$formula), reference_data(item))
+  found <- coef(summary(fit))
+  expect_equal(unname(found[, "df"]), reference_tests(item, "satterthwaite")$df, tolerance = 1e-3)
+})
+
 test_that("a wrong fit is caught", {
   item <- item_of("sleepstudy.reml")
   data <- reference_data(item)

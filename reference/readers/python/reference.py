@@ -60,20 +60,28 @@ class Item:
             values = [v * float(f) for v, f in zip(values, factors, strict=True)]
         return values
 
-    def values(self, quantity: str) -> dict[Label, Decimal]:
-        """Certified values by label: a row's, or those of row and column, or "" of a scalar."""
-        table = self.about["values"][quantity]
+    def values(self, quantity: str, definition: str = "") -> dict[Label, Decimal]:
+        """Certified values by label: a row's, or those of row and column, or "" of a scalar.
+
+        Those of a test by its definition: ``values("df", "kenward-roger")``.
+        """
+        tables = self.about["inference"][definition] if definition else self.about["values"]
+        table = tables[quantity]
         keys = zip(table["row"], table["column"], strict=True)
         labels = [(row, column) if column else row for row, column in keys]
         return dict(zip(labels, map(Decimal, table["value"]), strict=True))
 
-    def digits(self, quantity: str, found: Mapping[Label, float] | float) -> float:
+    def digits(
+        self, quantity: str, found: Mapping[Label, float] | float, definition: str = ""
+    ) -> float:
         """The fewest digits that are right, as NIST counts them; nan where all truths are 0.
 
         Raises KeyError where a label is missing: numbers are compared by label, never by place.
         """
         given = found if isinstance(found, Mapping) else {"": found}
-        all_ = [log_relative_error(given[k], t) for k, t in self.values(quantity).items()]
+        all_ = [
+            log_relative_error(given[k], t) for k, t in self.values(quantity, definition).items()
+        ]
         return min((d for d in all_ if not math.isnan(d)), default=math.nan)
 
     @cached_property

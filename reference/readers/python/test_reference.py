@@ -41,6 +41,13 @@ class Reader(unittest.TestCase):
         self.assertGreater(dyestuff.digits("random_cov[Batch]", found), 12)
         self.assertLess(dyestuff.digits("sigma", math.sqrt(within) * 1.001), 3.1)
 
+    def test_tests_go_by_their_definition(self) -> None:
+        dyestuff = item("Dyestuff.reml")  # balanced, so its grand mean has J - 1 = 5 df
+        found = {"Intercept": 5.0}
+        self.assertEqual(dyestuff.digits("df", found, "kenward-roger"), 15.0)
+        self.assertEqual(dyestuff.digits("df", found, "satterthwaite"), 15.0)
+        self.assertLess(dyestuff.digits("df", {"Intercept": 5.01}, "satterthwaite"), 3)
+
     def test_the_matrix_is_a_product_of_columns(self) -> None:
         one, predictor = item("seed_case1.reml").matrix
         self.assertEqual(set(one), {1.0})

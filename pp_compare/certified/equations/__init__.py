@@ -1,0 +1,1 @@
+"""The mixed model equations in balls: cross-products, solutions, derivatives, Krawczyk's test."""
