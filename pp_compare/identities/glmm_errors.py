@@ -1,9 +1,13 @@
-"""Standard errors of a generalised model that are another quantity than the likelihood's own.
+"""Numbers of a generalised model that are another quantity than the likelihood's own.
 
 The likelihood's come from its second derivatives in all parameters. Some programs take the random
 effects' covariances for known, and then there are two: by the criterion's second derivatives in the
 fixed effects alone, and by the penalised least squares at the conditional modes, which lets the
 determinant rest too (``glmer``'s ``vcov(use.hessian = FALSE)``).
+
+Fixed effects may be those that maximise the penalised likelihood together with the modes, at the
+engine's own covariances (``glmer``'s ``nAGQ = 0``): then X'(y - mu) = 0 at the modes, which neither
+Laplace's criterion nor the exact one asks for.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from typing import Literal
 import numpy as np
 
 from pp_compare.errors import InputError
-from pp_compare.identities.conditional_modes import conditional_modes
+from pp_compare.identities.conditional_modes import conditional_modes, mean_and_variance
 from pp_compare.model import Fit
 from pp_compare.model.glmm import GlmmDesign
 
@@ -54,3 +58,22 @@ OTHER_ERRORS: dict[Other, str] = {
     "effects' variances were known (glmer's use.hessian = FALSE)",
 }
 """What they are, in words."""
+
+
+def jointly_maximised(design: GlmmDesign, fit: Fit, allowed: float) -> bool:
+    """Whether the fixed effects maximise the penalised likelihood together with the modes.
+
+    Parameters
+    ----------
+    design : GlmmDesign
+    fit : Fit
+    allowed : float
+        Of twice the penalised log-likelihood, below its maximum.
+    """
+    try:
+        modes = conditional_modes(design, fit["beta"], fit.covariances)
+    except InputError:
+        return False
+    mean, _ = mean_and_variance(design.family, modes.predictor, design.trials)
+    score = design.design.X.T @ (design.y - mean)
+    return bool(score @ np.linalg.solve(modes.information, score) <= allowed)

@@ -16,7 +16,12 @@ import numpy as np
 
 from pp_compare.certified.glmm.model import Answer, GlmmModel
 from pp_compare.errors import InputError
-from pp_compare.identities.glmm_errors import OTHER_ERRORS, Other, other_standard_errors
+from pp_compare.identities.glmm_errors import (
+    OTHER_ERRORS,
+    Other,
+    jointly_maximised,
+    other_standard_errors,
+)
 from pp_compare.model import Fit, Quantity
 from pp_compare.verdict import glmm_sentences as sentences
 from pp_compare.verdict.agreement import Cause, Comparison
@@ -163,6 +168,8 @@ def _judged(
     sentence = sentences.of_standing(fit, standing, cause, told, harm, own)
     if other is not None:
         sentence += sentences.other_errors(fit, own, OTHER_ERRORS[other])
+    if not told.arrived and jointly_maximised(model.design, fit, NEGLIGIBLE):
+        sentence += sentences.JOINT
     sentence += sentences.distance(fit, truth, distance)
     judgement = Judgement(
         fit.engine,

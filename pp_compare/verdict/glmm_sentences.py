@@ -26,6 +26,11 @@ NAMES = {
 }
 """What a definition id stands for."""
 
+JOINT = (
+    "; its fixed effects maximise the penalised likelihood together with the modes, which is "
+    "glmer's nAGQ = 0 and another criterion"
+)
+
 TOLD = 3
 """Moves that a sentence tells: the worst ones."""
 

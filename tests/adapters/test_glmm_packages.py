@@ -146,9 +146,9 @@ def judged(name: str, setting: str, case: str) -> tuple[Fit, object]:
         ("mixedlm", "", "right, other definition", "definition", "penalised least squares"),
         ("interlace", "", "right, other definition", "definition", "penalised least squares"),
         ("gpboost", "tight", "right, other definition", "definition", "second derivatives in the"),
-        ("lme", "", "wrong", "optimiser", "fixed effect treat"),
+        ("lme", "", "wrong", "optimiser", "maximise the penalised likelihood together with the"),
         ("lme", "agq:25", "wrong", "objective", "reports a log-likelihood of -156.26"),
-        ("interlace", "agq:9", "wrong", "optimiser", "stands 0.8"),
+        ("interlace", "agq:9", "wrong", "optimiser", "maximise the penalised likelihood"),
     ],
 )
 def test_what_each_is_worth_on_the_respiratory_trial(

@@ -290,3 +290,20 @@ def test_another_definition_excuses_nothing_else(model: GlmmModel) -> None:
     assert (judgement.standing, judgement.cause) == ("wrong", "optimiser")
     causes = {line.quantity: line.cause for line in lines if line.verdict == "fail"}
     assert (causes["beta"], causes["beta_se"]) == ("optimiser", "definition")
+
+
+def test_fixed_effects_of_the_penalised_likelihood_are_named(model: GlmmModel) -> None:
+    """As of glmer with nAGQ = 0, and of packages that call it Laplace's."""
+    beta, se, cov, _ = numbers(model)
+    inner, design = model.design.design, model.design
+    for _ in range(30):
+        modes = conditional_modes(design, beta, {"herd": cov})
+        mean = design.trials / (1 + np.exp(-modes.predictor))
+        beta = beta + np.linalg.solve(modes.information, inner.X.T @ (design.y - mean))
+    value = model.value("laplace", beta, {"herd": cov}).middle
+    said = judge_glmm(model, changed(model, beta=beta, loglik=value, cov=cov))[0]
+    assert (said.standing, said.cause) == ("wrong", "optimiser")
+    assert "maximise the penalised likelihood together with the modes" in said.sentence
+    moved = judge_glmm(model, changed(model, beta=beta + 0.01 * se, loglik=value, cov=cov))[0]
+    assert "penalised likelihood" not in moved.sentence
+    assert "penalised likelihood" not in judge_glmm(model, right(model))[0].sentence

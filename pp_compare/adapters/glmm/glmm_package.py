@@ -58,7 +58,6 @@ def _answer(design: GlmmDesign, nodes: int) -> dict[str, Any]:
         "seconds": seconds,
         "converged": bool(found.converged),
         "singular": bool(found.singular),
-        "messages": tuple(map(str, found.warnings)),
         "quantities": glmm_quantities(
             design,
             beta=np.asarray(found.beta)[order],
