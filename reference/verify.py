@@ -256,16 +256,16 @@ def check(said):  # the radius is half a unit of the last place, or 0 for an exa
         require(Fraction(radius) in (half, 0), f"the radius of {value} is {radius}")
         require(abs(ball - rational(value)) <= rational(radius), f"{value} is not {ball.str(25)}")
 
-def prove(folder):  # whatever CHECKSUMS says of the item's files
+def prove(folder, Model=Model, prove_local=prove_local, truths=truths):  # whatever CHECKSUMS says
     read = {path.name: path.read_text("utf-8") for path in folder.iterdir()}
     item = loads(read["item.json"])
     recipe, tables, proof = item["data"]["generator"], item["values"], item["certificate"]
-    text = generated(recipe) if recipe else read["data.csv"]
+    ctx.prec, text = proof["bits"], generated(recipe) if recipe else read["data.csv"]
     require(item["data"]["sha256"] == sha256(text.encode()).hexdigest(), "data.csv is another")
     cells = (chain(*csv.reader(t.splitlines())) for t in (text, read.get("doubles.csv", text)))
     same = all(a == b or float(a) == float.fromhex(b) for a, b in zip(*cells, strict=True))
     require(same, "doubles.csv has other numbers than data.csv")
-    ctx.prec, model = proof["bits"], Model(item["model"], text)
+    model = Model(item["model"], text)
     found = {"global": prove_global, "local": prove_local}[item["claim"]["kind"]](model, proof)
     states = sorted(found, key=lambda state: float(state.deviance(model)))
     best, *others = (state.deviance(model) for state in states)

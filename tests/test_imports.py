@@ -47,13 +47,15 @@ ONLY_IMPORTERS = {
     "distributed": {"campaign/cluster.py"},
     "jinja2": {"report"},
     **{
-        name: {f"adapters/{module}.py"}
-        for name, module in {
+        name: {f"adapters/{module}.py" for module in modules.split()}
+        for name, modules in {
             "bambi": "bambi",
-            "gpboost": "gpboost",
-            "interlace": "interlace",
+            "glmm": "glmm/glmm_package",
+            "gpboost": "gpboost glmm/gpboost_package",
+            "interlace": "interlace glmm/interlace_package",
             "linearmodels": "linearmodels",
-            "mixedlm": "mixedlm_package",
+            "lme_python": "glmm/lme_package",
+            "mixedlm": "mixedlm_package glmm/mixedlm_package",
             "pymc": "bambi",
             "pymer4": "pymer4",
         }.items()

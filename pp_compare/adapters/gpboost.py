@@ -33,7 +33,7 @@ likelihood or the parameters change by less than 1e-6 of their size. Fisher scor
 step ends 0.19 units of deviance above the optimum on Dyestuff2; L-BFGS, the default, 1e-12."""
 
 NOT_GIVEN = {"beta_cov": "GPBoost gives standard errors of coefficients, and no covariances"}
-_SILENT = logging.Logger("pp_compare.gpboost", level=logging.CRITICAL)
+SILENT = logging.Logger("pp_compare.gpboost", level=logging.CRITICAL)
 
 
 def make(setting: str | None) -> Engine:
@@ -60,8 +60,8 @@ def _unsupported(design: Design) -> str | None:
 def _answer(asked: Mapping[str, Any], fitting: dict[str, Any], design: Design) -> dict[str, Any]:
     import gpboost  # noqa: PLC0415  # an optional extra
 
-    gpboost.register_logger(_SILENT)  # it writes to standard output, where results go
-    layout = _layout(design)
+    gpboost.register_logger(SILENT)  # it writes to standard output, where results go
+    layout = layout_of(design)
     start = time.perf_counter()
     model = gpboost.GPModel(likelihood="gaussian", **asked, **layout.arguments)
     model.fit(y=design.y, X=design.X, params=fitting)
@@ -84,7 +84,7 @@ def _answer(asked: Mapping[str, Any], fitting: dict[str, Any], design: Design) -
             loglik=float(loglik),
             covariances=[np.array([[variances[1 + k]]]) for k in order],
             effects=[
-                _of_levels(block, predicted[:, k])
+                of_levels(block, predicted[:, k])
                 for block, k in zip(design.blocks, order, strict=True)
             ],
             fitted=fitted,
@@ -100,7 +100,7 @@ class Layout:
     order: list[int]
 
 
-def _layout(design: Design) -> Layout:
+def layout_of(design: Design) -> Layout:
     """Intercepts come first, a grouping factor each; then slopes, each with its factor's number."""
     groups = list(design.group_levels)
     codes = np.column_stack([design.group_codes[group] for group in groups])
@@ -126,7 +126,7 @@ def _fitted(model: Any, design: Design, layout: Layout) -> np.ndarray:
     return np.asarray(model.predict(X_pred=design.X, predict_var=False, **new)["mu"])
 
 
-def _of_levels(block: Block, per_row: np.ndarray) -> np.ndarray:
+def of_levels(block: Block, per_row: np.ndarray) -> np.ndarray:
     """Predictions a level from predictions a row; each level has one."""
     _, first = np.unique(block.codes, return_index=True)
     return per_row[first][:, None]

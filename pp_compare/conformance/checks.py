@@ -177,7 +177,7 @@ def _answer(check: Check) -> Outcome:
     failed = [line for line in lines if line.verdict == "fail"]
     if failed:
         return Outcome("fail", wording.no_answer(trial, check.model, fit))
-    return known_outcome(trial.registry, lines) or Outcome("pass")
+    return _known(trial.registry, lines) or Outcome("pass")
 
 
 def _deviation(check: Check) -> Outcome:
@@ -204,7 +204,7 @@ def _identity(check: Check) -> Outcome:
     if found.verdict == "fail":
         return Outcome("fail", wording.broken(trial, check.model, check.id, found))
     if found.verdict == "known":
-        return Outcome("known", summary_of(trial.registry, found.deviation))
+        return Outcome("known", _summary(trial.registry, found.deviation))
     return Outcome(found.verdict, found.reason if found.verdict == "skip" else "")
 
 
@@ -219,7 +219,7 @@ def _numbers(check: Check) -> Outcome:
     if failed:
         text = wording.differs(trial, model, check.id, failed)
         return Outcome("fail", text, digits, follows=_root(check, failed))
-    known = known_outcome(trial.registry, lines)
+    known = _known(trial.registry, lines)
     if known is not None:
         return replace(known, digits=digits)
     if all(line.verdict == "skip" for line in lines):
@@ -259,13 +259,11 @@ def _not_compared(check: Check) -> Outcome:
     return Outcome("skip", f"nothing to compare with: {reasons[0]}")
 
 
-def known_outcome(registry: Sequence[Deviation], lines: Sequence[Comparison]) -> Outcome | None:
-    """The expected failure of lines one of which is a known deviation; None where none is."""
+def _known(registry: Sequence[Deviation], lines: Sequence[Comparison]) -> Outcome | None:
     known = next((line for line in lines if line.verdict == "known"), None)
-    return None if known is None else Outcome("known", summary_of(registry, known.deviation))
+    return None if known is None else Outcome("known", _summary(registry, known.deviation))
 
 
-def summary_of(registry: Sequence[Deviation], id_: str | None) -> str:
-    """A known deviation in words."""
+def _summary(registry: Sequence[Deviation], id_: str | None) -> str:
     entry = next(entry for entry in registry if entry.id == id_)
     return f"{entry.id}: {entry.summary}"

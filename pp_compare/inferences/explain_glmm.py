@@ -24,7 +24,7 @@ from pp_compare.certified.glmm.search import glm, scored
 from pp_compare.certified.glmm.separation import separating_direction
 from pp_compare.engines.glmm.registry import fit_glmm
 from pp_compare.errors import InputError, quoted
-from pp_compare.inferences.conditional_modes import (
+from pp_compare.identities.conditional_modes import (
     Modes,
     conditional_modes,
     cumulant,

@@ -84,8 +84,8 @@ def describe(design: Design) -> tuple[dict[str, Any], Table]:
         "rows": design.n_obs,
         "response": table.numbers(_response(design), design.y),
     }
-    model["random"] = [_term(design, table, block) for block in design.blocks]
-    model["fixed"] = list(_columns(design, table, design.columns, design.X))
+    model["random"] = [term_of(design, table, block) for block in design.blocks]
+    model["fixed"] = list(columns_of(design, table, design.columns, design.X))
     model["factors"] = {
         v.name: list(v.levels) for v in design.variables.values() if v.levels is not None
     }
@@ -96,20 +96,22 @@ def _response(design: Design) -> str:
     return design.spec.response if design.offset is None else f"{design.spec.response}-offset"
 
 
-def _term(design: Design, table: Table, block: Block) -> dict[str, Any]:
+def term_of(design: Design, table: Table, block: Block) -> dict[str, Any]:
+    """A random term: its columns, and what its levels are made of."""
     names = block.term.group
     groups = [(name, design.groups[name]) for name in names]
     return {
         "group": block.group,
         "by": [table.levels(name, v.levels or (), v.values) for name, v in groups],
         "levels": len(block.levels),
-        "columns": list(_columns(design, table, block.columns, block.Z)),
+        "columns": list(columns_of(design, table, block.columns, block.Z)),
     }
 
 
-def _columns(
+def columns_of(
     design: Design, table: Table, columns: Sequence[Column], matrix: np.ndarray
 ) -> Iterator[dict[str, Any]]:
+    """Each column of a matrix as a product of the table's columns."""
     for column, values in zip(columns, matrix.T, strict=True):
         parts = _parts(design, table, column, values)
         yield {"label": column.label, "parts": parts}

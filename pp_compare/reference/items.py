@@ -75,12 +75,12 @@ class Item:
 
 def all_items() -> list[Item]:
     """Every candidate, by id."""
-    found = [*_of_cases(), *_of_catalogue()]
+    found = [*_of_cases(), *_ofcatalogue()]
     return sorted(found, key=lambda item: item.id)
 
 
 def _of_cases() -> Iterator[Item]:
-    settings = _catalogue()["cases"]
+    settings = catalogue()["cases"]
     for case in all_cases():
         for method in case.methods:
             if _is_wanted(case, method, settings):
@@ -123,13 +123,14 @@ def _data_name(case: Case) -> str:
     return str(read.args[0])
 
 
-def _catalogue() -> dict[str, Any]:
+def catalogue() -> dict[str, Any]:
+    """The file of the models beyond the named cases."""
     path = resource("fixtures", "reference", "catalogue.toml")
     return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
-def _of_catalogue() -> Iterator[Item]:
-    for entry in _catalogue()["item"]:
+def _ofcatalogue() -> Iterator[Item]:
+    for entry in catalogue()["item"]:
         for method in entry["methods"]:
             yield _of_entry(entry, method)
 
@@ -160,3 +161,18 @@ def _read(name: str, path: str | None, recipe: Recipe | None) -> Dataset:
         return recipe.dataset(name)
     dataset = read_dataset(resource("fixtures", *str(path).split("/")))
     return Dataset(name, pd.DataFrame(dataset.frame))
+
+
+def in_words(design: Design) -> str:
+    """What is modelled by what, without the criterion."""
+    spec = design.spec
+    fixed = ", ".join(design.labels)
+    random = " and ".join(
+        f"{_listed(b.labels)} vary over the {len(b.levels)} levels of {b.group}"
+        for b in design.blocks
+    )
+    return f"{spec.response} of {design.n_obs} rows on {fixed}; {random}"
+
+
+def _listed(labels: tuple[str, ...]) -> str:
+    return ", ".join(labels) + (" (correlated)" if len(labels) > 1 else "")

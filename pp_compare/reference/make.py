@@ -27,6 +27,7 @@ from pp_compare.reference.answers import recorded_answers
 from pp_compare.reference.columns import Table, describe
 from pp_compare.reference.decimals import decimals
 from pp_compare.reference.general_proof import general_certificate, refined
+from pp_compare.reference.glmm_items import GlmmItem, all_glmm_items, glmm_record
 from pp_compare.reference.inferences import (
     Tables,
     inferences_of,
@@ -34,7 +35,7 @@ from pp_compare.reference.inferences import (
     information_of_intercept,
 )
 from pp_compare.reference.intercept_proof import intercept_certificate
-from pp_compare.reference.items import LARGEST_FILE, Item, all_items
+from pp_compare.reference.items import LARGEST_FILE, Item, all_items, in_words
 from pp_compare.reference.scores import HEADER, difficulty, scores
 from pp_compare.reference.values import BITS, Balls, balls_of_general, balls_of_intercept, values_of
 from pp_compare.resources import write_text
@@ -62,6 +63,7 @@ def make_set(
     chosen, left_out = set(only), []
     if not chosen:
         _remove_items(folder)
+        _remove_items(folder / "glmm")
     for item in all_items():
         if chosen and item.id not in chosen:
             continue
@@ -73,9 +75,45 @@ def make_set(
         for name, text in files.items():
             write_text(folder / item.folder / item.id / name, text)
         progress(item.id)
-    write_text(folder / "CHECKSUMS", checksums(folder))
+    left_out += _make_glmm(folder / "glmm", chosen, progress)
+    for root in (folder, folder / "glmm"):
+        write_text(root / "CHECKSUMS", checksums(root))
     write_scores(folder)
     return left_out
+
+
+def _make_glmm(folder: Path, chosen: set[str], progress: Callable[[str], None]) -> list[str]:
+    """The generalised models, a set of their own."""
+    left_out = []
+    for item in all_glmm_items():
+        if chosen and item.id not in chosen:
+            continue
+        try:
+            files = glmm_files(item)
+        except PPCompareError as why:
+            left_out.append(f"{item.id}: {why}")
+            continue
+        for name, text in files.items():
+            write_text(folder / item.folder / item.id / name, text)
+        progress(item.id)
+    return left_out
+
+
+def glmm_files(item: GlmmItem) -> Files:
+    """The files of a generalised model, by name.
+
+    Raises
+    ------
+    PPCompareError
+        Where nothing is certified.
+    """
+    about, table = glmm_record(item)
+    return {
+        "data.csv": table.text,
+        "doubles.csv": table.doubles,
+        "item.json": json_text(about) + "\n",
+        "values.csv": values_csv(about["values"]),
+    }
 
 
 def write_scores(folder: Path) -> None:
@@ -137,7 +175,7 @@ def item_files(item: Item) -> Files:
         "id": item.id,
         "why": item.why,
         "tags": list(item.tags),
-        "model": {"words": in_words(design)} | model | {"reading": item.reading},
+        "model": {"words": _words(design)} | model | {"reading": item.reading},
         "claim": _claim(certified),
         "values": values,
         "inference": inference,
@@ -256,22 +294,8 @@ def _csv(rows: Iterable[Sequence[str]]) -> str:
     return stream.getvalue()
 
 
-def in_words(design: Design) -> str:
-    """The model as a sentence."""
-    spec = design.spec
-    fixed = ", ".join(design.labels)
-    random = " and ".join(
-        f"{_listed(b.labels)} vary over the {len(b.levels)} levels of {b.group}"
-        for b in design.blocks
-    )
-    return (
-        f"{spec.response} of {design.n_obs} rows on {fixed}; {random}, with normal random effects "
-        f"and residuals; by {spec.method}"
-    )
-
-
-def _listed(labels: tuple[str, ...]) -> str:
-    return ", ".join(labels) + (" (correlated)" if len(labels) > 1 else "")
+def _words(design: Design) -> str:
+    return f"{in_words(design)}, with normal random effects and residuals; by {design.spec.method}"
 
 
 def json_text(value: object, indent: str = "") -> str:

@@ -109,13 +109,16 @@ def _quantities(design: Design, balls: Balls) -> Iterator[tuple[str, Iterator[Va
     betas = zip(labels, balls.beta, errors, strict=True)
     yield "beta", ((label, "", b, se) for label, b, se in betas)
     yield "beta_se", ((label, "", se, se) for label, se in zip(labels, errors, strict=True))
-    yield "beta_cov", _matrix(labels, balls.beta_cov, errors)
+    yield "beta_cov", covariance_rows(labels, balls.beta_cov, errors)
     yield from _by_group(design, balls)
     if design.n_obs <= MOST_ROWS:
         yield "fitted", _fitted(design, balls)
 
 
-def _matrix(labels: Sequence[str], matrix: arb_mat, units: Sequence[arb]) -> Iterator[Value]:
+def covariance_rows(
+    labels: Sequence[str], matrix: arb_mat, units: Sequence[arb]
+) -> Iterator[Value]:
+    """Elements of a covariance, in products of their units."""
     for i, row in enumerate(labels):
         for j, column in enumerate(labels):
             yield row, column, matrix[i, j], units[i] * units[j]
@@ -138,7 +141,7 @@ def _each(terms: Sequence[tuple[int, Block]], balls: Balls, rows: Any) -> Iterat
 
 def _covariances(block: Block, k: int, balls: Balls) -> Iterator[Value]:
     G = balls.random_cov[k]
-    return _matrix(block.labels, G, [_size(G[i, i], balls.sigma) for i in range(G.nrows())])
+    return covariance_rows(block.labels, G, [_size(G[i, i], balls.sigma) for i in range(G.nrows())])
 
 
 def _size(variance: arb, sigma: arb) -> arb:

@@ -9,13 +9,19 @@ judged.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pp_compare.certified.glmm.model import Answer, GlmmModel
 from pp_compare.errors import InputError
+from pp_compare.identities.glmm_errors import (
+    OTHER_ERRORS,
+    Other,
+    jointly_maximised,
+    other_standard_errors,
+)
 from pp_compare.model import Fit, Quantity
 from pp_compare.verdict import glmm_sentences as sentences
 from pp_compare.verdict.agreement import Cause, Comparison
@@ -52,6 +58,8 @@ class Told:
         Of a log-likelihood in double precision.
     beta_se : (p,) array
         Standard errors by the criterion's second derivatives at its own estimates.
+    known_se : (p,) array
+        The same with the covariances of the random effects taken for known.
     """
 
     definition: str
@@ -62,6 +70,7 @@ class Told:
     decrement: float
     rounding: float
     beta_se: np.ndarray
+    known_se: np.ndarray
 
     @property
     def above(self) -> float:
@@ -142,12 +151,25 @@ def _no_numbers(fit: Fit) -> str:
 def _judged(
     model: GlmmModel, fit: Fit, told: Told, own: Answer, truth: Answer
 ) -> tuple[Judgement, tuple[Comparison, ...]]:
-    harm = _harm(model, fit, own, told)
     lines = tuple(_lines(model, fit, told, own))
-    standing, cause = _standing(told, harm, lines)
-    lines = tuple(replace(x, cause=cause) if x.verdict == "fail" else x for x in lines)
+    other = None
+    if any(line.quantity == "beta_se" and line.verdict == "fail" for line in lines):
+        other = other_standard_errors(model.design, fit, told.known_se)
+    harm = _harm(model, fit, own, told, without_se=other is not None)
+    fixed = [line for line in lines if not (other and line.quantity == "beta_se")]
+    standing, cause = _standing(told, harm, fixed, other)
+    lines = tuple(
+        replace(x, cause="definition" if other and x.quantity == "beta_se" else cause)
+        if x.verdict == "fail"
+        else x
+        for x in lines
+    )
     distance = None if own.definition == truth.definition else _harm(model, fit, truth, None)
     sentence = sentences.of_standing(fit, standing, cause, told, harm, own)
+    if other is not None:
+        sentence += sentences.other_errors(fit, own, OTHER_ERRORS[other])
+    if not told.arrived and jointly_maximised(model.design, fit, NEGLIGIBLE):
+        sentence += sentences.JOINT
     sentence += sentences.distance(fit, truth, distance)
     judgement = Judgement(
         fit.engine,
@@ -189,11 +211,14 @@ def tell(model: GlmmModel, fit: Fit, best: float) -> Told:
     if abs(off + saturated) < min(HARMLESS, abs(off) / 10):
         counted_from = saturated
     return Told(
-        fit.definition, reported, value, best, counted_from, near.decrement, rounding, near.beta_se
-    )
+        fit.definition, reported, value, best, counted_from, near.decrement, rounding,
+        near.beta_se, near.known_se,
+    )  # fmt: skip
 
 
-def _harm(model: GlmmModel, fit: Fit, answer: Answer, told: Told | None) -> Harm:
+def _harm(
+    model: GlmmModel, fit: Fit, answer: Answer, told: Told | None, *, without_se: bool = False
+) -> Harm:
     """Moves from an optimum, in a reader's units.
 
     A random variance is told relative to the true one, or to a share of the variance that the
@@ -204,6 +229,9 @@ def _harm(model: GlmmModel, fit: Fit, answer: Answer, told: Told | None) -> Harm
     if told is None or told.counted_from:
         truth.pop("loglik", None)
     above = float("nan") if told is None else told.above
+    if without_se:
+        kept = {name: q for name, q in fit.quantities.items() if name != "beta_se"}
+        fit = replace(fit, quantities=kept)
     return measure_harm(model.design.design, fit, truth, above)
 
 
@@ -219,7 +247,7 @@ def link_variance(model: GlmmModel) -> float:
 
 
 def _standing(
-    told: Told, harm: Harm, lines: tuple[Comparison, ...]
+    told: Told, harm: Harm, lines: Sequence[Comparison], other: Other | None
 ) -> tuple[Standing, Cause | None]:
     if told.above < -criterion_tolerance(told.rounding):
         return "not judged", None
@@ -239,7 +267,7 @@ def _standing(
         return "wrong", cause
     if not told.arrived:
         return "short of the optimum, harmless", cause
-    if told.counted_from and cause is None:
+    if (told.counted_from or other) and cause is None:
         return "right, other definition", "definition"
     return "right", cause
 

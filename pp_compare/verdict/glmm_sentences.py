@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from pp_compare.certified.glmm.model import Answer
 from pp_compare.model import Fit
 from pp_compare.verdict.agreement import Cause
@@ -23,6 +25,11 @@ NAMES = {
     "map": "the mode of a joint posterior",
 }
 """What a definition id stands for."""
+
+JOINT = (
+    "; its fixed effects maximise the penalised likelihood together with the modes, which is "
+    "glmer's nAGQ = 0 and another criterion"
+)
 
 TOLD = 3
 """Moves that a sentence tells: the worst ones."""
@@ -113,6 +120,17 @@ def _aside(harm: Harm, told: Told, cause: Cause | None) -> str:
     if cause == "post-processing" and harm.moves:
         said += f"; harmless beside that: {describe(harm.moves[0])}"
     return said
+
+
+def other_errors(fit: Fit, own: Answer, what: str) -> str:
+    """Of standard errors that are another quantity, with the one that differs most."""
+    theirs, ours = fit["beta_se"], own.quantities["beta_se"].values
+    k = int(np.abs(theirs / ours - 1).argmax())
+    label = own.quantities["beta_se"].rows[k]
+    return (
+        f"; its standard errors are {what}: {theirs[k]:.3g} for {ours[k]:.3g} of {label} "
+        f"({100 * abs(theirs[k] / ours[k] - 1):.2g} %)"
+    )
 
 
 def of_other_estimator(fit: Fit) -> str:

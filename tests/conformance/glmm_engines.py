@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pp_compare.certified.glmm.model import GlmmModel
-from pp_compare.inferences.conditional_modes import conditional_modes
+from pp_compare.identities.conditional_modes import conditional_modes
 from pp_compare.model import Fit
 from pp_compare.model.answer import labelled
 from pp_compare.model.glmm import GlmmDesign

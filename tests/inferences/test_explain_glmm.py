@@ -17,8 +17,8 @@ from pp_compare.cli.app import app
 from pp_compare.cli.entry import explained as told_of
 from pp_compare.data.glmm_corpus import glmm_case
 from pp_compare.errors import InputError
+from pp_compare.identities.conditional_modes import conditional_modes, cumulant
 from pp_compare.identities.glmm import check_modes
-from pp_compare.inferences.conditional_modes import conditional_modes, cumulant
 from pp_compare.inferences.explain_glmm import (
     GlmmExplanation,
     explain_glmm,

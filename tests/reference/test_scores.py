@@ -13,7 +13,7 @@ from pp_compare.reference.answers import recorded_answers
 from pp_compare.reference.make import read_values
 from pp_compare.reference.scores import Score, difficulty, digits_right, scores
 from pp_compare.report.digits_map import digits_map
-from tests.reference.the_set import ROOT, items
+from tests.reference.the_set import ROOT, glmm_items, items
 
 PAGE = ROOT.parent / "docs" / "reference-set.md"
 
@@ -72,6 +72,7 @@ def test_the_tables_of_engines_follow_from_their_answers() -> None:
 def test_the_page_says_how_many_items_and_which_engines() -> None:
     text = PAGE.read_text(encoding="utf-8")
     assert f"holds {len(items())} models" in text
+    assert f"and {len(glmm_items())} generalised ones" in text
     engines = {path.stem for path in (ROOT / "engines").glob("*.csv")}
     assert set(re.findall(r"^\| (\w+-[\d.-]+) \|", text, re.MULTILINE)) == engines
 

@@ -29,6 +29,17 @@ def item(name: str) -> Path:
     return path
 
 
+def glmm_items() -> list[Path]:
+    """Folders of the generalised models."""
+    return sorted(path.parent for path in ROOT.glob("glmm/items*/*/item.json"))
+
+
+def glmm_item(name: str) -> Path:
+    """Folder of one."""
+    (path,) = ROOT.glob(f"glmm/items*/{name}")
+    return path
+
+
 def module(path: Path) -> ModuleType:
     """A file of the set as a module."""
     spec = importlib.util.spec_from_file_location(f"reference_{path.stem}", path)
@@ -42,6 +53,7 @@ def module(path: Path) -> ModuleType:
 verify = module(ROOT / "verify.py")
 sys.modules["verify"] = verify  # as the file beside it imports it
 verify_inference = module(ROOT / "verify_inference.py")
+verify_glmm = module(ROOT / "verify_glmm.py")
 
 
 def copied(folder: Path, to: Path) -> Path:

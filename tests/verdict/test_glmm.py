@@ -9,6 +9,7 @@ import pytest
 
 from pp_compare.certified.glmm.model import GlmmModel
 from pp_compare.data.glmm_corpus import glmm_case
+from pp_compare.identities.conditional_modes import conditional_modes
 from pp_compare.identities.glmm import check_modes, check_score
 from pp_compare.model import Fit
 from pp_compare.model.answer import labelled
@@ -263,3 +264,59 @@ def test_who_reports_the_value_of_its_own_criterion_does_not_report_the_maximum(
     assert not told.arrived
     assert not told.reports_the_best
     assert replace(told, reported=told.best).reports_the_best
+
+
+# ---- standard errors of another definition ------------------------------------------------------
+
+
+def test_standard_errors_of_another_definition_are_named_and_no_fault(model: GlmmModel) -> None:
+    beta, se, cov, _ = numbers(model)
+    near = model.near("laplace", beta, {"herd": cov})
+    modes = conditional_modes(model.design, beta, {"herd": cov})
+    penalised = np.sqrt(np.diag(np.linalg.inv(modes.information)))
+    for other, words in (
+        (near.known_se, "by the second derivatives in the fixed effects alone"),
+        (penalised, "by the penalised least squares at the modes"),
+    ):
+        assert np.abs(other / se - 1).max() > 0.01
+        judgement, lines = judge_glmm(model, changed(model, beta_se=other))
+        assert (judgement.standing, judgement.cause) == ("right, other definition", "definition")
+        assert f"; its standard errors are {words}, as if " in judgement.sentence
+        failed = {(line.quantity, line.cause) for line in lines if line.verdict == "fail"}
+        assert failed == {("beta_se", "definition")}
+
+
+def test_standard_errors_near_another_definition_are_a_fault(model: GlmmModel) -> None:
+    beta, _, cov, _ = numbers(model)
+    known = model.near("laplace", beta, {"herd": cov}).known_se
+    judgement, _ = judge_glmm(model, changed(model, beta_se=1.003 * known))
+    assert (judgement.standing, judgement.cause) == ("wrong", "post-processing")
+    assert "its standard errors are" not in judgement.sentence
+
+
+def test_another_definition_excuses_nothing_else(model: GlmmModel) -> None:
+    beta, se, cov, _ = numbers(model)
+    fit = changed(model, beta=beta + 0.3 * se, cov=cov)
+    near = model.near("laplace", fit["beta"], fit.covariances)
+    fit = changed(model, fit, loglik=near.value.middle, beta_se=near.known_se)
+    judgement, lines = judge_glmm(model, fit)
+    assert (judgement.standing, judgement.cause) == ("wrong", "optimiser")
+    causes = {line.quantity: line.cause for line in lines if line.verdict == "fail"}
+    assert (causes["beta"], causes["beta_se"]) == ("optimiser", "definition")
+
+
+def test_fixed_effects_of_the_penalised_likelihood_are_named(model: GlmmModel) -> None:
+    """As of glmer with nAGQ = 0, and of packages that call it Laplace's."""
+    beta, se, cov, _ = numbers(model)
+    inner, design = model.design.design, model.design
+    for _ in range(30):
+        modes = conditional_modes(design, beta, {"herd": cov})
+        mean = design.trials / (1 + np.exp(-modes.predictor))
+        beta = beta + np.linalg.solve(modes.information, inner.X.T @ (design.y - mean))
+    value = model.value("laplace", beta, {"herd": cov}).middle
+    said = judge_glmm(model, changed(model, beta=beta, loglik=value, cov=cov))[0]
+    assert (said.standing, said.cause) == ("wrong", "optimiser")
+    assert "maximise the penalised likelihood together with the modes" in said.sentence
+    moved = judge_glmm(model, changed(model, beta=beta + 0.01 * se, loglik=value, cov=cov))[0]
+    assert "penalised likelihood" not in moved.sentence
+    assert "penalised likelihood" not in judge_glmm(model, right(model))[0].sentence

@@ -96,11 +96,14 @@ class Nearness:
         What Newton's method expects to gain from there; nan where the criterion is not concave.
     beta_se : ndarray, shape (p,)
         Standard errors of the fixed effects from the second derivatives there; nan likewise.
+    known_se : ndarray, shape (p,)
+        The same with the covariances of the random effects taken for known.
     """
 
     value: Enclosure
     decrement: float
     beta_se: np.ndarray
+    known_se: np.ndarray
 
 
 class GlmmModel:
@@ -271,10 +274,12 @@ class GlmmModel:
         slope, bend = slope[free], bend[np.ix_(free, free)]
         values = np.linalg.eigvalsh(bend)
         if not (values > 0).all():
-            return Nearness(enclosure, float("nan"), np.full(p, np.nan))
+            unknown = np.full(p, np.nan)
+            return Nearness(enclosure, float("nan"), unknown, unknown)
         inverse = np.linalg.inv(bend)
         se = np.sqrt(np.diag(inverse)[:p])
-        return Nearness(enclosure, float(slope @ inverse @ slope / 2), se)
+        known = np.sqrt(np.diag(np.linalg.inv(bend[:p, :p])))
+        return Nearness(enclosure, float(slope @ inverse @ slope / 2), se, known)
 
     def saturated(self) -> float:
         """The log-likelihood of a parameter a row: what a deviance is counted from."""

@@ -39,5 +39,5 @@ def reference_command(
             folder, items or (), lambda title: progress.update(task, advance=1, title=title)
         )
     print_lines([f"no item {line}" for line in left_out], to_stderr=True)
-    made = sum(1 for _ in folder.glob("items*/*/item.json"))
+    made = sum(1 for _ in folder.rglob("items*/*/item.json"))
     stdout().print(verbatim(f"{made} items in {folder}"))

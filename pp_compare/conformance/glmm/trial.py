@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pp_compare.audits.glmm_judging import identities_of
@@ -14,7 +15,7 @@ from pp_compare.identities.record import IdentityCheck
 from pp_compare.model import Fit
 from pp_compare.model.glmm import GlmmDesign
 from pp_compare.verdict.agreement import Comparison
-from pp_compare.verdict.deviations import load_glmm_deviations
+from pp_compare.verdict.deviations import Deviation, load_glmm_deviations
 from pp_compare.verdict.glmm import judge_glmm
 from pp_compare.verdict.judgement import Judgement
 
@@ -38,6 +39,8 @@ class GlmmTrial:
         An engine, or its id.
     engine_id : str, optional
         What was typed for an engine that is made.
+    registry : sequence of Deviation, optional
+        Known deviations of generalised models; those of the project by default.
 
     Raises
     ------
@@ -50,10 +53,15 @@ class GlmmTrial:
     generates = False
     """Whether there are generated data for its models."""
 
-    def __init__(self, engine: GlmmEngine | str, engine_id: str | None = None) -> None:
+    def __init__(
+        self,
+        engine: GlmmEngine | str,
+        engine_id: str | None = None,
+        registry: Sequence[Deviation] | None = None,
+    ) -> None:
         self.engine_id = engine if isinstance(engine, str) else engine_id
         self.engine = make_glmm_engine(engine) if isinstance(engine, str) else engine
-        self.registry = load_glmm_deviations()
+        self.registry = load_glmm_deviations() if registry is None else tuple(registry)
         self._models: dict[str, GlmmModel] = {}
         self._judged: dict[str, Judged] = {}
 
@@ -83,9 +91,7 @@ class GlmmTrial:
             answered = [(fit["beta"], fit.covariances)] if fit.status == "ok" else []
             certified = self._models[model.id] = GlmmModel(model.design, answered)
             judgement, lines = judge_glmm(certified, fit)
-            checks = (
-                tuple(identities_of(certified, fit)) if judgement.standing != "no answer" else ()
-            )
+            checks = identities_of(certified, fit) if judgement.standing != "no answer" else []
             known = Known(self.registry, model.design, model.case.name)
             self._judged[model.id] = Judged(fit, *known.marked(fit, judgement, lines, checks))
         return self._judged[model.id]

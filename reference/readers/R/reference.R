@@ -5,6 +5,9 @@
 #   fit <- lme4::lmer(as.formula(item$model$formula), reference_data(item), REML = item$reml)
 #   reference_digits(fit, item)
 #   testthat::test_that("lmer is right on sleepstudy", expect_reference(fit, item))
+#
+#   item <- read_reference("../../glmm/items-gpl/cbpp.laplace")
+#   fit <- lme4::glmer(as.formula(item$model$formula), reference_data(item), item$model$family)
 
 #' An item: item.json as lists, with `folder`, and `reml`, whether the criterion is REML's.
 read_reference <- function(folder) {
@@ -22,6 +25,7 @@ reference_data <- function(item) {
     reference_generated(item$data$generator)
   }
   parts <- unlist(lapply(.columns(item), `[[`, "parts"), recursive = FALSE)
+  parts <- c(parts, item$model$trials, item$model$offset) # of generalised models
   numeric <- Filter(function(part) is.null(part$level), parts)
   numbers <- unique(c(item$model$response, vapply(numeric, `[[`, "", "column")))
   for (name in names(cells)) {
@@ -68,7 +72,7 @@ reference_matrix <- function(item, data = reference_data(item)) {
 
 #' Digits that a fit has right, by quantity: the fewest of each. Log relative errors, at most 15;
 #' against an exact 0, of the absolute error in units of the standard error or of sigma^2.
-reference_digits <- function(fit, item, quantities = .quantities(fit)) {
+reference_digits <- function(fit, item, quantities = .quantities(fit, item)) {
   found <- .answers(fit)
   expected <- reference_matrix(item)
   same <- identical(dim(found$X), dim(unname(expected))) &&
@@ -87,7 +91,7 @@ reference_digits <- function(fit, item, quantities = .quantities(fit)) {
 #' A test that a fit is right: a merMod, an lme or a glmmTMB, against an item.
 expect_reference <- function(fit, item,
                              digits = c(loglik = 8, beta = 4, beta_se = 3, sigma = 4, random_cov = 3)) {
-  found <- reference_digits(fit, item, intersect(.quantities(fit), names(digits)))
+  found <- reference_digits(fit, item, intersect(.quantities(fit, item), names(digits)))
   for (name in names(found)) {
     testthat::expect(
       found[[name]] >= digits[[name]],
@@ -134,8 +138,10 @@ reference_tests <- function(item, definition) {
 }
 
 # glmmTMB's standard errors are from the joint information of all parameters: another definition.
-.quantities <- function(fit) {
-  c("loglik", "beta", if (!inherits(fit, "glmmTMB")) "beta_se", "sigma", "random_cov")
+# A generalised model has no sigma, and its standard errors are from that in either package.
+.quantities <- function(fit, item) {
+  general <- is.null(item$values$sigma)
+  c("loglik", "beta", if (general || !inherits(fit, "glmmTMB")) "beta_se", if (!general) "sigma", "random_cov")
 }
 
 .random_digits <- function(random, item) {
@@ -148,7 +154,8 @@ reference_tests <- function(item, definition) {
     if (is.null(found)) stop("the fit has no grouping factor ", term)
     at <- cbind(match(rows, unique(rows)), match(unlist(table$column), unique(rows)))
     truth <- as.numeric(unlist(table$value))
-    worst <- min(worst, .lre(found[at], truth, .value(item, "sigma")^2))
+    unit <- if (is.null(item$values$sigma)) 1 else .value(item, "sigma")^2
+    worst <- min(worst, .lre(found[at], truth, unit))
   }
   worst
 }

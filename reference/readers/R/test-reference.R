@@ -33,6 +33,21 @@ test_that("glmmTMB is right", {
   }
 })
 
+test_that("glmer and glmmTMB are right of Laplace's approximation, with trials, 0/1 and an offset", {
+  enough <- c(loglik = 5, beta = 2, beta_se = 1.5, random_cov = 1) # what glmer's tolerances leave
+  for (id in c("cbpp.laplace", "glmm_four_herds.laplace", "glmm_exposures.laplace", "glmm_slopes.laplace")) {
+    item <- read_reference(Sys.glob(file.path(root, "glmm", "items*", id)))
+    formula <- as.formula(item$model$formula)
+    expect_reference(lme4::glmer(formula, reference_data(item), item$model$family), item, enough)
+    if (!requireNamespace("glmmTMB", quietly = TRUE)) next
+    fit <- glmmTMB::glmmTMB(formula, reference_data(item), item$model$family)
+    expect_reference(fit, item, c(loglik = 8, beta = 4, beta_se = 3, random_cov = 3))
+  }
+  exact <- read_reference(Sys.glob(file.path(root, "glmm", "items*", "cbpp.exact")))
+  fit <- lme4::glmer(as.formula(exact$model$formula), reference_data(exact), exact$model$family)
+  expect_failure(expect_reference(fit, exact, c(beta = 4)), "beta has")
+})
+
 test_that("tests of fixed effects go by their definition", {
   item <- item_of("sleepstudy.reml") # 18 subjects on the same days: 17 degrees of freedom
   expect_equal(reference_tests(item, "kenward-roger")["Days", "df"], 17)

@@ -89,6 +89,7 @@ class Item:
         model = self.about["model"]
         terms = [model["fixed"], *(term["columns"] for term in model["random"])]
         parts = [part for term in terms for column in term for part in column["parts"]]
+        parts += [*(model.get("trials") or []), *(model.get("offset") or [])]  # generalised models
         return {p["column"] for p in parts if "level" not in p} | {model["response"]}
 
     def _cells(self) -> Iterator[tuple[str, list[str]]]:

@@ -48,6 +48,14 @@ class Reader(unittest.TestCase):
         self.assertEqual(dyestuff.digits("df", found, "satterthwaite"), 15.0)
         self.assertLess(dyestuff.digits("df", {"Intercept": 5.01}, "satterthwaite"), 3)
 
+    def test_a_generalised_model_by_its_likelihood_without_random_effects(self) -> None:
+        even = Item.read(ROOT / "glmm" / "items" / "glmm_even_counts.laplace")  # its deviation is 0
+        beta = {k: float(v) for k, v in even.values("beta").items()}
+        rows = zip(even.data["counts"], *even.matrix, strict=True)
+        terms = ((y, beta["Intercept"] + beta["x"] * x) for y, _, x in rows)
+        found = sum(y * eta - math.exp(eta) - math.lgamma(y + 1) for y, eta in terms)
+        self.assertGreater(even.digits("loglik", found), 13)
+
     def test_the_matrix_is_a_product_of_columns(self) -> None:
         one, predictor = item("seed_case1.reml").matrix
         self.assertEqual(set(one), {1.0})

@@ -44,11 +44,15 @@ class Modes:
         are at the modes: the diagonal of G Z'(W^-1 + Z G Z')^-1 Z. 1 is no pooling.
     predictor : ndarray, shape (n,)
         Linear predictors at the modes.
+    information : ndarray, shape (p, p)
+        X'(W^-1 + Z G Z')^-1 X, of the fixed effects where the modes follow them and the variances
+        are known: lme4's with ``use.hessian = FALSE``.
     """
 
     effects: tuple[np.ndarray, ...]
     weight: tuple[np.ndarray, ...]
     predictor: np.ndarray
+    information: np.ndarray
 
 
 def conditional_modes(
@@ -82,7 +86,8 @@ def conditional_modes(
     b = Lambda @ u
     weight = _pooling(design, predictor, Z, Lambda, M, factor)
     shapes = [(m, len(part)) for m, part in zip(counts, parts, strict=True)]
-    return Modes(_split(b, shapes), _split(weight, shapes), predictor)
+    information = _information(design, predictor, M, factor)
+    return Modes(_split(b, shapes), _split(weight, shapes), predictor, information)
 
 
 def mean_and_variance(
@@ -164,6 +169,16 @@ def _pooling(
         solved = factor.solve(pulled[:, chosen].toarray())
         found[chosen] = np.einsum("ij,ji->i", Lambda[chosen].toarray(), solved)
     return found
+
+
+def _information(
+    design: GlmmDesign, predictor: np.ndarray, M: csr_array, factor: SuperLU
+) -> np.ndarray:
+    """X'WX - X'W M A^-1 M'W X."""
+    _, variance = mean_and_variance(design.family, predictor, design.trials)
+    weighted = design.design.X * variance[:, None]
+    pulled = np.asarray(M.T @ weighted)
+    return np.asarray(design.design.X.T @ weighted - pulled.T @ factor.solve(pulled))
 
 
 def _split(values: np.ndarray, shapes: list[tuple[int, int]]) -> tuple[np.ndarray, ...]:

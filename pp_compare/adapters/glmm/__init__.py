@@ -1,0 +1,1 @@
+"""Other people's Python packages as engines of generalised mixed models."""
