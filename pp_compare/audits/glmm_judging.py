@@ -59,7 +59,7 @@ def verdicts(
         Name of the model, for the entries that are pinned to it.
     """
     answered = [fit for fit in fits.values() if fit.status == "ok"]
-    model = _model(design, [(fit["beta"], fit.covariances) for fit in answered])
+    model = model_of(design, [(fit["beta"], fit.covariances) for fit in answered])
     known = Known(registry, design, case)
     judgements: list[Judgement] = []
     comparisons: list[Comparison] = []
@@ -76,7 +76,7 @@ def verdicts(
     return Verdicts(tuple(answers), tuple(judgements), tuple(comparisons), tuple(identities), stale)
 
 
-def _model(
+def model_of(
     design: GlmmDesign, starts: Sequence[tuple[np.ndarray, Mapping[str, np.ndarray]]]
 ) -> GlmmModel:
     """The criteria of a design; of one random term those of before, which hold what is proved.

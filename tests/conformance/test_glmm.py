@@ -31,6 +31,9 @@ pytest_plugins = ["pytester"]
 SUITE = ("--pyargs", "pp_compare.conformance")
 
 
+LONGER = ("glmm_one_large", "glmm_overdispersed", "glmm_boundary")
+
+
 def failures(engine: Candidate, case: str = "cbpp") -> dict[str, GlmmCheck]:
     """Checks that fail by themselves, not because another one does, as ``truth beta``."""
     checks = list(glmm_checks_of(GlmmTrial(engine), glmm_models_of(names=[case])))
@@ -43,12 +46,18 @@ def failures(engine: Candidate, case: str = "cbpp") -> dict[str, GlmmCheck]:
 
 
 @pytest.mark.parametrize(
-    "case", ["cbpp", "glmm_one_large", "glmm_exposure", "glmm_overdispersed", "glmm_boundary"]
+    "case",
+    [
+        "cbpp",
+        "glmm_exposure",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in LONGER),
+    ],
 )
 def test_a_sound_engine_fails_nothing(case: str) -> None:
     assert failures(Candidate(), case) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("definition", ["exact", "agq:10"])
 def test_a_sound_engine_of_another_criterion_fails_nothing(definition: str) -> None:
     assert failures(Candidate(definition=definition)) == {}

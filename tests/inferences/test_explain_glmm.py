@@ -235,6 +235,12 @@ def test_the_answer_names_the_effect_and_both_parts() -> None:
     )
 
 
+def test_at_an_engine_s_numbers_what_is_left_is_left_to_them_too() -> None:
+    e = pp_compare.explain("glmm_rare", engine="tests.glmm_models:Rounded")
+    assert "as if they were independent, and for what rounded is off" in glmm_answer(e)
+    assert "is off" not in glmm_answer(explained("glmm_rare"))
+
+
 def test_without_variance_nothing_is_told_of_levels() -> None:
     e = explained("glmm_boundary")
     assert glmm_answer(e).endswith("are glm's: its random effects have variance 0.")

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -14,10 +15,13 @@ from pp_compare.audits.selection import Selection
 from pp_compare.data.files import read_dataset
 from pp_compare.engines import make_engine
 from pp_compare.inferences.explain import Explanation, explain
+from pp_compare.inferences.explain_glmm import GlmmExplanation, glmm_explanation_of
 from pp_compare.inferences.inference import own_inference
-from pp_compare.model import Dataset
+from pp_compare.model import Dataset, Fit
+from pp_compare.model.answer import labelled
 from pp_compare.model.design import Design, build_design
 from pp_compare.model.formula import parse_formula
+from pp_compare.model.glmm import build_glmm_design
 from pp_compare.report.audit.evidence import camis_table, qualification
 from pp_compare.report.audit.gallery import gallery
 from pp_compare.report.audit.html import report_html
@@ -25,6 +29,8 @@ from pp_compare.report.audit.json import to_json
 from pp_compare.report.audit.terminal import print_report
 from pp_compare.report.campaign.terminal import print_campaign
 from pp_compare.report.document import to_markdown, to_page
+from pp_compare.report.explain.glmm_figures import glmm_figures
+from pp_compare.report.explain.glmm_html import glmm_html
 from pp_compare.report.explain.html import explanation_html
 from pp_compare.report.explain.terminal import print_explanation, print_inference
 from pp_compare.report.league.tables import league_document
@@ -115,6 +121,27 @@ def test_an_explanation_in_a_terminal(odd_explanation: tuple[Explanation, Design
     assert "\x1b" not in shown
     for seen in ("[/high]", "a | `b`", r"two\nlines", r"\x1b[31mred", "[r]", "[data] :heart:"):
         assert seen in shown
+
+
+@pytest.fixture(scope="module")
+def odd_glmm() -> GlmmExplanation:
+    frame = odd_dataset().frame.assign(y=[i * i % 3 % 2 for i in range(4 * len(LEVELS))])
+    dataset = Dataset("[data] :heart:", frame)
+    design = build_glmm_design(dataset, "y ~ 1 + (1|`[g]`)", "binomial")
+    values = {"beta": np.array([0.1]), "random_cov[[g]]": np.array([[0.5]])}
+    fit = Fit("[engine]", "ok", labelled(design.design, values))
+    return glmm_explanation_of(design, fit)
+
+
+def test_a_generalised_explanation_in_a_terminal_and_as_a_page(odd_glmm: GlmmExplanation) -> None:
+    shown = printed(lambda console: print_explanation(console, odd_glmm))
+    assert "\x1b" not in shown
+    for seen in ("[/high]", "a | `b`", r"two\nlines", r"\x1b[31mred", "[data] :heart:"):
+        assert seen in shown
+    page = glmm_html(odd_glmm, glmm_figures(odd_glmm))
+    assert "<b>" not in page
+    assert "\x1b" not in page
+    assert "[/high]" in page
 
 
 def test_a_league_in_a_terminal(odd: Report) -> None:

@@ -213,6 +213,16 @@ def test_the_fourth_derivative_is_that_of_the_criterion() -> None:
     assert model.fourth_derivative("laplace") >= along_beta * (1 - 1e-3)
 
 
+def test_the_fourth_derivative_at_a_small_standard_deviation_reaches_across_0() -> None:
+    """The criterion is even there, so a step beyond 0 is one to the other side."""
+    y = [3, 6, 12, 2, 4, 5, 1, 1, 2, 3, 0, 0, 2, 0]
+    x = [0.5, 1.3, 2.7, -0.7, 0.4, 1.1, 1.1, -0.3, -1.6, 0.5, 0.0, -1.5, 0.2, -0.9]
+    g = ["a"] * 4 + ["b"] * 6 + ["c"] * 4
+    model = GlmmModel(design_of("poisson", "y ~ x + (1|g)", y=y, x=x, g=g))
+    for definition in ("exact", "laplace"):
+        assert np.isfinite(model.fourth_derivative(definition))
+
+
 def test_second_differences_of_a_criterion_that_passes_stay_within_the_tolerance() -> None:
     """Entries with independent errors: the tolerance is one standard deviation of them, at most."""
     draw = np.random.default_rng(3)

@@ -233,7 +233,10 @@ class GlmmModel:
 
     def _bend(self, definition: str, at: Floats, place: int, move: float) -> float:
         """The second derivative along a parameter; nan where it cannot be enclosed."""
-        there = arb_mat([[float(x + move * (i == place))] for i, x in enumerate(at)])
+        moved = at + move * (np.arange(len(at)) == place)
+        if self.data.scalar:  # the criterion is even in every standard deviation
+            moved[self.data.X.shape[1] :] = np.abs(moved[self.data.X.shape[1] :])
+        there = arb_mat([[float(x)] for x in moved])
         with ctx.workprec(SEARCH_BITS):
             try:
                 return float(self.criterion(definition).derivatives(there)[1][place, place].mid())

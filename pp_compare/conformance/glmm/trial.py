@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from pp_compare.audits.glmm_judging import identities_of
+from pp_compare.audits.glmm_judging import identities_of, model_of
 from pp_compare.audits.glmm_known import Known
 from pp_compare.certified.glmm.model import GlmmModel
 from pp_compare.conformance.glmm.models import GlmmModelCase
@@ -89,7 +89,7 @@ class GlmmTrial:
         if model.id not in self._judged:
             fit = replace(self.fit(model.design), engine=self.name)
             answered = [(fit["beta"], fit.covariances)] if fit.status == "ok" else []
-            certified = self._models[model.id] = GlmmModel(model.design, answered)
+            certified = self._models[model.id] = model_of(model.design, answered)
             judgement, lines = judge_glmm(certified, fit)
             checks = identities_of(certified, fit) if judgement.standing != "no answer" else []
             known = Known(self.registry, model.design, model.case.name)

@@ -77,12 +77,20 @@ def _parts(e: GlmmExplanation, k: int) -> str:
     """The two parts of a difference, the larger first."""
     whole = e.lines["glm"][k] - e.lines["mixed model"][k]
     averaging = f"{e.averaging[k]:+.3g} because it speaks of the average over {_groups(e)}"
-    weighing = f"{e.weighing[k]:+.3g} because it weighs the rows as if they were independent"
+    weighing = f"{e.weighing[k]:+.3g} {_rest(e)}"
     first, second = averaging, weighing
     if abs(e.weighing[k]) > abs(e.averaging[k]):
         first, second = weighing, averaging
     way = "higher" if whole > 0 else "lower"
     return f"glm's is {abs(whole):.3g} {way}, {first}, and {second}"
+
+
+def _rest(e: GlmmExplanation) -> str:
+    """What a difference is left to: at other numbers than the optimum to these, too."""
+    weighed = "because it weighs the rows as if they were independent"
+    if e.fit.engine.startswith("certified"):
+        return weighed
+    return f"{weighed}, and for what {e.fit.engine} is off"
 
 
 def _groups(e: GlmmExplanation) -> str:
@@ -143,7 +151,15 @@ def _pooling(e: GlmmExplanation, x: GlmmEffects) -> Step:
         (level, *(str(c[j]) for c in counts), *(num(float(v[j])) for v in numbers))
         for j, level in enumerate(x.levels)
     ]
-    text = (
+    text = "The same for the next effect." if x is not e.effects[0] else _own_and_mode(x)
+    if x.mean is not None:
+        text += " Mean is the mean of the effect given the data, by the exact integral."
+    title = f"From own to mode: {x.label} by {x.group}"
+    return Step(title, text, Table(tuple(heads), tuple(rows)))
+
+
+def _own_and_mode(x: GlmmEffects) -> str:
+    return (
         f"Own is the effect that the rows of a level of {x.group} say by themselves, on the scale "
         "of the link, the rest of the model as an offset: the maximum of their own likelihood, "
         "which is infinite where it rises for ever. The mode, what the mixed model predicts, is "
@@ -151,10 +167,6 @@ def _pooling(e: GlmmExplanation, x: GlmmEffects) -> Step:
         "the mode rises when the level's own effect is one larger, to first order: 1 is no "
         "pooling, 0 complete pooling."
     )
-    if x.mean is not None:
-        text += " Mean is the mean of the effect given the data, by the exact integral."
-    title = f"From own to mode: {x.label} by {x.group}"
-    return Step(title, text, Table(tuple(heads), tuple(rows)))
 
 
 def _lines(e: GlmmExplanation) -> Step:
