@@ -8,11 +8,11 @@ from pp_compare.certified.components import large_matrix
 from pp_compare.certified.components.blocks import RandomBlock
 from pp_compare.certified.components.component import floats
 from pp_compare.certified.components.large_matrix import determinant, inverse
+from pp_compare.certified.equations import mixed_equations
 from pp_compare.certified.equations.crossproducts import cross_products
 from pp_compare.certified.equations.curvature import derivatives, slopes
 from pp_compare.certified.equations.mixed_equations import solve
 from pp_compare.certified.equations.parametrisation import lower_triangle
-from pp_compare.certified.general import mixed_equations
 from tests.certified.general_models import Model, crossed, nested, slope_and_crossed
 from tests.certified.general_models import slopes as slopes_model
 

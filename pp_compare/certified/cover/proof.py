@@ -171,6 +171,8 @@ class _Space:
             reml=reml,
         )
 
+    # What overflows has an infinite radius, or none, and excludes nothing (see `Enclosures`).
+    @np.errstate(over="ignore", invalid="ignore")
     def excluded(self, cells: Floats) -> NDArray[np.bool_]:
         """Which cells hold no point below the optimum."""
         finite = bounded(cells)
