@@ -258,7 +258,7 @@ def test_who_reports_the_value_of_its_own_criterion_does_not_report_the_maximum(
     """Short of the optimum by less than a log-likelihood is compared to: it evaluates rightly."""
     told = Told(
         "laplace", reported=-100.0, value=-100.0, best=-100.0 + 1.5e-6, counted_from=0.0,
-        decrement=1e-6, rounding=1e-12, beta_se=np.ones(1),
+        decrement=1e-6, rounding=1e-12, beta_se=np.ones(1), known_se=np.ones(1),
     )  # fmt: skip
     assert told.evaluates
     assert not told.arrived
