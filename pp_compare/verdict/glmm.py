@@ -22,6 +22,7 @@ from pp_compare.identities.glmm_errors import (
     jointly_maximised,
     other_standard_errors,
 )
+from pp_compare.identities.glmm_modes import criterion_at_modes
 from pp_compare.model import Fit, Quantity
 from pp_compare.verdict import glmm_sentences as sentences
 from pp_compare.verdict.agreement import Cause, Comparison
@@ -60,6 +61,8 @@ class Told:
         Standard errors by the criterion's second derivatives at its own estimates.
     known_se : (p,) array
         The same with the covariances of the random effects taken for known.
+    at_modes : float
+        The criterion about the engine's own conditional modes; nan where it has none.
     """
 
     definition: str
@@ -71,6 +74,7 @@ class Told:
     rounding: float
     beta_se: np.ndarray
     known_se: np.ndarray
+    at_modes: float = math.nan
 
     @property
     def above(self) -> float:
@@ -212,7 +216,7 @@ def tell(model: GlmmModel, fit: Fit, best: float) -> Told:
         counted_from = saturated
     return Told(
         fit.definition, reported, value, best, counted_from, near.decrement, rounding,
-        near.beta_se, near.known_se,
+        near.beta_se, near.known_se, criterion_at_modes(model.design, fit),
     )  # fmt: skip
 
 

@@ -31,6 +31,9 @@ JOINT = (
     "glmer's nAGQ = 0 and another criterion"
 )
 
+NO_SHARE = 0.05
+"""Of what a log-likelihood is off by: with less, something else is to blame."""
+
 TOLD = 3
 """Moves that a sentence tells: the worst ones."""
 
@@ -96,8 +99,21 @@ def _misevaluated(told: Told, cause: Cause | None) -> str:
     return (
         f"; it reports a log-likelihood of {told.reported + told.counted_from:.9g} where "
         f"{named(told.definition)} at its own estimates is {told.value:.9g}, and so climbs another "
-        f"function, off by {abs(told.misevaluated):.1e}"
+        f"function, off by {abs(told.misevaluated):.1e}{_of_its_modes(told)}"
     )
+
+
+def _of_its_modes(told: Told) -> str:
+    """Whether its conditional modes are to blame, where they explain all of it or nothing."""
+    share = abs(told.at_modes - told.value) / abs(told.misevaluated)
+    if share <= NO_SHARE:
+        why = "so that they are good and what it makes of them is not"
+    elif abs(share - 1) <= NO_SHARE:
+        why = "so that they are not the modes, and it evaluates where they are"
+    else:
+        return ""
+    there = f"{named(told.definition)} about its own conditional modes is {told.at_modes:.9g}"
+    return f"; {there}, {why}"
 
 
 def _off(told: Told, cause: Cause | None) -> str:

@@ -16,6 +16,7 @@ from pp_compare.data.glmm_corpus import glmm_case
 from pp_compare.engines.glmm.recorded import glmm_stacks
 from pp_compare.engines.glmm.registry import fit_glmm
 from pp_compare.errors import UnavailableError
+from pp_compare.identities.glmm_modes import criterion_at_modes
 from pp_compare.model import Fit, Quantity
 from pp_compare.model.glmm import GlmmDesign, build_glmm_design, parse_family
 from pp_compare.verdict.deviations import Deviation, Example, load_glmm_deviations
@@ -188,3 +189,19 @@ def test_the_version_is_that_of_the_package_by_any_road() -> None:
     fit = fit_glmm("recorded:sid/glmmpql", glmm_case("cbpp").design())
     assert package_version(fit) == fit.versions["MASS"]
     assert package_version(replace(fit, engine="glmmpql")) == fit.versions["MASS"]
+
+
+def test_a_sentence_says_which_half_of_a_misevaluation_is_to_blame() -> None:
+    """The modes are good; they are not, and the likelihood is what follows; neither alone."""
+    design, old = glmm_case("cbpp").design(), played_back("cbpp")
+    early = moved(played_back("cbpp", stack="sid"), "blup[herd]", 0.02)
+    shift = criterion_at_modes(design, early) - float(early["loglik"])
+    told = [
+        found("cbpp", fit, ()).judgements[0]
+        for fit in (old, moved(early, "loglik", shift), moved(early, "loglik", shift / 2))
+    ]
+    assert {judgement.cause for judgement in told} == {"objective"}
+    good, bad, neither = (judgement.sentence for judgement in told)
+    assert "about its own conditional modes is -92.0262862, so that they are good and" in good
+    assert "is -92.1160886, so that they are not the modes, and it evaluates where" in bad
+    assert "conditional modes" not in neither
