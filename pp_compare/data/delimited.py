@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
+from operator import methodcaller
+from typing import NamedTuple
 
 from pp_compare.data.types import POINT, Marks, are_numbers, is_number
 from pp_compare.errors import DataError, quoted
@@ -27,6 +29,15 @@ _GROUPED = {
     ".": re.compile(r"[+-]?[0-9]{1,3}(?:\.[0-9]{3})+(?:,[0-9]*)?"),
 }
 _ONE_GROUP = re.compile(r"[+-]?[1-9][0-9]{0,2},[0-9]{3}")
+
+
+class _Table(NamedTuple):
+    """The header, the columns, how many empty rows were left out, and what else was."""
+
+    header: list[str]
+    columns: list[tuple[str, ...]]
+    empty: int = 0
+    left_out: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,18 +69,12 @@ def read_cells(text: str, name: str) -> Cells:
         header, or bad quotes; with the row.
     """
     text, delimiter = _delimiter(text, name)
-    rows = list(_rows(text, delimiter, name))
-    if len(rows) < 2:
-        raise DataError(f"'{name}' has a header but no rows" if rows else f"'{name}' is empty")
     said = [DELIMITERS[delimiter]] if DELIMITERS[delimiter] else []
-    header, rows, left_out = _aligned([cell.strip() for cell in rows[0]], rows[1:], name)
-    full = [row for row in rows if any(row)]
-    if not full:
-        raise DataError(f"'{name}' has a header but no row that holds anything")
-    if len(full) < len(rows):
-        said.append(f"{len(rows) - len(full)} empty rows left out")
-    rows = full
-    columns = dict(zip(_names(header, name), zip(*rows, strict=True), strict=True))
+    table = _regular(text, delimiter) or _any(text, delimiter, name)
+    if table.empty:
+        said.append(f"{table.empty} empty rows left out")
+    names = _names([cell.strip() for cell in table.header], name)
+    columns = dict(zip(names, table.columns, strict=True))
     empty = [c for c in columns if c.startswith("\0") and not any(columns[c])]
     for column in empty:
         del columns[column]
@@ -77,8 +82,38 @@ def read_cells(text: str, name: str) -> Cells:
         said.append(f"{len(empty)} empty columns without a name left out")
     columns = _named(columns, name)
     marks = _marks(columns, delimiter)
-    said += [_told(marks), left_out]
+    said += [_told(marks), table.left_out]
     return Cells(columns, tuple(filter(None, said)), marks)
+
+
+def _regular(text: str, delimiter: str) -> _Table | None:
+    """Header and columns of a table without quotes or blank lines, its rows as long as its header.
+
+    Most tables are that, and then every step is one of the interpreter's own; None for others.
+    """
+    if delimiter == " " or '"' in text or "\r" in text:
+        return None
+    lines = text.removesuffix("\n").split("\n")
+    between = lines[0].count(delimiter)
+    alike = {between} == set(map(methodcaller("count", delimiter), lines))
+    if len(lines) < 2 or between >= MOST_COLUMNS or not alike or between * delimiter in lines:
+        return None
+    if max(map(len, lines)) > csv.field_size_limit():
+        return None
+    cells, width = delimiter.join(lines).split(delimiter), between + 1
+    return _Table(cells[:width], [tuple(cells[k::width]) for k in range(width, 2 * width)])
+
+
+def _any(text: str, delimiter: str, name: str) -> _Table:
+    """The same of any table."""
+    rows = list(_rows(text, delimiter, name))
+    if len(rows) < 2:
+        raise DataError(f"'{name}' has a header but no rows" if rows else f"'{name}' is empty")
+    header, rows, left_out = _aligned([cell.strip() for cell in rows[0]], rows[1:], name)
+    full = [row for row in rows if any(row)]
+    if not full:
+        raise DataError(f"'{name}' has a header but no row that holds anything")
+    return _Table(header, list(zip(*full, strict=True)), len(rows) - len(full), left_out)
 
 
 def _delimiter(text: str, name: str) -> tuple[str, str]:

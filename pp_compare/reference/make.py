@@ -25,6 +25,7 @@ from pp_compare.errors import PPCompareError
 from pp_compare.model.design import Design
 from pp_compare.reference.answers import recorded_answers
 from pp_compare.reference.columns import Table, describe
+from pp_compare.reference.cover import covered_claim
 from pp_compare.reference.decimals import decimals
 from pp_compare.reference.general_proof import general_certificate, refined
 from pp_compare.reference.glmm_items import GlmmItem, all_glmm_items, glmm_record
@@ -176,7 +177,7 @@ def item_files(item: Item) -> Files:
         "why": item.why,
         "tags": list(item.tags),
         "model": {"words": _words(design)} | model | {"reading": item.reading},
-        "claim": _claim(certified),
+        "claim": _claim(item, certified),
         "values": values,
         "inference": inference,
         "optima": _optima(certified, balls),
@@ -202,8 +203,8 @@ def _data(item: Item, table: Table, is_made: bool) -> dict[str, Any]:
     }
 
 
-def _claim(model: CertifiedModel) -> dict[str, Any]:
-    """What the certificate proves, which may be less than is known."""
+def _claim(item: Item, model: CertifiedModel) -> dict[str, Any]:
+    """What the certificate proves, and what a cover of all covariances does."""
     if isinstance(model, InterceptModel):
         kind = "global"
         of = (
@@ -218,7 +219,8 @@ def _claim(model: CertifiedModel) -> dict[str, Any]:
         )
     if model.existence.kind == "undecided":
         of += f"; {model.existence.sentence}"
-    return {"kind": kind, "of": of, "singular": model.optimum.singular}
+    claim = {"kind": kind, "of": of, "singular": model.optimum.singular}
+    return claim | {"cover": covered_claim(item.design)} if item.is_covered else claim
 
 
 def _optima(model: CertifiedModel, balls: Balls) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,10 @@ from pp_compare.report.record import Report
 
 @pytest.fixture
 def no_r(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither a program Rscript nor rpy2, in the workers too."""
+    """Neither a program Rscript nor rpy2, in the workers too; but what starts those."""
+    for name in ("setarch", "setpriv"):
+        if (program := shutil.which(name)) is not None:
+            (tmp_path / name).symlink_to(program)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("PP_COMPARE_R", "Rscript")
     monkeypatch.delenv("R_HOME", raising=False)

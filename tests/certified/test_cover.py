@@ -23,8 +23,11 @@ from pp_compare.certified.general.optimum import general_optimum
 from pp_compare.certified.models import certified_model
 from pp_compare.certified.search.float_criterion import FloatCriterion
 from pp_compare.data.corpus import case
+from pp_compare.data.files import read_dataset
 from pp_compare.engines import make_engine
 from pp_compare.model.design import build_design
+from pp_compare.model.formula import parse_formula
+from pp_compare.resources import resource
 from tests.certified.general_models import (
     crossed,
     nested,
@@ -232,6 +235,15 @@ def test_a_limit_is_kept_and_what_was_covered_is_said():
     assert optimum.claim == "local"
     assert "not ended after 0.001 seconds" in optimum.reason
     assert "% of the covariances were excluded" in optimum.reason
+
+
+def test_cells_so_far_out_that_no_digit_is_left_are_looked_at_all_the_same():
+    """X'V^-1 X is singular in doubles there; the proof goes on without a bound for that cell."""
+    path = resource("fixtures", "deviations", "nlme-false-convergence-small-residual.csv")
+    design = build_design(read_dataset(path), parse_formula("y ~ x + (x|g)", "REML"))
+    cover = certified_model(design, seconds=3.0).cover
+    assert not cover.complete
+    assert "not ended" in cover.reason
 
 
 def test_a_model_that_is_too_large_is_said_to_be():

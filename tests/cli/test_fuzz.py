@@ -428,7 +428,8 @@ def _nothing_is_fitted(monkeypatch: pytest.MonkeyPatch) -> None:
         raise SystemExit(0)
 
     for name in ("audit.audit", "reproduce.audit", "explain.explain", "record.record",
-                 "releases.check", "releases.python_candidates", "releases.r_candidates",
+                 "record.record_glmm", "releases.check", "releases.python_candidates",
+                 "releases.r_candidates", "releases.glmm_r_candidates",
                  "releases.generated"):  # fmt: skip
         monkeypatch.setattr(f"pp_compare.cli.commands.{name}", reached)
     monkeypatch.setattr("pp_compare.search.run.search", reached)

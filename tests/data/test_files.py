@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pp_compare.data import delimited
 from pp_compare.data.doubts import questions, remarks, types_line
 from pp_compare.data.files import read_dataset
 from pp_compare.data.types import ReadAs
@@ -149,6 +150,20 @@ def test_a_column_is_what_a_strict_grammar_says(what: str, tmp_path: Path) -> No
         assert column.tolist() == cells
     else:
         assert str(column.dtype) == kind
+
+
+TABLES = ["a,b\n1,2\n3,4\n", "a,b\n1,2\n3,4", "a, b\n ,\n,x\n", "a;b;c\n1;2;\n;;3\n", "a,b\n1,\n"]
+IRREGULAR = ["a,b\n1,2\n\n3,4\n", 'a,b\n"1,5",2\n', "a,b\n1,2\n,\n", "a,b\r\n1,2\r\n", "a\nb,1,2\n"]
+
+
+@pytest.mark.parametrize("text", [*TABLES, *IRREGULAR])
+def test_a_regular_table_is_cut_as_any_other(text: str) -> None:
+    delimiter = ";" if ";" in text else ","
+    found = delimited._regular(text, delimiter)
+    assert (found is not None) == (text in TABLES)
+    if found is not None:
+        general = delimited._any(text, delimiter, "a table")
+        assert found._replace(header=[cell.strip() for cell in found.header]) == general
 
 
 def test_an_empty_cell_is_a_text_among_texts_and_missing_among_numbers(tmp_path: Path) -> None:

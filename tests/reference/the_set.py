@@ -54,6 +54,7 @@ verify = module(ROOT / "verify.py")
 sys.modules["verify"] = verify  # as the file beside it imports it
 verify_inference = module(ROOT / "verify_inference.py")
 verify_glmm = module(ROOT / "verify_glmm.py")
+verify_global = module(ROOT / "verify_global.py")
 
 
 def copied(folder: Path, to: Path) -> Path:

@@ -50,7 +50,10 @@ class Split:
     own : list of (q, q) arb_mat
         Z_l'Z_l of each level of A.
     levels : list of (q, b + p + 1) arb_mat
-        Z_l'[Z_B X y] of each; ``sides`` are all of them, ``turned`` (b + p + 1, a) its transpose.
+        Z_l'[Z_B X y] of each.
+    rest_turned, fixed_turned : (b, a) and (p + 1, a) arb_mat
+        Z_B'Z_A and [X y]'Z_A: apart, for the one has few bits, and a product takes as long as the
+        longest of its entries.
     rest, rest_f : (b, b) and (b, p + 1) arb_mat
         Z_B'Z_B and Z_B'[X y].
     rest_spans : list of (first coefficient, term, q)
@@ -64,8 +67,8 @@ class Split:
     start: int
     own: list[arb_mat]
     levels: list[arb_mat]
-    sides: arb_mat
-    turned: arb_mat
+    rest_turned: arb_mat
+    fixed_turned: arb_mat
     rest: arb_mat
     rest_f: arb_mat
     rest_spans: list[tuple[int, int, int]]
@@ -84,7 +87,7 @@ class Split:
             level = range(at, at + lead.width)
             own.append(part(zz, at, lead.width, at, lead.width))
             levels.append(arb_mat([[zz[i, j] for j in rest] + zf[i] for i in level]))
-        sides = arb_mat([row for level in levels for row in level.table()])
+        b, table = len(rest), [row for level in levels for row in level.table()]
         spans, at = [], 0
         for term in (t for t in terms if t != lead.term):
             spans.append((at, term, sizes[term]))
@@ -94,8 +97,8 @@ class Split:
             start=lead.start,
             own=own,
             levels=levels,
-            sides=sides,
-            turned=sides.transpose(),
+            rest_turned=arb_mat([row[:b] for row in table]).transpose(),
+            fixed_turned=arb_mat([row[b:] for row in table]).transpose(),
             rest=arb_mat([[zz[i, j] for j in rest] for i in rest]),
             rest_f=arb_mat([zf[i] for i in rest]),
             rest_spans=spans,

@@ -46,7 +46,7 @@ class Eliminated:
     def of(component: Component, G: Sequence[arb_mat]) -> Eliminated:
         """Eliminate at relative covariances G, one a random term."""
         split = component.split
-        lead, own = G[split.term], split.sides.ncols()
+        lead, b = G[split.term], split.rest.nrows()
         solved, spread, leading, alone = [], [], arb(1), []
         for zz, side in zip(split.own, split.levels, strict=True):
             system = zz * lead + split.unit
@@ -56,8 +56,8 @@ class Eliminated:
             spread += (lead * rows).table()
             alone.append(inverse * zz)
             leading *= system.det()
-        b = own - split.fixed
-        left = split.turned * arb_mat(spread)
+        weighted = arb_mat(spread)
+        left, below = split.rest_turned * weighted, split.fixed_turned * weighted
         N, Nf = split.rest - part(left, 0, b, 0, b), split.rest_f - part(left, 0, b, b, split.fixed)
         GB = [G[term] for term in split.rest_terms]
         system = _shifted(by_level(GB, N).transpose())  # N is symmetric
@@ -76,7 +76,7 @@ class Eliminated:
             system=system,
             inverse=inverse,
             F=arb_mat(others[: split.start] + FA + others[split.start :]),
-            explained=part(left, b, split.fixed, b, split.fixed) + Nf.transpose() * GF,
+            explained=part(below, 0, split.fixed, b, split.fixed) + Nf.transpose() * GF,
         )
 
     @cached_property
@@ -128,6 +128,8 @@ def inner(a: list[list[arb]], b: list[list[arb]]) -> arb:
 
 def by_level(G: Sequence[arb_mat], a: arb_mat) -> arb_mat:
     """The block diagonal matrix of G times ``a``."""
+    if G[0].nrows() == 1 and all(g is G[0] for g in G):
+        return a * G[0][0, 0]
     rows, result, at = a.table(), [], 0
     for g in G:
         q = g.nrows()

@@ -71,8 +71,8 @@ class WidePairs:
         """Between the levels of A."""
         q = self._size(self.solved.component.split.term)
         shape = list(product(range(q), range(q)))
-        T = [arb_mat(self.solved.tie.table()[i::q]) for i in range(q)]
-        Y = [arb_mat(self.solved.Y.table()[i::q]) for i in range(q)]
+        T = [_every(self.solved.tie, i, q) for i in range(q)]
+        Y = [_every(self.solved.Y, i, q) for i in range(q)]
         D = arb_mat([a.entries() for a in self.solved.alone])
         tied = arb_mat([list(_diagonal(T[j], Y[k])) for j, k in shape])
         grams = {(i, j): (_gram(T, i, j), _gram(Y, i, j)) for i, j in shape}
@@ -119,6 +119,11 @@ class WidePairs:
     def _others(self) -> Rows:
         """M among B, (b, b)."""
         return (self.solved.inverse * self.solved.N).table()
+
+
+def _every(a: arb_mat, first: int, step: int) -> arb_mat:
+    """Every so many rows."""
+    return a if step == 1 else arb_mat(a.table()[first::step])
 
 
 def _diagonal(a: arb_mat, b: arb_mat) -> Iterator[arb]:

@@ -64,7 +64,7 @@ class Dual:
         with np.errstate(all="ignore"):
             solved = [s.solve(G, moments=True) for s in floats.strata]
             left = floats.left(solved)
-            solution = np.linalg.solve(left[:, :p, :p], left[:, :p, p:])
+            solution = _solved(left[:, :p, :p], left[:, :p, p:])
             beta: Floats = np.asarray(solution[..., 0], dtype=np.float64)
             u = [
                 _effects(s, G, found.F[..., :p] @ -beta[:, None, :, None] + found.F[..., p:])
@@ -91,6 +91,14 @@ class Dual:
                 own = kept[:, :, start:stop, 0]
                 slopes[term] += (own[..., :, None] * own[..., None, :]).sum(axis=1)
         return Minorant(level, slopes)
+
+
+def _solved(left: Floats, right: Floats) -> Floats:
+    """Fixed effects; where X'V^-1 X has no digits left, any will do: every l gives a bound."""
+    try:
+        return np.asarray(np.linalg.solve(left, right))
+    except np.linalg.LinAlgError:
+        return np.asarray(np.linalg.pinv(np.nan_to_num(left)) @ np.nan_to_num(right))
 
 
 def _effects(stratum: FloatStratum, G: Sequence[Floats], w: Floats) -> Floats:
