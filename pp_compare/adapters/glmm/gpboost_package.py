@@ -61,10 +61,11 @@ def _answer(design: GlmmDesign, asked: dict[str, Any], params: dict[str, Any]) -
     start = time.perf_counter()
     model = gpboost.GPModel(likelihood=likelihood, **more, **layout.arguments)
     model.fit(y=y, X=inner.X, params=dict(params), offset=offset)
-    coefficients = model.get_coef(std_err=True, format_pandas=False)
-    variances = np.atleast_1d(model.get_cov_pars(format_pandas=False))
-    predicted = model.predict_training_data_random_effects().to_numpy()
+    # Before the standard errors: their second differences leave the model at another place.
     loglik = -float(model.get_current_neg_log_likelihood())
+    predicted = model.predict_training_data_random_effects().to_numpy()
+    variances = np.atleast_1d(model.get_cov_pars(format_pandas=False))
+    coefficients = model.get_coef(std_err=True, format_pandas=False)
     seconds = time.perf_counter() - start
     order = layout.order
     return {
