@@ -226,6 +226,27 @@ def share_of(rows: list, x: int) -> tuple[mp.mpf, int]:
     return mp.mpf(sum(y for y, _ in own)) / trials, trials
 
 
+@pytest.mark.parametrize("bits", [45, 60])
+@pytest.mark.parametrize(
+    "name",
+    ["cbpp.exact", "glmm_clusters_of_zeros.exact", "glmm_exposures.exact", "glmm_wide.exact"],
+)
+def test_the_bound_of_the_quadrature_holds_with_few_nodes(name: str, bits: int) -> None:
+    """With so few bits the step is long and the bound is all of the error that shows."""
+    data = verify_glmm.Data(
+        about(name)["model"], (glmm_item(name) / "data.csv").read_text(encoding="utf-8")
+    )
+    place = [verify.rational(v) for v, _ in about(name)["optima"][0]["position"]]
+    found = []
+    for precision in (bits, 160):
+        with flint.ctx.workprec(precision):
+            at = verify_glmm.arb_mat(len(place), 1, [flint.arb(v) for v in place])
+            value, slope, bend = verify_glmm.exact(data, at)
+            found.append([value - data.constant, *slope.entries(), *bend.entries()])
+    assert all(few.contains(many) for few, many in zip(*found, strict=True))
+    assert all(many.rad() < few.rad() / 1e6 for few, many in zip(*found, strict=True))
+
+
 class Independent:
     """One random intercept, by mpmath: each cluster's integral or its Laplace approximation."""
 
