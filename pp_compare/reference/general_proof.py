@@ -19,8 +19,8 @@ from pp_compare.certified.general.crossproducts import CrossProducts, cross_prod
 from pp_compare.certified.general.curvature import derivatives
 from pp_compare.certified.general.face import Face
 from pp_compare.certified.general.mixed_equations import solve
-from pp_compare.certified.general.optimum import GeneralOptimum
 from pp_compare.certified.general.parametrisation import lower_triangle
+from pp_compare.certified.general.proved import GeneralOptimum
 from pp_compare.errors import PPCompareError
 from pp_compare.model.design import Design
 from pp_compare.reference.decimals import fraction, rounded
