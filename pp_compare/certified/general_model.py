@@ -14,7 +14,8 @@ from pp_compare.certified.cover.proof import Cover
 from pp_compare.certified.equations.crossproducts import CrossProducts, cross_products
 from pp_compare.certified.existence.record import existence_of
 from pp_compare.certified.general.estimates import Estimates, deviance_of, estimates_of, gls_of
-from pp_compare.certified.general.optimum import GeneralOptimum, general_optimum
+from pp_compare.certified.general.optimum import general_optimum
+from pp_compare.certified.general.proved import GeneralOptimum
 from pp_compare.certified.intercept.degenerate import DegenerateModelError
 from pp_compare.certified.optima import (
     Covariances,

@@ -20,7 +20,7 @@ from pp_compare.certified.equations.curvature import derivatives
 from pp_compare.certified.equations.mixed_equations import solve
 from pp_compare.certified.equations.parametrisation import lower_triangle
 from pp_compare.certified.general.face import Face
-from pp_compare.certified.general.optimum import GeneralOptimum
+from pp_compare.certified.general.proved import GeneralOptimum
 from pp_compare.errors import PPCompareError
 from pp_compare.model.design import Design
 from pp_compare.reference.decimals import fraction, rounded

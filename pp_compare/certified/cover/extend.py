@@ -11,7 +11,7 @@ from pp_compare.certified.components.blocks import RandomBlock
 from pp_compare.certified.cover.all_free import all_free
 from pp_compare.certified.cover.neighbourhood import Neighbourhood
 from pp_compare.certified.cover.proof import Cover, covered, unsuited
-from pp_compare.certified.general.optimum import GeneralOptimum
+from pp_compare.certified.general.proved import GeneralOptimum
 
 Floats = NDArray[np.float64]
 
