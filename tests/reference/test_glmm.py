@@ -7,7 +7,7 @@ import csv
 import json
 import random
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from functools import cache
 from pathlib import Path
 
@@ -262,7 +262,7 @@ class Independent:
             o = self.column(row, model["offset"]) if model["offset"] else mp.mpf(0)
             y = int(float.fromhex(row[model["response"]]))
             key = ":".join(row[name] for name in model["random"][0]["by"])
-            self.clusters[key].append((y, n, o, x))
+            self.clusters[key].append((y, n, o, tuple(x)))
 
     @staticmethod
     def column(row: dict, parts: list) -> mp.mpf:
@@ -285,7 +285,8 @@ class Independent:
 
     def loglik(self, beta: list, sigma: mp.mpf) -> mp.mpf:
         one = self.exact if self.model["criterion"] == "glmm-exact" else self.laplace
-        return sum(one(rows, beta, sigma) for rows in self.clusters.values())
+        alike = Counter(tuple(sorted(rows)) for rows in self.clusters.values())
+        return sum(times * one(list(rows), beta, sigma) for rows, times in alike.items())
 
     def h(self, rows: list, beta: list, sigma: mp.mpf, u: mp.mpf) -> mp.mpf:
         return self.log_f(rows, beta, sigma * u) - u * u / 2
