@@ -114,6 +114,19 @@ def test_a_line_that_fits_two_clusters_is_found_in_its_narrow_valley(y, x, group
     assert [o.deviance for o in found.others] == pytest.approx([wide], abs=1e-6)
 
 
+def test_beyond_float64_the_search_in_balls_begins_in_every_valley():
+    """Its descents in float64 all end in the wider one: far out they leave where they began."""
+    y = [-0.726, -1.995, -1.861, -0.922, 0.281, -1.413, -1.456, 0.233, -0.222, -1.626, -1.043,
+         -250.209, 4.228, 0.441, 6.277]  # fmt: skip
+    x = [3.0, 3.1, 3.3, 3.1, 3.2, 3.3, 3.1, 3.2, 3.1, 3.2, 3.1, 3.2, 3.1, 3.3, 3.3]
+    group = np.repeat(np.arange(4), [11, 1, 2, 1])
+    Z = columns(np.ones(15), x)
+    found = general_optimum(np.array(y), Z, [RandomBlock(group, Z)], reml=True)
+    assert (found.claim, found.ranks) == ("local", (2,))
+    assert float(found.deviance) == pytest.approx(59.9123029495, abs=1e-8)
+    assert [o.deviance for o in found.others] == pytest.approx([62.1574923837], abs=1e-6)
+
+
 def test_rows_that_the_fixed_and_random_effects_fit_whatever_they_are():
     """Eight rows, seven dimensions of Z and one more of X: y lies in the span of [X Z]."""
     rng = np.random.default_rng(0)

@@ -65,8 +65,7 @@ def search(
     """
     stops: list[Stop] = []
     given = [start for start in starts if np.isfinite(start).all()]
-    suggestions = list(_suggested(criterion))
-    own = [*suggestions, *_on_faces(criterion)]
+    own = [*_suggested(criterion), *_on_faces(criterion)]
     count, waiting = 0, chain(given, own, _screened(criterion, seed))
     first = len(given) + len(own)
     while count < first or not (_is_enough(count, stops) or count >= MOST_DESCENTS):
@@ -78,7 +77,7 @@ def search(
             _record(criterion, stops, stop)
     stops.sort(key=lambda s: s.deviance)
     if stops and criterion.cost < DEAR and beyond_float(criterion, stops):
-        stops = sorted(in_balls(criterion, stops, suggestions), key=lambda s: s.deviance)
+        stops = sorted(in_balls(criterion, stops, own), key=lambda s: s.deviance)
     return stops, count
 
 
