@@ -56,10 +56,15 @@ INDEPENDENT = (
     "glmm_even_counts.exact",
     "glmm_exposures.exact",
     "glmm_exposures.laplace",
-    "cbpp.exact",
     "cbpp.laplace",
 )
-HARD = ("toenail.exact", "respiratory.exact", "glmm_wide.exact", "glmm_thousands.exact")
+HARD = (
+    "cbpp.exact",
+    "toenail.exact",
+    "respiratory.exact",
+    "glmm_wide.exact",
+    "glmm_thousands.exact",
+)
 KNOWN = {
     "cbpp.exact": "-91.98336903731052399966876844",
     "respiratory.exact": "-233.9731130274632281372619582",
