@@ -43,6 +43,8 @@ class Run:
         Which road to R is asked for by ``PP_COMPARE_R``, and must be named; any where empty.
     none : str
         The first words of the output where there is no R.
+    finds : bool
+        Whether it may end with 1, too: what is found in so short a time depends on the machine.
     r : bool
         Whether R has a part in it where it is there; else the run with none is the same, and the
         one with R is for the long tests.
@@ -54,7 +56,12 @@ class Run:
     without_r: int = 0
     road: str = ""
     none: str = ""
+    finds: bool = False
     r: bool = True
+
+    def may_end(self, status: int) -> bool:
+        """Whether an exit status is one of a run that had all it needs."""
+        return status == self.status or (self.finds and status == 1)
 
 
 RUNS = {
@@ -100,7 +107,7 @@ RUNS = {
         "pp-compare reproduce smallest --method ml", "reproduce.py"
     ),
     "pp-compare search --engine statsmodels --seconds 600 --seed 1": Run(
-        "pp-compare search --engine certified --seconds 1 --seed 1", r=False
+        "pp-compare search --engine certified --seconds 1 --seed 1", finds=True, r=False
     ),
     "pp-compare reference FOLDER": Run(
         "pp-compare reference FOLDER smallest.reml", "1 items in FOLDER", r=False
@@ -230,7 +237,7 @@ def test_with_r(command: str, tmp_path: Path, cache: Path, monkeypatch: pytest.M
         monkeypatch.setenv("PP_COMPARE_R", run.road)
     path = os.pathsep.join([str(BIN), os.environ["PATH"]])
     status, said = walk(run, command, tmp_path, cache, path)
-    assert (status, run.shows in said) == (run.status, True), said
+    assert (run.may_end(status), run.shows in said) == (True, True), said
     if run.road:
         (named,) = (line for line in said.splitlines() if line.startswith("R "))
         assert {"rpy2": "by rpy2 3", "Rscript": "by /"}[run.road] in named
@@ -244,7 +251,7 @@ def test_with_none(command: str, tmp_path: Path, cache: Path) -> None:
         assert status == run.without_r, said
         assert "pp-compare doctor" in said or "sudo" in said or "Rscript" in said
     else:
-        assert (status, run.shows in said) == (run.status, True), said
+        assert (run.may_end(status), run.shows in said) == (True, True), said
     if run.none:
         first = " ".join(said.split())
         assert first.startswith(run.none)

@@ -47,6 +47,9 @@ from pp_compare.certified.equations.crossproducts import CrossProducts
 
 Floats = NDArray[np.float64]
 
+FARTHEST = 1e100
+"""Relative variance beyond which no cell is divided: the products of such would overflow."""
+
 BATCH = 512
 """Cells that are looked at together: numpy's overhead is small by then, and memory no issue."""
 
@@ -125,6 +128,10 @@ def covered(
         pieces += len(now)
         open_ = ~space.excluded(now)
         done += float(weights[-BATCH:][~open_].sum())
+        if np.abs(now[open_][np.isfinite(now[open_])]).max(initial=0.0) > FARTHEST:
+            spent = time.perf_counter() - start
+            reason = f"no bound holds where relative variances exceed {FARTHEST:g}"
+            return Cover(False, min(done, 1 - float(weights.sum())), pieces, spent, reason)
         split = weights[-BATCH:][open_] / 2
         cells = np.concatenate([left, halves(now[open_], products.sizes)])
         weights = np.concatenate([weights[:-BATCH], split, split])
