@@ -115,9 +115,9 @@ def _on_faces(criterion: FloatCriterion) -> Iterator[Floats]:
     for term, q in enumerate(sizes):
         if q == 1:
             continue
-        lines = directions(q, criterion.affordable // 8)
+        lines, typical = directions(q, criterion.affordable // 8), criterion.typical(term)
         for flat in (lambda u: np.outer(u, u), lambda u: np.eye(len(u)) - np.outer(u, u))[: q - 1]:
-            roots = [criterion.typical(term) @ flat(u) for u in lines]
+            roots = [typical @ flat(u) for u in lines]
             for others in (1.0, SMALL) if len(sizes) > 1 else (1.0,):
                 yield from _along(criterion, term, lines, roots, others)
 
@@ -126,15 +126,15 @@ def _along(
     criterion: FloatCriterion, term: int, lines: Floats, roots: Sequence[Floats], others: float
 ) -> Iterator[Floats]:
     """The lowest scale of each valley among the lines, the other terms at a scale of their own."""
-    lower = [_lower_root(root @ root.T) for root in roots]
-    rest = [others * np.eye(q) for q in criterion.products.sizes]
-    points = np.array(
-        [
-            criterion.vector([*rest[:term], scale * T, *rest[term + 1 :]])
-            for T in lower
-            for scale in SCALES
-        ]
-    )
+    sizes = criterion.products.sizes
+    rest = [np.zeros((q, q)) if b == term else others * np.eye(q) for b, q in enumerate(sizes)]
+    alone = [np.zeros((q, q)) for q in sizes]
+    on_lines = [
+        criterion.vector([*alone[:term], _lower_root(root @ root.T), *alone[term + 1 :]])
+        for root in roots
+    ]
+    scaled = np.array(on_lines)[:, None, :] * SCALES[:, None]
+    points = (criterion.vector(rest) + scaled).reshape(len(lines) * len(SCALES), -1)
     values = criterion.values(points).reshape(len(lines), len(SCALES))
     values = np.where(np.isfinite(values), values, np.inf)
     for i in valleys(lines, values.min(axis=1)):
