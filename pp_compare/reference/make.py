@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from flint import arb, ctx
 
@@ -49,6 +49,7 @@ PUBLISHED = {"unique", "undecided"}
 """Kinds of `Existence` with values: a local minimum is one whether the criterion falls elsewhere or
 not."""
 Files = dict[str, str]
+T = TypeVar("T", Item, GlmmItem)
 
 
 def make_set(
@@ -61,36 +62,32 @@ def make_set(
     list of str
         Ids of candidates that have no item, each with the reason.
     """
-    chosen, left_out = set(only), []
+    chosen = set(only)
     if not chosen:
         _remove_items(folder)
         _remove_items(folder / "glmm")
-    for item in all_items():
-        if chosen and item.id not in chosen:
-            continue
-        try:
-            files = item_files(item)
-        except PPCompareError as why:
-            left_out.append(f"{item.id}: {why}")
-            continue
-        for name, text in files.items():
-            write_text(folder / item.folder / item.id / name, text)
-        progress(item.id)
-    left_out += _make_glmm(folder / "glmm", chosen, progress)
+    left_out = _write_items(folder, all_items(), item_files, chosen, progress)
+    left_out += _write_items(folder / "glmm", all_glmm_items(), glmm_files, chosen, progress)
     for root in (folder, folder / "glmm"):
         write_text(root / "CHECKSUMS", checksums(root))
     write_scores(folder)
     return left_out
 
 
-def _make_glmm(folder: Path, chosen: set[str], progress: Callable[[str], None]) -> list[str]:
-    """The generalised models, a set of their own."""
+def _write_items(
+    folder: Path,
+    items: Iterable[T],
+    files_of: Callable[[T], Files],
+    chosen: set[str],
+    progress: Callable[[str], None],
+) -> list[str]:
+    """Write one kind of items; the ids of those that have no files, each with the reason."""
     left_out = []
-    for item in all_glmm_items():
+    for item in items:
         if chosen and item.id not in chosen:
             continue
         try:
-            files = glmm_files(item)
+            files = files_of(item)
         except PPCompareError as why:
             left_out.append(f"{item.id}: {why}")
             continue

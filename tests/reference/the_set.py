@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import hashlib
 import importlib.util
@@ -16,6 +17,16 @@ from types import ModuleType
 ROOT = Path(__file__).resolve().parents[2] / "reference"
 DATA, DOUBLES, ITEM, VALUES = "data.csv", "doubles.csv", "item.json", "values.csv"
 TESTS = "inference.csv"
+
+
+def imports_of_a_short(name: str) -> set[str]:
+    """What a verifier of at most 300 lines imports beyond the standard library."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 300
+    nodes = list(ast.walk(ast.parse(text)))
+    names = {a.name for node in nodes if isinstance(node, ast.Import) for a in node.names}
+    names |= {str(node.module) for node in nodes if isinstance(node, ast.ImportFrom)}
+    return names - sys.stdlib_module_names
 
 
 def items() -> list[Path]:
