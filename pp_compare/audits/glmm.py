@@ -12,6 +12,7 @@ from pp_compare.audits.glmm_judging import CERTIFIED, Verdicts, glmm_case_report
 from pp_compare.audits.provenance import collect_provenance
 from pp_compare.audits.selection import GlmmSelection
 from pp_compare.engines.glmm.registry import fit_glmm
+from pp_compare.engines.schedule import runtime
 from pp_compare.engines.worker import Workers
 from pp_compare.model import Fit
 from pp_compare.model.glmm import GlmmDesign
@@ -70,7 +71,7 @@ def audit_glmm(
         cases, total, done = [], len(designs) * len(cast.sources), 0
         for selection, design in zip(selections, designs, strict=True):
             pending = {
-                name: workers.start(fit_glmm, source, design, otherwise=_failed(name))
+                name: _started(workers, source, design, name)
                 for name, source in cast.sources.items()
             }
             fits = {}
@@ -88,6 +89,10 @@ def audit_glmm(
     )
     seconds = time.perf_counter() - started
     return Report(provenance, tuple(cases), seconds, fail_on, writer=WRITER)
+
+
+def _started(workers: Workers, source: str, design: GlmmDesign, name: str) -> Callable[[], Fit]:
+    return workers.start(fit_glmm, source, design, otherwise=_failed(name), needed=runtime(source))
 
 
 def _proved(
@@ -138,7 +143,7 @@ def _remedied(
         source = source_of(tight, cast)
         if source is None:
             return judgement
-        fit = workers.start(fit_glmm, source, design, otherwise=_failed(tight))()
+        fit = _started(workers, source, design, tight)()
         fits = {tight: replace(fit, engine=tight)}
         other = _proved(design, fits, workers).judgements[0]
     if other.bad or other.standing == "not judged":

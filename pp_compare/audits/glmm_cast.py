@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pp_compare.audits.audit import RECORDED_STACK, Cast
 from pp_compare.audits.record import GLMM_ENGINES
 from pp_compare.engines.glmm.registry import DEFAULT_ENGINES, make_glmm_engine
+from pp_compare.engines.schedule import runtime
 from pp_compare.engines.worker import Workers
 from pp_compare.errors import UnavailableError
 
@@ -27,7 +28,10 @@ def available_glmm_engines(engines: Sequence[str], workers: Workers) -> Cast:
     """
     cast = Cast()
     names = dict.fromkeys(engines or DEFAULT_ENGINES)
-    making = {name: workers.start(_road, name, otherwise=_refused(name)) for name in names}
+    making = {
+        name: workers.start(_road, name, otherwise=_refused(name), needed=runtime(name))
+        for name in names
+    }
     for name, made in making.items():
         try:
             road = made()

@@ -44,14 +44,13 @@ class Attendant:
         self.key = key
         self._child = child
         self._started: dict[str, float] = {}
-        self._asked: set[str] = set()
         self._schedules: SimpleQueue[tuple[Schedule, Future[None]] | None] = SimpleQueue()
         Thread(target=self._work, daemon=True).start()
 
     @property
     def kept(self) -> bool:
         """Whether its process can be handed to another audit."""
-        return self._asked <= KEPT
+        return self._started.keys() <= KEPT
 
     def attend(self, schedule: Schedule) -> Future[None]:
         """Do what is scheduled; the future is settled when all of it is done."""
@@ -74,7 +73,6 @@ class Attendant:
 
     def _do(self, task: Task, schedule: Schedule) -> None:
         new = task.runtime not in self._started
-        self._asked.add(task.runtime)
         self._started.setdefault(task.runtime, 0.0)
         if not task.answer.set_running_or_notify_cancel():
             return

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from threading import Condition
 from typing import Any
 
-IN_R = frozenset({"lme4", "nlme", "glmmtmb", "pymer4"})
+IN_R = frozenset({"lme4", "nlme", "glmmpql", "glmmtmb", "pymer4"})
 """Engines that share one R."""
 
 

@@ -120,6 +120,7 @@ class Workers:
         *args: object,
         otherwise: Callable[[str], T],
         seconds: float | None = None,
+        needed: str = "",
     ) -> Callable[[], T]:
         """Start any function of a module; what is returned waits for it.
 
@@ -130,9 +131,11 @@ class Workers:
             raises what only a fault of ours can be.
         seconds : float, optional
             Its time limit; that of a fit by default.
+        needed : str
+            The `runtime` of the engine that it makes; empty where it makes none.
         """
         limit = self.seconds if seconds is None else seconds
-        return _answer(self._put("", limit, function, *args), otherwise)
+        return _answer(self._put(needed, limit, function, *args), otherwise)
 
     def _put(
         self, needed: str, seconds: float, function: Callable[..., object], *args: object

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from pp_compare.audits.glmm import audit_glmm
+from pp_compare.audits.selection import GlmmSelection
+from pp_compare.data.glmm_corpus import glmm_case
 from pp_compare.engines import attendant
 from pp_compare.engines.schedule import Schedule, Task
 from pp_compare.engines.worker import Workers
@@ -50,6 +53,14 @@ def test_an_engine_that_may_be_under_development_is_loaded_anew() -> None:
     first = audit_once("tests.broken_engines:dies_afterwards")
     assert not runs(first)
     assert audit_once() != first
+
+
+def test_a_generalised_engine_under_development_is_loaded_anew() -> None:
+    case = glmm_case("glmm_rare")
+    selection = GlmmSelection(case.name, case.dataset, case.formula, case.family)
+    report = audit_glmm([selection], ["tests.glmm_models:PlainQuadrature"], remedies=False)
+    assert report.judgements
+    assert attendant._idle == []
 
 
 def test_another_environment_or_folder_gets_another_process(
