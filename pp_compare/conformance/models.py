@@ -20,6 +20,12 @@ QUICK = frozenset({"seed", "handmade", "lme4"})
 """Tags of the cases of the first level: one grouping factor and two, slopes, factors, the edges."""
 
 
+def short_subject(subject: str, factors: int) -> str:
+    """``blup`` of ``blup[g]`` where there is one grouping factor, else ``blup-g``."""
+    kind, bracket, group = subject.partition("[")
+    return f"{kind}-{group.removesuffix(']')}" if bracket and factors > 1 else kind
+
+
 @dataclass(frozen=True)
 class Model:
     """A named case under one criterion.
@@ -40,9 +46,7 @@ class Model:
 
     def short(self, subject: str) -> str:
         """``blup`` of ``blup[g]`` where there is one grouping factor, else ``blup-g``."""
-        kind, bracket, group = subject.partition("[")
-        several = len(self.case.spec(self.method).groups) > 1
-        return f"{kind}-{group.removesuffix(']')}" if bracket and several else kind
+        return short_subject(subject, len(self.case.spec(self.method).groups))
 
     @property
     def is_named(self) -> bool:

@@ -9,7 +9,7 @@ from typing import get_args
 
 import pandas as pd
 
-from pp_compare.conformance.models import Level
+from pp_compare.conformance.models import Level, short_subject
 from pp_compare.data.glmm_corpus import GlmmCase, glmm_case, glmm_cases
 from pp_compare.errors import InputError
 from pp_compare.model.glmm import GlmmDesign
@@ -36,9 +36,7 @@ class GlmmModelCase:
 
     def short(self, subject: str) -> str:
         """``random_cov`` of ``random_cov[herd]`` where there is one factor, else with its name."""
-        kind, bracket, group = subject.partition("[")
-        several = len(self.design.design.group_levels) > 1
-        return f"{kind}-{group.removesuffix(']')}" if bracket and several else kind
+        return short_subject(subject, len(self.design.design.group_levels))
 
     @property
     def formula(self) -> str:
