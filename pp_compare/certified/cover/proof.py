@@ -119,19 +119,20 @@ def covered(
     space = _Space.of(products, near, deviance, least, reml)
     cells = everything(products.sizes)
     weights, done, pieces = np.full(len(cells), 1 / len(cells)), 0.0, 0
+
+    def given_up(reason: str) -> Cover:
+        spent = time.perf_counter() - start
+        return Cover(False, min(done, 1 - float(weights.sum())), pieces, spent, reason)
+
     while len(cells):
         if time.perf_counter() - start > seconds:
-            spent = time.perf_counter() - start
-            reason = f"not ended after {seconds:g} seconds"
-            return Cover(False, min(done, 1 - float(weights.sum())), pieces, spent, reason)
+            return given_up(f"not ended after {seconds:g} seconds")
         now, left = cells[-BATCH:], cells[:-BATCH]
         pieces += len(now)
         open_ = ~space.excluded(now)
         done += float(weights[-BATCH:][~open_].sum())
         if np.abs(now[open_][np.isfinite(now[open_])]).max(initial=0.0) > FARTHEST:
-            spent = time.perf_counter() - start
-            reason = f"no bound holds where relative variances exceed {FARTHEST:g}"
-            return Cover(False, min(done, 1 - float(weights.sum())), pieces, spent, reason)
+            return given_up(f"no bound holds where relative variances exceed {FARTHEST:g}")
         split = weights[-BATCH:][open_] / 2
         cells = np.concatenate([left, halves(now[open_], products.sizes)])
         weights = np.concatenate([weights[:-BATCH], split, split])
